@@ -1,0 +1,84 @@
+//! What happens to this process when its parent ends, and what runs at its exit.
+
+use std::io;
+use std::panic::catch_unwind;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// One registered hook; never freed, so that a forked child finds a whole list whatever its
+/// parent's other threads were doing.
+struct Registered {
+    hook: fn(),
+    below: *mut Self,
+}
+
+static TOP: AtomicPtr<Registered> = AtomicPtr::new(null_mut());
+
+/// Runs `hook` when this process exits normally: `main` returns, or anybody calls `exit`.
+///
+/// Each registration runs once, the last registered first. Nothing runs when the process is
+/// killed, aborts, or calls `_exit`. A panic in a hook ends that hook only.
+///
+/// Other threads may still be running while a hook runs, and the thread-local values of the
+/// exiting thread are gone.
+///
+/// A process that is forked from this one inherits the registrations, and runs them at its own
+/// exit. A hook that is meant for one process compares [`std::process::id`] with the number that
+/// it remembered when it was registered.
+///
+/// # Errors
+///
+/// If the C library has no memory for another registration.
+///
+/// # Examples
+///
+/// ```
+/// fn goodbye() {
+///     // Remove what this process made.
+/// }
+///
+/// procession_os::lifetime::at_exit(goodbye)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn at_exit(hook: fn()) -> io::Result<()> {
+    // Registered before it is pushed: a call too many finds an empty list, a hook too many would
+    // never be called.
+    // SAFETY: the callback is an `extern "C"` function that never unwinds.
+    if unsafe { libc::atexit(run_top) } != 0 {
+        return Err(io::ErrorKind::OutOfMemory.into());
+    }
+    push(Box::leak(Box::new(Registered {
+        hook,
+        below: null_mut(),
+    })));
+    Ok(())
+}
+
+fn push(registered: &'static mut Registered) {
+    let mut below = TOP.load(Ordering::Relaxed);
+    let new: *mut Registered = registered;
+    loop {
+        // SAFETY: nobody else knows the new registration before the exchange below.
+        unsafe { (*new).below = below };
+        match TOP.compare_exchange_weak(below, new, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => below = now,
+        }
+    }
+}
+
+fn pop() -> Option<fn()> {
+    let top = TOP.fetch_update(Ordering::AcqRel, Ordering::Acquire, |top| {
+        // SAFETY: registrations are never freed nor changed after they were pushed.
+        unsafe { top.as_ref() }.map(|registered| registered.below)
+    });
+    // SAFETY: as above; what was taken off the list was not null.
+    top.ok().map(|top| unsafe { (*top).hook })
+}
+
+extern "C" fn run_top() {
+    if let Some(hook) = pop() {
+        // The panic hook has reported it already; unwinding into the C library would abort.
+        let _ = catch_unwind(hook);
+    }
+}

@@ -1,0 +1,176 @@
+//! Child processes by descriptor.
+//!
+//! A process number is reused as soon as its process was reaped; a pidfd is not. Everything that
+//! is done to a child goes through one.
+
+use crate::wait::{self, Deadline};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// A process, by a descriptor that becomes readable when the process ends.
+#[derive(Debug)]
+pub struct Pidfd {
+    fd: OwnedFd,
+    pid: u32,
+}
+
+impl Pidfd {
+    /// Opens the process with the number `pid`.
+    ///
+    /// The number must be known to be still that process's: the caller is its parent and has not
+    /// reaped it, or it is the caller itself.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if there is no such process, `EMFILE` if no descriptor is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::pidfd::Pidfd;
+    ///
+    /// let me = Pidfd::open(std::process::id())?;
+    /// assert_eq!(me.pid(), std::process::id());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn open(pid: u32) -> io::Result<Self> {
+        // SAFETY: pidfd_open takes two integers and touches no memory.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = Errno::result(fd)? as RawFd;
+        // SAFETY: the kernel just returned this descriptor and nobody else knows it.
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Self { fd, pid })
+    }
+
+    /// Returns the process's number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends a signal. To a process that ended but was not reaped it is sent without effect.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if the process ended and was reaped.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let (fd, number) = (self.fd.as_raw_fd(), signal as i32);
+        let no_info = std::ptr::null::<libc::siginfo_t>();
+        // SAFETY: the kernel reads no memory through a null siginfo.
+        let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, no_info, 0) };
+        Errno::result(sent)?;
+        Ok(())
+    }
+
+    /// Waits until the process has ended; returns false if the deadline passed first.
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports.
+    pub fn wait(&self, deadline: Deadline) -> io::Result<bool> {
+        wait::readable(self.fd.as_fd(), deadline)
+    }
+
+    /// Takes the exit status of a child that has ended; `None` if it has not.
+    ///
+    /// A status can be taken once. If somebody else took it, the status is
+    /// [`ExitStatus::Unknown`].
+    ///
+    /// # Errors
+    ///
+    /// What `waitid` reports.
+    pub fn reap(&self) -> io::Result<Option<ExitStatus>> {
+        match waitid_now(self.fd.as_raw_fd()) {
+            Ok(status) => Ok(status),
+            Err(Errno::ECHILD) if self.wait(Deadline::after(std::time::Duration::ZERO))? => {
+                Ok(Some(ExitStatus::Unknown))
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+}
+
+impl AsFd for Pidfd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn waitid_now(fd: RawFd) -> Result<Option<ExitStatus>, Errno> {
+    // SAFETY: siginfo_t is plain data for which zeroes are valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG;
+    // SAFETY: `info` outlives the call, which writes nothing else.
+    let result = unsafe { libc::waitid(libc::P_PIDFD, fd as libc::id_t, &raw mut info, options) };
+    Errno::result(result)?;
+    // SAFETY: waitid fills these fields, or leaves the zeroes that mean "still running".
+    let pid = unsafe { info.si_pid() };
+    if pid == 0 {
+        return Ok(None);
+    }
+    // SAFETY: as above.
+    let value = unsafe { info.si_status() };
+    Ok(Some(match info.si_code {
+        libc::CLD_EXITED => ExitStatus::Code(value as u8),
+        _ => ExitStatus::Signal(value),
+    }))
+}
+
+/// How a process ended.
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::pidfd::ExitStatus;
+///
+/// assert_eq!(ExitStatus::Code(3).to_string(), "exited with code 3");
+/// assert_eq!(ExitStatus::Signal(9).to_string(), "was killed by SIGKILL (signal 9)");
+/// assert!(ExitStatus::Code(0).success());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ExitStatus {
+    /// It exited with this code.
+    Code(u8),
+    /// A signal with this number ended it.
+    Signal(i32),
+    /// It has ended, and somebody else took its status.
+    Unknown,
+}
+
+impl ExitStatus {
+    /// Returns whether the process exited with code 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// Returns the exit code, if there is one.
+    pub fn code(self) -> Option<u8> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Signal(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Returns the number of the signal that ended the process, if one did.
+    pub fn signal(self) -> Option<i32> {
+        match self {
+            Self::Signal(number) => Some(number),
+            Self::Code(_) | Self::Unknown => None,
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Code(code) => write!(f, "exited with code {code}"),
+            Self::Signal(number) => match Signal::try_from(number) {
+                Ok(signal) => write!(f, "was killed by {signal} (signal {number})"),
+                Err(_) => write!(f, "was killed by signal {number}"),
+            },
+            Self::Unknown => write!(f, "ended with an unknown status"),
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! A mutex in shared memory that tells the next locker when its owner died.
+//!
+//! It is a process-shared, robust, error-checking pthread mutex. The kernel knows, through the
+//! list that each thread keeps of the robust mutexes it holds, which ones to pass on when the
+//! thread ends for whatever reason, `kill -9` included. So:
+//!
+//! - nobody waits for a dead thread: one waiter gets the mutex with [`Acquired::OwnerDied`], and
+//!   from then on it is an ordinary locked mutex (it is made consistent before the call returns);
+//! - that somebody died is told once. A caller whose data may be half changed keeps a flag of its
+//!   own beside the data, set before the mutex is unlocked. If it dies first, the next locker is
+//!   told again;
+//! - locking twice from one thread is an error, not a deadlock.
+//!
+//! The list of held mutexes runs through the mutexes themselves: memory that holds a locked mutex
+//! must not be unmapped before it is unlocked or the thread has ended. The kernel follows the list
+//! of a dead thread for 2,048 mutexes; a thread must not hold more.
+//!
+//! # What a damaged mutex does
+//!
+//! Before each use the word that says what kind of mutex it is must be as [`init_at`] wrote it;
+//! if not, the answer is [`LockError::Damaged`]. The word that names the owner cannot be checked:
+//! where garbage names a thread, locking waits, and only a deadline ends that. Nor can the list be
+//! checked: a process that scribbles over a mutex *while* a thread of another process holds it can
+//! crash that process.
+//!
+//! [`init_at`]: RobustMutex::init_at
+
+use crate::wait::Deadline;
+use libc::{c_int, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
+
+unsafe extern "C" {
+    // Since glibc 2.30; the libc crate does not declare it.
+    fn pthread_mutex_clocklock(
+        mutex: *mut pthread_mutex_t,
+        clock: clockid_t,
+        until: *const timespec,
+    ) -> c_int;
+}
+
+/// Where glibc keeps the owner's thread number in a `pthread_mutex_t` (a futex word).
+const LOCK_WORD: usize = 0;
+/// Where glibc keeps the kind of a `pthread_mutex_t`, on every 64-bit architecture.
+const KIND_WORD: usize = 16;
+/// The part of the lock word that is a thread number, as the kernel defines it.
+const THREAD_MASK: u32 = 0x3fff_ffff;
+
+/// How a lock was obtained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "the data behind the lock may be half changed if its owner died"]
+pub enum Acquired {
+    /// The last holder unlocked it.
+    Clean,
+    /// The last holder ended while holding it. The lock is held now, and is an ordinary one again.
+    OwnerDied,
+}
+
+/// Why a lock was not obtained. It is not held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LockError {
+    /// Somebody else holds it, and the call was not to wait.
+    #[error("the lock is held by somebody else")]
+    WouldBlock,
+    /// Somebody else held it until the deadline.
+    #[error("the lock was held by somebody else until the timeout")]
+    TimedOut,
+    /// The calling thread holds it already: waiting would never end.
+    #[error("this thread holds the lock already; drop its guard first")]
+    HeldByThisThread,
+    /// A holder gave it up without repairing it. Only a new mutex helps.
+    #[error("the lock cannot be recovered; make a new one")]
+    NotRecoverable,
+    /// The memory was overwritten and is no mutex any more.
+    #[error("the lock's memory was overwritten; make a new one")]
+    Damaged,
+    /// The kernel has no room for another waiter or holder.
+    #[error("the system has no resources for another lock: {0}")]
+    Exhausted(Errno),
+}
+
+/// A mutex between the threads of all processes that map its memory; see the
+/// [module documentation](self).
+///
+/// It guards nothing by itself; whoever wraps it says what may be touched while it is held.
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::robust::{Acquired, LockError, RobustMutex};
+/// use std::mem::MaybeUninit;
+///
+/// let mut memory = Box::new(MaybeUninit::uninit());
+/// // SAFETY: the memory is valid, aligned, and nobody else's.
+/// unsafe { RobustMutex::init_at(memory.as_mut_ptr()) }?;
+/// // SAFETY: it was initialised on the line before.
+/// let mutex = unsafe { memory.assume_init_ref() };
+///
+/// assert_eq!(mutex.lock()?, Acquired::Clean);
+/// assert_eq!(mutex.try_lock(), Err(LockError::HeldByThisThread));
+/// // SAFETY: this thread locked it above.
+/// unsafe { mutex.unlock() }?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[repr(C)]
+pub struct RobustMutex(UnsafeCell<pthread_mutex_t>);
+
+// SAFETY: a process-shared mutex may be used from any thread of any process.
+unsafe impl Send for RobustMutex {}
+// SAFETY: as above; all access goes through atomics and the pthread functions.
+unsafe impl Sync for RobustMutex {}
+
+impl RobustMutex {
+    /// Makes an unlocked mutex at `at`.
+    ///
+    /// # Errors
+    ///
+    /// What the C library reports; none is known for memory that meets the conditions below.
+    ///
+    /// # Safety
+    ///
+    /// `at` must be valid for writes and aligned, and nobody may use what is there before this
+    /// returns. A mutex that somebody holds or waits for must not be made anew.
+    pub unsafe fn init_at(at: *mut Self) -> io::Result<()> {
+        let attributes = Attributes::new()?;
+        // SAFETY: the caller vouches for `at`; the attributes were initialised.
+        check(unsafe { libc::pthread_mutex_init(at.cast(), &raw const attributes.0) })
+    }
+
+    /// Locks it, waiting for as long as a living thread holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::HeldByThisThread`], [`LockError::NotRecoverable`], [`LockError::Damaged`] or
+    /// [`LockError::Exhausted`].
+    ///
+    /// # When the other side is gone
+    ///
+    /// If the holder has died, or dies while this waits, the lock is obtained as
+    /// [`Acquired::OwnerDied`].
+    #[inline]
+    pub fn lock(&self) -> Result<Acquired, LockError> {
+        self.checked()?;
+        // SAFETY: the word that steers the call is as `init_at` wrote it.
+        let code = unsafe { libc::pthread_mutex_lock(self.0.get()) };
+        self.settle(code)
+    }
+
+    /// Locks it if nobody else holds it at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::WouldBlock`], and those of [`lock`](Self::lock).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`lock`](Self::lock).
+    #[inline]
+    pub fn try_lock(&self) -> Result<Acquired, LockError> {
+        self.checked()?;
+        // SAFETY: the word that steers the call is as `init_at` wrote it.
+        let code = unsafe { libc::pthread_mutex_trylock(self.0.get()) };
+        self.settle(code)
+    }
+
+    /// Locks it, waiting until `deadline` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::TimedOut`], and those of [`lock`](Self::lock).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`lock`](Self::lock).
+    pub fn lock_until(&self, deadline: Deadline) -> Result<Acquired, LockError> {
+        let Some(left) = deadline.left() else {
+            return self.lock();
+        };
+        self.checked()?;
+        let until = monotonic_after(left)?;
+        let mutex = self.0.get();
+        // SAFETY: as in `lock`; `until` lives until the call returns.
+        let code =
+            unsafe { pthread_mutex_clocklock(mutex, libc::CLOCK_MONOTONIC, &raw const until) };
+        self.settle(code)
+    }
+
+    /// Unlocks it.
+    ///
+    /// In a process that was forked while this was locked it does nothing: the lock is the
+    /// parent's.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Damaged`]: the mutex stays locked, and in the thread's list, until the thread
+    /// ends.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread must have locked it, and must not touch what it guards any more.
+    #[inline]
+    pub unsafe fn unlock(&self) -> Result<(), LockError> {
+        self.checked()?;
+        // SAFETY: the word that steers the call is as `init_at` wrote it.
+        unsafe { libc::pthread_mutex_unlock(self.0.get()) };
+        Ok(())
+    }
+
+    /// Returns the number of the thread that holds it at this moment, without waiting.
+    ///
+    /// A dead holder is nobody.
+    pub fn holder(&self) -> Option<u32> {
+        // SAFETY: the word lies inside the mutex and is only ever changed by atomic operations.
+        let word = unsafe { AtomicU32::from_ptr(self.word(LOCK_WORD).cast()) };
+        Some(word.load(Ordering::Relaxed) & THREAD_MASK).filter(|&thread| thread != 0)
+    }
+
+    #[inline]
+    fn checked(&self) -> Result<(), LockError> {
+        match KIND.get() {
+            Some(&kind) if kind == self.kind() => Ok(()),
+            Some(_) => Err(LockError::Damaged),
+            None => self.checked_first(),
+        }
+    }
+
+    #[cold]
+    fn checked_first(&self) -> Result<(), LockError> {
+        let kind = kind_of_a_new_one().map_err(|_| LockError::Exhausted(Errno::ENOMEM))?;
+        let _ = KIND.set(kind);
+        if self.kind() == kind {
+            Ok(())
+        } else {
+            Err(LockError::Damaged)
+        }
+    }
+
+    #[inline]
+    fn kind(&self) -> i32 {
+        // SAFETY: the word lies inside the mutex; nobody but a scribbler writes it after `init_at`.
+        let word = unsafe { AtomicI32::from_ptr(self.word(KIND_WORD)) };
+        word.load(Ordering::Relaxed)
+    }
+
+    fn word(&self, offset: usize) -> *mut i32 {
+        const { assert!(KIND_WORD + 4 <= size_of::<pthread_mutex_t>()) };
+        self.0.get().cast::<i32>().wrapping_byte_add(offset)
+    }
+
+    #[inline]
+    fn settle(&self, code: c_int) -> Result<Acquired, LockError> {
+        if code == 0 {
+            Ok(Acquired::Clean)
+        } else {
+            self.settle_slowly(Errno::from_raw(code))
+        }
+    }
+
+    #[cold]
+    fn settle_slowly(&self, errno: Errno) -> Result<Acquired, LockError> {
+        match errno {
+            Errno::EOWNERDEAD => self.recover(),
+            Errno::EBUSY => Err(LockError::WouldBlock),
+            Errno::ETIMEDOUT => Err(LockError::TimedOut),
+            Errno::EDEADLK => Err(LockError::HeldByThisThread),
+            Errno::ENOTRECOVERABLE => Err(LockError::NotRecoverable),
+            Errno::EINVAL => Err(LockError::Damaged),
+            errno => Err(LockError::Exhausted(errno)),
+        }
+    }
+
+    fn recover(&self) -> Result<Acquired, LockError> {
+        // SAFETY: the call before reported the owner's death, so this thread holds the mutex.
+        match unsafe { libc::pthread_mutex_consistent(self.0.get()) } {
+            0 => Ok(Acquired::OwnerDied),
+            _ => Err(LockError::Damaged),
+        }
+    }
+}
+
+impl fmt::Debug for RobustMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RobustMutex")
+            .field("holder", &self.holder())
+            .finish()
+    }
+}
+
+/// What `init_at` writes into the kind word: found out once, so that nothing of glibc's has to be
+/// copied here but where the word is.
+static KIND: OnceLock<i32> = OnceLock::new();
+
+fn kind_of_a_new_one() -> io::Result<i32> {
+    let mut memory = MaybeUninit::<RobustMutex>::uninit();
+    // SAFETY: the memory is this function's own.
+    unsafe { RobustMutex::init_at(memory.as_mut_ptr()) }?;
+    // SAFETY: it was just initialised.
+    Ok(unsafe { memory.assume_init_ref() }.kind())
+}
+
+struct Attributes(pthread_mutexattr_t);
+
+impl Attributes {
+    fn new() -> io::Result<Self> {
+        let mut memory = MaybeUninit::uninit();
+        // SAFETY: the memory is this function's own.
+        check(unsafe { libc::pthread_mutexattr_init(memory.as_mut_ptr()) })?;
+        // SAFETY: it was just initialised.
+        let mut attributes = Self(unsafe { memory.assume_init() });
+        let at = &raw mut attributes.0;
+        // SAFETY: the attributes are initialised.
+        check(unsafe { libc::pthread_mutexattr_setpshared(at, libc::PTHREAD_PROCESS_SHARED) })?;
+        // SAFETY: as above.
+        check(unsafe { libc::pthread_mutexattr_setrobust(at, libc::PTHREAD_MUTEX_ROBUST) })?;
+        // SAFETY: as above.
+        check(unsafe { libc::pthread_mutexattr_settype(at, libc::PTHREAD_MUTEX_ERRORCHECK) })?;
+        Ok(attributes)
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: the attributes were initialised and are not used again.
+        unsafe { libc::pthread_mutexattr_destroy(&raw mut self.0) };
+    }
+}
+
+fn check(code: c_int) -> io::Result<()> {
+    if code == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(code))
+    }
+}
+
+fn monotonic_after(left: Duration) -> Result<timespec, LockError> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(LockError::Exhausted)?;
+    let now = Duration::new(now.tv_sec().cast_unsigned(), now.tv_nsec() as u32);
+    let until = now.saturating_add(left);
+    let seconds = i64::try_from(until.as_secs()).unwrap_or(i64::MAX);
+    Ok(timespec {
+        tv_sec: seconds,
+        tv_nsec: until.subsec_nanos().into(),
+    })
+}

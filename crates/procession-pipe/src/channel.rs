@@ -1,0 +1,311 @@
+//! Whole messages over a stream socket: the layer that protocols are built on.
+
+use crate::inbox::{Inbox, Rights};
+use crate::link::Link;
+use crate::outbox::Outbox;
+use crate::turn::Turn;
+use crate::{RecvError, SendError};
+use nix::sys::socket::Shutdown;
+use procession_os::socket;
+use procession_os::wait::{self, Deadline};
+use procession_wire::{Message, Packet, handle};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The longest message that is received unless [`Channel::set_max_len`] says otherwise: 4 GiB.
+pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
+
+/// One end of a stream socket that carries whole messages in both directions.
+///
+/// This is the layer for protocols: it moves a [`Message`] of any [`Kind`](procession_wire::Kind),
+/// of several values, or bytes that are no message at all. For values of one type each way take a
+/// [`Connection`](crate::Connection), which is a channel that knows its types.
+///
+/// Each message has its length before it, in the framing of Python's `multiprocessing.connection`
+/// ([`procession_wire::frame`]). Length and message are handed to the kernel in one call, whatever
+/// their size. The file descriptors of a message go beside its first byte.
+///
+/// Threads can send and receive at once through a shared reference: each message is sent whole and
+/// received whole, by one of them. Several processes can hold the same end; then it is up to them
+/// that one message is not written, or read, by two of them at the same time.
+///
+/// As an argument, a result or a part of a message the channel is handed on as a duplicate of its
+/// descriptor, with the default limit. That is refused while a message has been sent or received
+/// in part, because the receiver would start in the middle.
+///
+/// # Examples
+///
+/// ```
+/// use procession_pipe::Channel;
+/// use procession_wire::{Kind, Message};
+///
+/// let (here, there) = Channel::pair()?;
+/// here.send(Message::encode(Kind::REQUEST, &7_u32)?)?;
+///
+/// let request = there.recv()?.expect(Kind::REQUEST)?;
+/// assert_eq!(request.decode::<u32>()?, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Channel {
+    link: Link,
+    inbox: Turn<Inbox>,
+    outbox: Turn<Outbox>,
+    max_len: AtomicU64,
+}
+
+impl Channel {
+    /// Makes two channels that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair` reports, above all that too many files are open.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (one, other) = socket::pair()?;
+        Ok((one.into(), other.into()))
+    }
+
+    /// Sends a message.
+    ///
+    /// Blocks while the other side has no room. Two sides that send to each other more than the
+    /// socket holds, and only then receive, wait for ever.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_by`](Self::send_by), except that no time runs out.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`SendError::Closed`]. The claims of the handles in the message are taken back.
+    pub fn send(&self, message: Message) -> Result<(), SendError> {
+        self.send_by(message, Deadline::NEVER)
+    }
+
+    /// Sends a message, or gives up at the deadline.
+    ///
+    /// # Errors
+    ///
+    /// - [`SendError::TimedOut`] if nothing of the message was sent in time;
+    /// - [`SendError::Unfinished`] if only a part was sent: the rest goes before the next message;
+    /// - [`SendError::Io`] if the kernel refused it, for example because too many descriptors are
+    ///   on their way.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`SendError::Closed`]. The claims of the handles in the message are taken back.
+    pub fn send_by(&self, message: Message, deadline: Deadline) -> Result<(), SendError> {
+        self.sending(deadline, |outbox| {
+            outbox.send_message(&self.link, message, deadline)
+        })
+    }
+
+    /// Sends bytes that need not be a message, or gives up at the deadline.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_by`](Self::send_by).
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`SendError::Closed`].
+    pub fn send_bytes_by(&self, bytes: &[u8], deadline: Deadline) -> Result<(), SendError> {
+        self.sending(deadline, |outbox| {
+            outbox.send_bytes(&self.link, bytes, deadline)
+        })
+    }
+
+    /// Sends what is left of a message that a timed call could only send in part.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::TimedOut`] if something is left even then.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`SendError::Closed`] if something was left.
+    pub fn flush_by(&self, deadline: Deadline) -> Result<(), SendError> {
+        self.sending(deadline, |outbox| outbox.flush(&self.link, deadline))
+    }
+
+    /// Receives the next message.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_by`](Self::recv_by), except that no time runs out.
+    ///
+    /// # When the other side is gone
+    ///
+    /// What it had sent is received first; then see [`recv_by`](Self::recv_by).
+    pub fn recv(&self) -> Result<Packet, RecvError> {
+        self.recv_by(Deadline::NEVER)
+    }
+
+    /// Receives the next message, or gives up at the deadline.
+    ///
+    /// A message that has come in part is kept for the next call.
+    ///
+    /// # Errors
+    ///
+    /// - [`RecvError::TimedOut`] if no whole message came in time;
+    /// - [`RecvError::Decode`] if what came is no message, and [`RecvError::DescriptorsLost`] if
+    ///   this process had no room for its descriptors; the next message is not affected;
+    /// - [`RecvError::TooLong`] if it is longer than the limit; it stays where it is;
+    /// - [`RecvError::BadLength`] if the other side does not speak this protocol;
+    /// - [`RecvError::Io`] for what the kernel reports, and if memory runs out.
+    ///
+    /// # When the other side is gone
+    ///
+    /// What it had sent is received first. Then [`RecvError::Closed`], or [`RecvError::Truncated`]
+    /// if it went in the middle of a message, or [`RecvError::Reset`] if it had not read all that
+    /// it was sent, now and at each later call.
+    pub fn recv_by(&self, deadline: Deadline) -> Result<Packet, RecvError> {
+        let (bytes, rights) = self.recv_frame(deadline)?;
+        if rights.lost {
+            return Err(RecvError::DescriptorsLost);
+        }
+        Ok(Packet::parse(bytes, rights.fds)?)
+    }
+
+    /// Receives the next message as bytes, whatever they are, or gives up at the deadline.
+    ///
+    /// Descriptors that came beside them are closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_by`](Self::recv_by), without those that concern the content.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`recv_by`](Self::recv_by).
+    pub fn recv_bytes_by(&self, deadline: Deadline) -> Result<Vec<u8>, RecvError> {
+        Ok(self.recv_frame(deadline)?.0)
+    }
+
+    /// Waits until there is something to receive; returns false if the deadline passed first.
+    ///
+    /// Nothing is read. True says that something has come, which may be the beginning of a message
+    /// or the end of the connection; a call with a deadline copes with both.
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports, other than an interruption by a signal.
+    ///
+    /// # When the other side is gone
+    ///
+    /// True.
+    pub fn poll(&self, deadline: Deadline) -> io::Result<bool> {
+        Ok(self.is_refusing() || wait::readable(self.as_fd(), deadline)?)
+    }
+
+    /// Sets the length above which a message is refused with [`RecvError::TooLong`].
+    ///
+    /// Memory is taken as bytes arrive, not as they are announced, whatever the limit.
+    pub fn set_max_len(&self, max_len: u64) {
+        self.max_len.store(max_len, Ordering::Relaxed);
+    }
+
+    /// Ends the connection in both directions without closing the descriptor.
+    ///
+    /// It ends for every process that holds this end, and wakes threads that are blocked on it.
+    /// What had arrived can still be received.
+    ///
+    /// # Errors
+    ///
+    /// What `shutdown` reports.
+    ///
+    /// # When the other side is gone
+    ///
+    /// Nothing happens.
+    pub fn shutdown(&self) -> io::Result<()> {
+        Ok(nix::sys::socket::shutdown(
+            self.as_fd().as_raw_fd(),
+            Shutdown::Both,
+        )?)
+    }
+
+    fn sending(
+        &self,
+        deadline: Deadline,
+        send: impl FnOnce(&mut Outbox) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let mut outbox = self.outbox.take(deadline).ok_or(SendError::TimedOut)?;
+        send(&mut outbox)
+    }
+
+    fn recv_frame(&self, deadline: Deadline) -> Result<(Vec<u8>, Rights), RecvError> {
+        let mut inbox = self.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
+        inbox.receive(&self.link, self.max_len(), deadline)
+    }
+
+    fn max_len(&self) -> u64 {
+        self.max_len.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether a message waits that is refused for the length it announced.
+    fn is_refusing(&self) -> bool {
+        self.inbox
+            .look(|inbox| inbox.is_refused(self.max_len()))
+            .unwrap_or(false)
+    }
+
+    /// Returns whether another process would start in the middle of a message.
+    fn is_partial(&self) -> bool {
+        self.inbox.look(Inbox::is_partial).unwrap_or(false)
+            || self.outbox.look(Outbox::is_partial).unwrap_or(false)
+    }
+}
+
+impl From<OwnedFd> for Channel {
+    /// Makes a channel of a connected stream socket.
+    ///
+    /// The end of a pipe will do for one direction; no descriptors can go beside the bytes there.
+    fn from(fd: OwnedFd) -> Self {
+        Self {
+            link: Link::new(fd),
+            inbox: Turn::new(Inbox::default()),
+            outbox: Turn::new(Outbox::default()),
+            max_len: AtomicU64::new(DEFAULT_MAX_LEN),
+        }
+    }
+}
+
+impl From<Channel> for OwnedFd {
+    /// Gives the descriptor; what had come of a message is lost.
+    fn from(channel: Channel) -> Self {
+        channel.link.into_fd()
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
+    }
+}
+
+impl Serialize for Channel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_partial() {
+            return Err(handle::encode_error(PARTIAL));
+        }
+        handle::serialize_fd(self.as_fd(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Channel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        handle::deserialize_fd(deserializer).map(Self::from)
+    }
+}
+
+impl fmt::Debug for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Channel")
+            .field("fd", &self.as_fd().as_raw_fd())
+            .finish_non_exhaustive()
+    }
+}
+
+const PARTIAL: &str = "a connection cannot be handed on in the middle of a message: \
+    receive the rest, or flush it, first";

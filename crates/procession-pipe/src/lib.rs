@@ -1,0 +1,56 @@
+//! Anonymous pipes, named pipes and the duplex pipe of typed connections.
+//!
+//! ```
+//! use procession_pipe::Pipe;
+//!
+//! let (client, server) = Pipe::duplex::<Vec<i64>, i64>()?;
+//! client.send(&vec![1, 2, 3])?;
+//! let numbers = server.recv()?;
+//! server.send(&numbers.iter().sum())?;
+//! assert_eq!(client.recv()?, 6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Which one
+//!
+//! | | carries | meets by | directions |
+//! |---|---|---|---|
+//! | [`Pipe::duplex`] | values of a type each way, whole | handing one end to a process | two |
+//! | [`pipe`] | bytes | handing one end to a process | one |
+//! | [`NamedPipe`] | bytes | a path | one |
+//!
+//! The ends of the first two are handles: they can be the argument of a task, or a part of a
+//! message over another connection.
+//!
+//! [`Channel`] is the layer below [`Connection`], for protocols whose messages are not all of one
+//! type.
+//!
+//! # What is promised
+//!
+//! - A message arrives whole or not at all, in the order of sending, however many threads send.
+//! - Whatever bytes arrive, the result is a value or an error, and memory is taken as bytes
+//!   arrive, never because a length was announced.
+//! - A signal interrupts nothing; every call that blocks has a form with a timeout, on the
+//!   monotonic clock, and a message half received when the time runs out is not lost.
+//! - The other side's end is told apart: between messages, inside one, or without having read
+//!   what it was sent. See [`RecvError`].
+#![forbid(unsafe_code)]
+
+mod anonymous;
+mod channel;
+mod connection;
+mod duplex;
+mod error;
+mod inbox;
+mod link;
+mod named;
+mod outbox;
+mod turn;
+
+pub use anonymous::{PipeReader, PipeWriter, pipe};
+pub use channel::{Channel, DEFAULT_MAX_LEN};
+pub use connection::Connection;
+pub use duplex::Pipe;
+pub use error::{RecvError, SendError};
+pub use named::{NamedPipe, NamedPipeError};
+pub use procession_os::wait::Deadline;

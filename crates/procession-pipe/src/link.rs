@@ -1,0 +1,71 @@
+//! The descriptor under a channel, and how it ended.
+
+use procession_os::socket::{self, Received};
+use procession_os::wait::Deadline;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A descriptor that remembers a reset.
+///
+/// The kernel reports a reset once, to the sender or to the receiver, whoever calls first, and the
+/// plain end afterwards. Here each call from then on is told.
+#[derive(Debug)]
+pub(crate) struct Link {
+    fd: OwnedFd,
+    reset: AtomicBool,
+}
+
+impl Link {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            reset: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
+    pub(crate) fn send(
+        &self,
+        bufs: &[IoSlice<'_>],
+        fds: &[BorrowedFd<'_>],
+        deadline: Deadline,
+    ) -> io::Result<usize> {
+        self.remember(socket::send_with_fds(self.as_fd(), bufs, fds, deadline))
+    }
+
+    pub(crate) fn recv(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<Received> {
+        let received = self.remember(socket::recv_with_fds(self.as_fd(), buf, deadline))?;
+        if received.len == 0 && self.reset.load(Ordering::Relaxed) {
+            return Err(ErrorKind::ConnectionReset.into());
+        }
+        Ok(received)
+    }
+
+    /// Remembers a reset that the kernel did not report.
+    ///
+    /// It does not if a call had sent a part when the other side went: the call returns the part's
+    /// length, and the next one is told of a plain end. A message sent in part was not read whole.
+    pub(crate) fn mark_reset(&self) {
+        self.reset.store(true, Ordering::Relaxed);
+    }
+
+    fn remember<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::ConnectionReset)
+        {
+            self.mark_reset();
+        }
+        result
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,154 @@
+//! Sending a frame, in as many steps as the socket takes it in.
+
+use crate::SendError;
+use crate::error::is_gone;
+use crate::link::Link;
+use procession_os::wait::Deadline;
+use procession_wire::Message;
+use procession_wire::frame::Head;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// What is left of a message that was sent in part.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    rest: Option<Rest>,
+}
+
+#[derive(Debug)]
+struct Rest {
+    bytes: Vec<u8>,
+    /// Kept for the claims of the handles inside, which pass on with the last byte.
+    message: Option<Message>,
+}
+
+/// Why a frame is not, or not wholly, on its way.
+struct Stopped {
+    /// How many of its bytes are.
+    at: usize,
+    error: io::Error,
+}
+
+impl Outbox {
+    /// Returns whether a message was sent in part.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Sends an encoded message with its descriptors.
+    pub(crate) fn send_message(
+        &mut self,
+        link: &Link,
+        message: Message,
+        deadline: Deadline,
+    ) -> Result<(), SendError> {
+        self.flush(link, deadline)?;
+        let head = Head::new(message.bytes().len());
+        let parts = [head.as_bytes(), message.bytes()];
+        let fds: Vec<_> = message.fds().iter().map(AsFd::as_fd).collect();
+        let Err(stopped) = write(link, parts, &fds, deadline) else {
+            message.deliver();
+            return Ok(());
+        };
+        let left = stopped.left(parts);
+        self.stop(stopped.error, left, Some(message))
+    }
+
+    /// Sends bytes that need not be a message.
+    pub(crate) fn send_bytes(
+        &mut self,
+        link: &Link,
+        bytes: &[u8],
+        deadline: Deadline,
+    ) -> Result<(), SendError> {
+        self.flush(link, deadline)?;
+        let head = Head::new(bytes.len());
+        let parts = [head.as_bytes(), bytes];
+        let Err(stopped) = write(link, parts, &[], deadline) else {
+            return Ok(());
+        };
+        let left = stopped.left(parts);
+        self.stop(stopped.error, left, None)
+    }
+
+    /// Sends what is left of an earlier message.
+    pub(crate) fn flush(&mut self, link: &Link, deadline: Deadline) -> Result<(), SendError> {
+        let Some(mut rest) = self.rest.take() else {
+            return Ok(());
+        };
+        let Err(Stopped { at, error }) = write(link, [&rest.bytes, &[]], &[], deadline) else {
+            rest.message.map(Message::deliver);
+            return Ok(());
+        };
+        if is_gone(&error) {
+            link.mark_reset();
+        } else {
+            rest.bytes.drain(..at);
+            self.rest = Some(rest);
+        }
+        // Nothing of the message that waits behind the rest has gone.
+        Err(unsent(error))
+    }
+
+    fn stop(
+        &mut self,
+        error: io::Error,
+        left: Option<Vec<u8>>,
+        message: Option<Message>,
+    ) -> Result<(), SendError> {
+        let Some(bytes) = left else {
+            return Err(unsent(error));
+        };
+        self.rest = Some(Rest { bytes, message });
+        Err(SendError::Unfinished(error))
+    }
+}
+
+impl Stopped {
+    /// Returns what has to follow, if a part has gone and somebody is there for the rest.
+    fn left(&self, [head, body]: [&[u8]; 2]) -> Option<Vec<u8>> {
+        let begun = self.at > 0 && !is_gone(&self.error);
+        begun.then(|| after([head, body], self.at).concat())
+    }
+}
+
+/// Writes `parts` in one call, and in further ones what the socket did not take at once.
+fn write(
+    link: &Link,
+    parts: [&[u8]; 2],
+    fds: &[BorrowedFd<'_>],
+    deadline: Deadline,
+) -> Result<(), Stopped> {
+    let total = parts[0].len() + parts[1].len();
+    let mut at = 0;
+    while at < total {
+        let bufs = after(parts, at).map(IoSlice::new);
+        let fds = if at == 0 { fds } else { &[] };
+        match link.send(&bufs, fds, deadline) {
+            Ok(sent) => at += sent,
+            Err(error) => {
+                if at > 0 && is_gone(&error) {
+                    link.mark_reset();
+                }
+                return Err(Stopped { at, error });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns the parts without their first `at` bytes.
+fn after([head, body]: [&[u8]; 2], at: usize) -> [&[u8]; 2] {
+    match at.checked_sub(head.len()) {
+        None => [&head[at..], body],
+        Some(at) => [&[], &body[at..]],
+    }
+}
+
+fn unsent(error: io::Error) -> SendError {
+    match error.kind() {
+        io::ErrorKind::TimedOut => SendError::TimedOut,
+        _ if is_gone(&error) => SendError::Closed,
+        _ => SendError::Io(error),
+    }
+}

@@ -1,0 +1,108 @@
+//! One thread at a time, with a deadline.
+
+use procession_os::wait::Deadline;
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// A value that threads use in turn.
+///
+/// A mutex cannot do this: a thread keeps its turn while it waits for the other side, and another
+/// one must be able to give up before that.
+pub(crate) struct Turn<T> {
+    /// The value, unless a thread has it.
+    slot: Mutex<Option<T>>,
+    returned: Condvar,
+}
+
+impl<T> Turn<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self {
+            slot: Mutex::new(Some(value)),
+            returned: Condvar::new(),
+        }
+    }
+
+    /// Takes the value; `None` if the deadline passed while another thread had it.
+    pub(crate) fn take(&self, deadline: Deadline) -> Option<Taken<'_, T>> {
+        let mut slot = self.slot();
+        loop {
+            if let Some(value) = slot.take() {
+                return Some(Taken {
+                    turn: self,
+                    value: Some(value),
+                });
+            }
+            slot = self.wait(slot, deadline)?;
+        }
+    }
+
+    /// Looks at the value; `None` if a thread has it.
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
+        self.slot().as_ref().map(look)
+    }
+
+    fn wait<'a>(
+        &self,
+        slot: MutexGuard<'a, Option<T>>,
+        deadline: Deadline,
+    ) -> Option<MutexGuard<'a, Option<T>>> {
+        let Some(left) = deadline.left() else {
+            return Some(
+                self.returned
+                    .wait(slot)
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+        };
+        if left.is_zero() {
+            return None;
+        }
+        let waited = self.returned.wait_timeout(slot, left);
+        Some(waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Nothing that can panic runs under this lock, so it is never poisoned.
+    fn slot(&self) -> MutexGuard<'_, Option<T>> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> fmt::Debug for Turn<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn")
+            .field("taken", &self.slot().is_none())
+            .finish()
+    }
+}
+
+/// The value of a [`Turn`], which goes back when this is dropped.
+pub(crate) struct Taken<'a, T> {
+    turn: &'a Turn<T>,
+    /// Always there until the drop.
+    value: Option<T>,
+}
+
+impl<T> Deref for Taken<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value
+            .as_ref()
+            .expect("the value goes back in drop only")
+    }
+}
+
+impl<T> DerefMut for Taken<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
+            .as_mut()
+            .expect("the value goes back in drop only")
+    }
+}
+
+impl<T> Drop for Taken<'_, T> {
+    fn drop(&mut self) {
+        *self.turn.slot() = self.value.take();
+        self.turn.returned.notify_one();
+    }
+}

@@ -1,0 +1,155 @@
+//! Why a process did not start, or ended without a result.
+
+use crate::outcome::{Failure, TaskError};
+use crate::panic::Panic;
+use crate::routine::RoutineError;
+use procession_os::pidfd::ExitStatus;
+use procession_shm::family::FamilyError;
+use procession_wire::{DecodeError, EncodeError};
+use std::error::Error;
+use std::{fmt, io};
+
+/// A process could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The program did not call `init`, so a child would run `main` again.
+    #[error(
+        "this program has not called `procession::init()`: make it the first line of `main`, \
+         or put `#[procession::main]` on `main`, or `procession::enable_in_tests!();` into a test file"
+    )]
+    NotInitialised,
+    /// The task or its arguments cannot be sent.
+    #[error("the arguments cannot be sent: {0}")]
+    Encode(#[from] EncodeError),
+    /// The task is not a function of the executable.
+    #[error(transparent)]
+    Routine(#[from] RoutineError),
+    /// The family of this process, through which it shares memory with its children, failed.
+    #[error("the process family: {0}")]
+    Family(#[from] FamilyError),
+    /// The system refused a step on the way.
+    #[error("cannot {step}: {source}")]
+    System {
+        /// What was tried.
+        step: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    pub(crate) fn system(step: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { step, source }
+    }
+}
+
+/// A process ended without a result.
+///
+/// # Examples
+///
+/// ```
+/// use procession_process::{Cause, ExitStatus, Process};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let process = Process::spawn(|| -> () { std::process::exit(3) }, ())?;
+/// let error = process.join().unwrap_err();
+/// assert!(matches!(error.cause(), Cause::Ended(ExitStatus::Code(3))));
+/// assert!(error.to_string().ends_with("exited with code 3 before its task returned"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct ProcessError {
+    name: String,
+    pid: u32,
+    cause: Box<Cause>,
+}
+
+/// What ended the process, or lost its result.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The task panicked.
+    #[error("{0}")]
+    Panicked(Panic),
+    /// The task returned an `anyhow` error.
+    #[error("failed: {0}")]
+    Failed(TaskError),
+    /// The process ended before its task returned: it called `exit`, or a signal killed it.
+    #[error("{0} before its task returned")]
+    Ended(ExitStatus),
+    /// The process could not decode the arguments; the task was not called.
+    #[error("could not decode its arguments: {0}")]
+    Arguments(String),
+    /// The task returned what cannot be encoded.
+    #[error("returned what cannot be encoded: {0}")]
+    ResultNotEncoded(String),
+    /// What arrived from the process is not a result.
+    #[error("sent a result that cannot be decoded: {0}")]
+    ResultNotDecoded(DecodeError),
+    /// The result was taken by an earlier call.
+    #[error("was joined before")]
+    JoinedBefore,
+    /// The system refused to wait for the process.
+    #[error("cannot be waited for: {0}")]
+    System(io::Error),
+}
+
+impl ProcessError {
+    pub(crate) fn new(name: &str, pid: u32, cause: Cause) -> Self {
+        Self {
+            name: name.to_owned(),
+            pid,
+            cause: Box::new(cause),
+        }
+    }
+
+    /// Returns the name of the process.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the number that the process had.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Returns what happened.
+    pub fn cause(&self) -> &Cause {
+        &self.cause
+    }
+}
+
+impl From<Failure> for Cause {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Panicked(panic) => Self::Panicked(panic),
+            Failure::Failed(error) => Self::Failed(error),
+            Failure::Arguments(words) => Self::Arguments(words),
+            Failure::Result(words) => Self::ResultNotEncoded(words),
+        }
+    }
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "process `{}` (pid {}) {}",
+            self.name, self.pid, self.cause
+        )
+    }
+}
+
+impl Error for ProcessError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &*self.cause {
+            // The error's own message stands in ours already.
+            Cause::Failed(error) => error.source(),
+            Cause::System(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Typed child processes.
+//!
+//! A [`Process`] runs a function of this program in another process and brings back what it
+//! returns:
+//!
+//! ```
+//! use procession_process::Process;
+//!
+//! fn add(x: u32, y: u32) -> u32 {
+//!     x + y
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! procession_process::init(); // the first line of `main`
+//! let process = Process::spawn(add, (3, 4))?;
+//! assert_eq!(process.join()?, 7);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How it works
+//!
+//! The child runs the same executable. [`init`] notices in a child that it is one, does the work
+//! it was sent and exits, so that the code after `init` runs in the parent only. A program that
+//! starts processes without having called `init` gets an error that says so; without that rule,
+//! every child would run `main` again.
+//!
+//! A *task* is a function or a closure that captures nothing, with up to eight arguments
+//! ([`Task`]). What crosses to the child is the offset of a table in the executable ([`routine`]),
+//! then the arguments, encoded. Handles to shared things (arrays, locks, pipe ends, proxies) may
+//! be arguments, results, and parts of both.
+//!
+//! # What happens when a process ends
+//!
+//! [`Process::join`] returns the task's value, or a [`ProcessError`] that tells a panic, an
+//! `anyhow` error, an exit code and a signal apart. No child outlives its parent: the kernel kills
+//! it when the parent is killed, and a parent that exits normally first ends its daemons and waits
+//! for its other children. A `Process` that is dropped goes on running; it is reaped when it ends.
+
+mod builder;
+mod child;
+mod children;
+mod current;
+mod error;
+mod inherit;
+mod init;
+pub mod outcome;
+mod panic;
+mod parcel;
+mod process;
+pub mod routine;
+mod spawn;
+mod start;
+mod task;
+mod watch;
+
+pub use builder::{Builder, StartMethod};
+pub use children::{ActiveChild, active_children};
+pub use current::{CurrentProcess, current_process};
+pub use error::{Cause, ProcessError, StartError};
+pub use inherit::inherit;
+pub use init::init;
+pub use outcome::{Failure, TaskError};
+pub use panic::Panic;
+pub use process::Process;
+pub use procession_os::pidfd::ExitStatus;
+pub use task::{Fallible, Plain, Task, call_mut, call_ref};

@@ -1,0 +1,140 @@
+//! What came of a call in another process, as a message.
+
+use crate::panic::{Panic, caught};
+use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::error::Error;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+
+/// Why a call in another process has no value to return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The function panicked.
+    #[error("{0}")]
+    Panicked(Panic),
+    /// The function returned an error.
+    #[error("failed: {0}")]
+    Failed(#[source] TaskError),
+    /// The arguments could not be decoded there; the function was not called.
+    #[error("could not decode its arguments: {0}")]
+    Arguments(String),
+    /// The function returned, and what it returned could not be encoded.
+    #[error("returned what cannot be encoded: {0}")]
+    Result(String),
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::Arguments(error.to_string())
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(TaskError::from(error))
+    }
+}
+
+/// The error that a task returned, with the errors that caused it.
+///
+/// Its own [`source`](Error::source) chain is that of the original, so that an `anyhow::Error`
+/// made from it prints as the original did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskError {
+    message: String,
+    source: Option<Box<Self>>,
+}
+
+impl TaskError {
+    /// Returns the messages, the outermost first.
+    pub fn chain(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self), |error| error.source.as_deref())
+            .map(|error| error.message.as_str())
+    }
+}
+
+impl From<anyhow::Error> for TaskError {
+    fn from(error: anyhow::Error) -> Self {
+        let messages: Vec<String> = error.chain().map(ToString::to_string).collect();
+        let wrap = |source, message| Some(Box::new(Self { message, source }));
+        let outermost = messages.into_iter().rev().fold(None, wrap);
+        outermost.map_or_else(
+            || Self {
+                message: String::new(),
+                source: None,
+            },
+            |error| *error,
+        )
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for TaskError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// An encoded outcome.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What the caller is to be sent.
+    pub message: Message,
+    /// The failure that the message tells of, if it does.
+    pub failure: Option<Failure>,
+}
+
+/// Runs `work` and encodes what came of it; a panic is an outcome too.
+pub fn produce<R: Serialize>(work: impl FnOnce() -> Result<R, Failure>) -> Outcome {
+    let encoded = caught(AssertUnwindSafe(|| {
+        let value = work()?;
+        returned(&value).map_err(|error| Failure::Result(error.to_string()))
+    }));
+    match encoded.unwrap_or_else(|panic| Err(Failure::Panicked(panic))) {
+        Ok(message) => Outcome {
+            message,
+            failure: None,
+        },
+        Err(failure) => failed(failure),
+    }
+}
+
+/// Encodes a failure that happened before there was anything to run.
+pub fn failed(failure: Failure) -> Outcome {
+    let mut encoder = Encoder::new(Kind::OUTCOME);
+    // Strings in enums always encode; if they did not, the caller would see a truncated outcome.
+    let _ = encoder.push(&Some(&failure).cloned());
+    Outcome {
+        message: encoder.finish(),
+        failure: Some(failure),
+    }
+}
+
+fn returned<R: Serialize>(value: &R) -> Result<Message, EncodeError> {
+    let mut encoder = Encoder::new(Kind::OUTCOME);
+    encoder.push(&None::<Failure>)?;
+    encoder.push(value)?;
+    Ok(encoder.finish())
+}
+
+/// Reads an outcome.
+///
+/// # Errors
+///
+/// The outer error if the message is no outcome of this type, the inner one if it tells of a
+/// failure.
+pub fn consume<R: DeserializeOwned>(packet: Packet) -> Result<Result<R, Failure>, DecodeError> {
+    let mut packet = packet.expect(Kind::OUTCOME)?;
+    match packet.take::<Option<Failure>>()? {
+        Some(failure) => packet.finish().map(|()| Err(failure)),
+        None => packet.decode().map(Ok),
+    }
+}

@@ -1,0 +1,79 @@
+//! Messages of any size that never wait for their reader.
+//!
+//! A socket holds some two hundred KiB; the sender of more waits until the other side reads. A
+//! child that ends must not wait for a parent that has not joined it yet, nor a parent for a child
+//! that is still loading. So what is large goes into anonymous memory, and the socket carries only
+//! its descriptor.
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use procession_os::wait::Deadline;
+use procession_pipe::{Channel, RecvError, SendError};
+use procession_wire::{DecodeError, Kind, Message, Packet, handle};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The kind of a message that stands for another one, in memory.
+const PARCEL: Kind = Kind(0x12);
+
+/// What goes through the socket itself.
+const INLINE: usize = 32 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Parcel {
+    body: Fd,
+    fds: Vec<Fd>,
+}
+
+struct Fd(OwnedFd);
+
+impl Serialize for Fd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        handle::serialize_fd(self.0.as_fd(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        handle::deserialize_fd(deserializer).map(Self)
+    }
+}
+
+/// Sends `message` over a channel from which nobody need be reading.
+pub(crate) fn send(channel: &Channel, message: Message) -> Result<(), SendError> {
+    if message.bytes().len() <= INLINE {
+        return channel.send(message);
+    }
+    let body = Fd(in_memory(message.bytes()).map_err(SendError::Io)?);
+    let fds = message.fds().iter().map(|fd| fd.try_clone().map(Fd));
+    let fds = fds.collect::<io::Result<_>>().map_err(SendError::Io)?;
+    channel.send(Message::encode(PARCEL, &Parcel { body, fds })?)?;
+    message.deliver();
+    Ok(())
+}
+
+/// Receives what [`send`] sent.
+pub(crate) fn receive(channel: &Channel, deadline: Deadline) -> Result<Packet, RecvError> {
+    let packet = channel.recv_by(deadline)?;
+    if packet.kind() != PARCEL {
+        return Ok(packet);
+    }
+    let Parcel { body, fds } = packet.decode()?;
+    let mut bytes = Vec::new();
+    let mut file = File::from(body.0);
+    file.rewind()
+        .and_then(|()| file.read_to_end(&mut bytes))
+        .map_err(RecvError::Io)?;
+    let packet = Packet::parse(bytes, fds.into_iter().map(|fd| fd.0).collect())?;
+    match packet.kind() {
+        PARCEL => Err(DecodeError::UnexpectedKind(PARCEL.0).into()),
+        _ => Ok(packet),
+    }
+}
+
+fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(c"procession-parcel", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    Ok(file.into())
+}

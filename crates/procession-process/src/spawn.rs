@@ -1,0 +1,131 @@
+//! Starting the executable again.
+
+use crate::error::StartError;
+use crate::init::{self, MARKER};
+use crossbeam_channel::{Sender, bounded, unbounded};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::SigSet;
+use nix::sys::stat::Mode;
+use procession_os::parent::on_main_thread;
+use procession_os::pidfd::Pidfd;
+use std::ffi::{CString, OsString};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStringExt;
+use std::sync::OnceLock;
+use std::{fs, io, thread};
+
+/// The descriptor under which a child finds its end of the control socket.
+const CONTROL: RawFd = 3;
+
+/// What stands for this program, also when its file was moved or replaced since it started.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// Starts a child that has `control` and the standard descriptors, and nothing else.
+pub(crate) fn start(control: OwnedFd) -> Result<Pidfd, StartError> {
+    let started = on_lasting_thread(move || exec(control.as_fd()));
+    started
+        .and_then(|started| started)
+        .map_err(StartError::system("start a process"))
+}
+
+/// Runs `work` on a thread that ends with the process.
+///
+/// The kernel tells a child of its parent's death when the *thread* that started it ends.
+fn on_lasting_thread<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<R> {
+    if on_main_thread() {
+        return Ok(work());
+    }
+    let (reply, result) = bounded(1);
+    let job: Job = Box::new(move || {
+        let _ = reply.send(work());
+    });
+    let ended = || io::Error::other("the thread that starts processes has ended");
+    starter()?.send(job).map_err(|_| ended())?;
+    result.recv().map_err(|_| ended())
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+fn starter() -> io::Result<&'static Sender<Job>> {
+    static STARTER: OnceLock<Sender<Job>> = OnceLock::new();
+    if let Some(starter) = STARTER.get() {
+        return Ok(starter);
+    }
+    let (sender, jobs) = unbounded::<Job>();
+    thread::Builder::new()
+        .name("procession-start".to_owned())
+        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+    Ok(STARTER.get_or_init(|| sender))
+}
+
+fn exec(control: BorrowedFd<'_>) -> io::Result<Pidfd> {
+    let (args, env) = (arguments(), environment());
+    let pid = posix_spawn(PROGRAM, &descriptors(control)?, &attributes()?, &args, &env)?;
+    let pid = pid.as_raw().cast_unsigned();
+    Pidfd::open(pid).inspect_err(|_| abandon(pid))
+}
+
+/// Ends a child for which no pidfd could be had. Nobody has reaped it, so the number is its own.
+fn abandon(pid: u32) {
+    let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
+    // Neither can fail on a child that is still to be reaped.
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+    let _ = nix::sys::wait::waitpid(pid, None);
+}
+
+fn descriptors(control: BorrowedFd<'_>) -> io::Result<PosixSpawnFileActions> {
+    let mut actions = PosixSpawnFileActions::init()?;
+    for fd in inheritable()? {
+        actions.add_close(fd)?;
+    }
+    actions.add_dup2(control.as_raw_fd(), CONTROL)?;
+    actions.add_open(0, "/dev/null", OFlag::O_RDONLY, Mode::empty())?;
+    Ok(actions)
+}
+
+/// Returns the descriptors that a new program would inherit by accident.
+fn inheritable() -> io::Result<Vec<RawFd>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc/self/fd")? {
+        let fd = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<RawFd>().ok());
+        found.extend(fd.filter(|&fd| fd > 2 && kept_on_exec(fd)));
+    }
+    Ok(found)
+}
+
+fn kept_on_exec(fd: RawFd) -> bool {
+    // SAFETY: the descriptor is only asked for its flags; if it was closed by another thread
+    // meanwhile, or is another file's by now, the answer is an error or that file's.
+    let fd = unsafe { BorrowedFd::borrow_raw(fd) };
+    let flags = fcntl(fd, FcntlArg::F_GETFD);
+    flags.is_ok_and(|flags| !FdFlag::from_bits_truncate(flags).contains(FdFlag::FD_CLOEXEC))
+}
+
+/// A child starts with no signal blocked, whatever the thread that starts it has blocked.
+fn attributes() -> io::Result<PosixSpawnAttr> {
+    let mut attributes = PosixSpawnAttr::init()?;
+    attributes.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
+    attributes.set_sigmask(&SigSet::empty())?;
+    Ok(attributes)
+}
+
+/// The arguments of this program, so that a `main` that looks at them before it calls `init` gets
+/// there in the child too, then the marker.
+fn arguments() -> Vec<CString> {
+    let own = init::own_arguments().into_iter();
+    let all = own.chain([OsString::from(MARKER), OsString::from(CONTROL.to_string())]);
+    all.filter_map(|arg| CString::new(arg.into_vec()).ok())
+        .collect()
+}
+
+fn environment() -> Vec<CString> {
+    let pairs =
+        std::env::vars_os().map(|(name, value)| [name.into_vec(), value.into_vec()].join(&b'='));
+    pairs.filter_map(|pair| CString::new(pair).ok()).collect()
+}

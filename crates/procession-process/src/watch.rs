@@ -1,0 +1,97 @@
+//! One thread that sees children end for those who do not wait themselves.
+
+use crate::children::Child;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use procession_os::pidfd::ExitStatus;
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{io, thread};
+
+/// What is to be done with the status of a child.
+type Then = Box<dyn FnOnce(ExitStatus) + Send>;
+
+struct Watcher {
+    epoll: Epoll,
+    /// By the number of the pidfd, which is open, and so nobody else's, while it stands here.
+    watched: Mutex<HashMap<u64, (Arc<Child>, Vec<Then>)>>,
+}
+
+/// Reaps `child` when it has ended, and calls `then` with its status on the watching thread.
+///
+/// # Errors
+///
+/// If the thread or its descriptor cannot be had, or no more children can be watched.
+pub(crate) fn when_ended(
+    child: &Arc<Child>,
+    then: impl FnOnce(ExitStatus) + Send + 'static,
+) -> io::Result<()> {
+    watcher()?.add(Arc::clone(child), Box::new(then))
+}
+
+fn watcher() -> io::Result<&'static Watcher> {
+    static WATCHER: OnceLock<Watcher> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(watcher) = WATCHER.get() {
+        return Ok(watcher);
+    }
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    let (ready, start) = crossbeam_channel::bounded::<&'static Watcher>(1);
+    thread::Builder::new()
+        .name("procession-watch".to_owned())
+        .spawn(move || {
+            if let Ok(watcher) = start.recv() {
+                watcher.run();
+            }
+        })?;
+    let watcher = WATCHER.get_or_init(|| Watcher {
+        epoll,
+        watched: Mutex::default(),
+    });
+    // The thread waits for exactly this.
+    let _ = ready.send(watcher);
+    Ok(watcher)
+}
+
+impl Watcher {
+    fn add(&self, child: Arc<Child>, then: Then) -> io::Result<()> {
+        let token = child.pidfd.as_fd().as_raw_fd() as u64;
+        // The thread looks a token up under this lock, so it finds what is added here.
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, thens)) = watched.get_mut(&token) {
+            thens.push(then);
+            return Ok(());
+        }
+        self.epoll
+            .add(&child.pidfd, EpollEvent::new(EpollFlags::EPOLLIN, token))?;
+        watched.insert(token, (child, vec![then]));
+        Ok(())
+    }
+
+    fn run(&self) {
+        let mut events = [EpollEvent::empty(); 64];
+        loop {
+            let ready = self
+                .epoll
+                .wait(&mut events, EpollTimeout::NONE)
+                .unwrap_or(0);
+            for event in &events[..ready] {
+                self.ended(event.data());
+            }
+        }
+    }
+
+    fn ended(&self, token: u64) {
+        let found = self
+            .watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&token);
+        let Some((child, thens)) = found else { return };
+        // The descriptor may live on in the child's handle, readable for ever.
+        let _ = self.epoll.delete(&child.pidfd);
+        let status = child.status().ok().flatten().unwrap_or(ExitStatus::Unknown);
+        thens.into_iter().for_each(|then| then(status));
+    }
+}

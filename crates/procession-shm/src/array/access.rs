@@ -1,0 +1,227 @@
+//! Reading and writing the elements of an array.
+
+use super::Array;
+use crate::Guard;
+use bytemuck::Pod;
+use procession_os::robust::LockError;
+use std::mem;
+
+/// An element was not reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// There is no such element.
+    #[error("index {index} is out of bounds: the array has {len} elements")]
+    OutOfBounds {
+        /// The index that was asked for.
+        index: usize,
+        /// The number of elements.
+        len: usize,
+    },
+    /// The array's lock was not obtained.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+}
+
+impl<T: Pod> Array<T> {
+    /// Returns element `index`.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such element, if this thread has a [`Guard`] of the array, or if the memory
+    /// was overwritten; [`try_get`](Self::try_get) does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert_eq!(array.get(2), 3);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn get(&self, index: usize) -> T {
+        self.guard_at(index)[index]
+    }
+
+    /// Replaces element `index`.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get); [`try_set`](Self::try_set) does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// array.set(0, 10);
+    /// assert_eq!(array.to_vec(), [10, 2, 3]);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn set(&self, index: usize, value: T) {
+        self.guard_at(index)[index] = value;
+    }
+
+    /// Returns element `index`.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::OutOfBounds`] if there is no such element, [`AccessError::Lock`] if this
+    /// thread has a [`Guard`] of the array or if the memory was overwritten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{AccessError, Array};
+    ///
+    /// let array = Array::from_slice(&[7])?;
+    /// assert_eq!(array.try_get(0), Ok(7));
+    /// assert_eq!(array.try_get(1), Err(AccessError::OutOfBounds { index: 1, len: 1 }));
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn try_get(&self, index: usize) -> Result<T, AccessError> {
+        Ok(self.guard_for(index)?[index])
+    }
+
+    /// Replaces element `index`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert!(array.try_set(2, 30).is_ok());
+    /// assert!(array.try_set(3, 40).is_err());
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn try_set(&self, index: usize, value: T) -> Result<(), AccessError> {
+        self.guard_for(index)?[index] = value;
+        Ok(())
+    }
+
+    /// Replaces element `index` and returns what it was.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert_eq!(array.swap(1, 20), 2);
+    /// assert_eq!(array.get(1), 20);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[track_caller]
+    pub fn swap(&self, index: usize, value: T) -> T {
+        mem::replace(&mut self.guard_at(index)[index], value)
+    }
+
+    /// Changes element `index` in place, in one step for everybody else.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get). A panic of `change` poisons the array.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let counters = procession_shm::Array::<u32>::zeroed(2)?;
+    /// counters.update(1, |count| *count += 1);
+    /// assert_eq!(counters.to_vec(), [0, 1]);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[track_caller]
+    pub fn update<R>(&self, index: usize, change: impl FnOnce(&mut T) -> R) -> R {
+        change(&mut self.guard_at(index)[index])
+    }
+
+    /// Sets all elements to `value`, in one step for everybody else.
+    ///
+    /// # Panics
+    ///
+    /// If this thread has a [`Guard`] of the array, or if the memory was overwritten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// array.fill(7);
+    /// assert_eq!(array.to_vec(), [7, 7, 7]);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[track_caller]
+    pub fn fill(&self, value: T) {
+        self.guard().fill(value);
+    }
+
+    /// Replaces all elements, in one step for everybody else.
+    ///
+    /// # Panics
+    ///
+    /// If `elements` are not exactly as many, and as [`fill`](Self::fill).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// array.copy_from_slice(&[4, 5, 6]);
+    /// assert_eq!(array.to_vec(), [4, 5, 6]);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[track_caller]
+    pub fn copy_from_slice(&self, elements: &[T]) {
+        let len = self.len();
+        assert_eq!(
+            elements.len(),
+            len,
+            "an array of {len} elements takes as many"
+        );
+        self.guard().copy_from_slice(elements);
+    }
+
+    /// Returns a copy of all elements as they are at one moment.
+    ///
+    /// # Panics
+    ///
+    /// As [`fill`](Self::fill).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert_eq!(array.to_vec().iter().sum::<i32>(), 6);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[track_caller]
+    pub fn to_vec(&self) -> Vec<T> {
+        self.guard().to_vec()
+    }
+
+    /// Takes the lock if there is such an element, for a panic under it would poison the array.
+    #[inline]
+    #[track_caller]
+    fn guard_at(&self, index: usize) -> Guard<'_, [T]> {
+        let len = self.len();
+        assert!(
+            index < len,
+            "index out of bounds: the len is {len} but the index is {index}"
+        );
+        self.guard()
+    }
+
+    /// Takes the lock if there is such an element.
+    fn guard_for(&self, index: usize) -> Result<Guard<'_, [T]>, AccessError> {
+        let len = self.len();
+        if index >= len {
+            return Err(AccessError::OutOfBounds { index, len });
+        }
+        Ok(self.wrap(self.segment.lock()?))
+    }
+}

@@ -1,0 +1,341 @@
+//! A fixed number of shared values: the type, its making, and its lock.
+//!
+//! What reads and writes elements is in [`access`].
+
+mod access;
+
+use crate::poison::LockResult;
+use crate::{AcquireError, Format, Guard, Held, Segment, SegmentKind, ShmError};
+use bytemuck::Pod;
+use procession_os::wait::Deadline;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+pub use access::AccessError;
+
+/// A fixed number of values in memory that several processes share.
+///
+/// `T` is plain data: numbers, arrays of them, and structs that derive [`Pod`](bytemuck::Pod). A
+/// clone is another handle to the same array; a handle can be given to other processes, as the
+/// argument of a task, in a message, or inside of another type that is.
+///
+/// Each method takes the array's lock for a moment, so that no other sees an element half
+/// written. [`lock`](Self::lock) takes it for longer and gives a slice. While a thread has a
+/// [`Guard`], it uses that, not the methods of the array.
+///
+/// # When the other side is gone
+///
+/// Nothing waits for a process that has died. If one dies while it holds the lock, the array is
+/// *poisoned*: `lock` says so until [`clear_poison`](Self::clear_poison) is called. The other
+/// methods go on.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::Array;
+///
+/// let numbers = Array::from_iter(1..5)?;
+/// let same = numbers.clone();
+/// std::thread::spawn(move || {
+///     for i in 0..same.len() {
+///         same.set(i, -same.get(i));
+///     }
+/// })
+/// .join()
+/// .unwrap();
+/// assert_eq!(numbers.to_vec(), [-1, -2, -3, -4]);
+/// # Ok::<(), procession_shm::ShmError>(())
+/// ```
+pub struct Array<T> {
+    segment: Segment,
+    _type: PhantomData<fn() -> T>,
+}
+
+impl<T: Pod> Array<T> {
+    /// Shares `len` elements of which all bytes are zero.
+    ///
+    /// # Errors
+    ///
+    /// [`ShmError::OutOfMemory`] if there is no room for it in `/dev/shm`,
+    /// [`ShmError::Alignment`] if `T` is aligned to more than a page, [`ShmError::Family`] or
+    /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{Array, ShmError};
+    ///
+    /// assert_eq!(Array::<f32>::zeroed(3)?.to_vec(), [0.0; 3]);
+    /// let more_than_memory = Array::<u8>::zeroed(1 << 45);
+    /// assert!(matches!(more_than_memory, Err(ShmError::OutOfMemory { .. })));
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn zeroed(len: usize) -> Result<Self, ShmError> {
+        Self::create(len, |_| {})
+    }
+
+    /// Shares a copy of `elements`.
+    ///
+    /// # Errors
+    ///
+    /// As [`zeroed`](Self::zeroed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[0.5, 1.5])?;
+    /// assert_eq!(array.get(1), 1.5);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn from_slice(elements: &[T]) -> Result<Self, ShmError> {
+        Self::create(elements.len(), |bytes| {
+            bytes.copy_from_slice(bytemuck::cast_slice(elements));
+        })
+    }
+
+    /// Shares the elements that an iterator yields.
+    ///
+    /// # Errors
+    ///
+    /// As [`zeroed`](Self::zeroed).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let squares = procession_shm::Array::from_iter((0..4).map(|n| n * n))?;
+    /// assert_eq!(squares.to_vec(), [0, 1, 4, 9]);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the trait's method cannot fail"
+    )]
+    pub fn from_iter(elements: impl IntoIterator<Item = T>) -> Result<Self, ShmError> {
+        // Collected first, for the number is needed, and the iterator may do anything.
+        Self::from_slice(&Vec::from_iter(elements))
+    }
+
+    /// Returns the number of elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert_eq!(array.len(), 3);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.segment.elements()
+    }
+
+    /// Returns whether there are no elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::<u8>::zeroed(0)?;
+    /// assert!(array.is_empty());
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes the array for this thread alone, waiting for as long as a living thread has it.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError::Poisoned`], with the guard in it, and [`AcquireError::Failed`] if this
+    /// thread has a guard already, or if the memory was overwritten.
+    ///
+    /// # When the other side is gone
+    ///
+    /// If the process that has the array dies, the answer is `Poisoned`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[3, 1, 2])?;
+    /// let mut guard = array.lock().unwrap();
+    /// guard.sort();
+    /// assert_eq!(*guard, [1, 2, 3]);
+    /// # drop(guard);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn lock(&self) -> LockResult<Guard<'_, [T]>> {
+        self.segment.lock()?.into_guard(|held| self.wrap(held))
+    }
+
+    /// Takes the array if nobody else has it at this moment.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::WouldBlock)`, and those of [`lock`](Self::lock).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// let guard = array.try_lock().unwrap();
+    /// assert_eq!(guard[1..], [2, 3]);
+    /// # drop(guard);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn try_lock(&self) -> LockResult<Guard<'_, [T]>> {
+        self.segment.try_lock()?.into_guard(|held| self.wrap(held))
+    }
+
+    /// Takes the array, waiting for `timeout` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::TimedOut)`, and those of [`lock`](Self::lock).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{AcquireError, Array, LockError};
+    /// use std::time::Duration;
+    ///
+    /// let array = Array::from_slice(&[1, 2, 3])?;
+    /// let guard = array.lock().unwrap();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let refused = array.lock_timeout(Duration::from_millis(5)).unwrap_err();
+    ///         assert!(matches!(refused, AcquireError::Failed(LockError::TimedOut)));
+    ///     });
+    /// });
+    /// # drop(guard);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn lock_timeout(&self, timeout: Duration) -> LockResult<Guard<'_, [T]>> {
+        let held = self.segment.lock_until(Deadline::after(timeout))?;
+        held.into_guard(|held| self.wrap(held))
+    }
+
+    /// Returns whether somebody died or panicked with the guard since the poison was last cleared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    ///
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// let panic = || array.update(0, |_| panic!("half done"));
+    /// assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
+    /// assert!(array.is_poisoned());
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn is_poisoned(&self) -> bool {
+        self.segment.is_poisoned()
+    }
+
+    /// Declares the elements sound again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// array.clear_poison();
+    /// assert!(array.lock().is_ok());
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn clear_poison(&self) {
+        self.segment.clear_poison();
+    }
+
+    /// Returns the memory that the array is in, which knows its name and who holds it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert_eq!(array.segment().holders(), 1);
+    /// assert_eq!(array.segment().payload_len(), 12);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn segment(&self) -> &Segment {
+        &self.segment
+    }
+
+    fn create(len: usize, init: impl FnOnce(&mut [u8])) -> Result<Self, ShmError> {
+        let segment = Segment::create(Self::format(), len, init)?;
+        Ok(Self {
+            segment,
+            _type: PhantomData,
+        })
+    }
+
+    fn format() -> Format {
+        Format::of::<T>(SegmentKind::ARRAY)
+    }
+
+    #[inline]
+    fn wrap<'a>(&'a self, held: Held<'a>) -> Guard<'a, [T]> {
+        let first: NonNull<T> = self.segment.payload().cast();
+        let data = NonNull::slice_from_raw_parts(first, self.len());
+        // SAFETY: a segment of this format has so many elements, and any bytes are a valid `T`.
+        unsafe { Guard::new(data, held) }
+    }
+
+    #[inline]
+    #[track_caller]
+    fn guard(&self) -> Guard<'_, [T]> {
+        self.wrap(self.segment.lock_or_panic())
+    }
+}
+
+impl<T> Clone for Array<T> {
+    fn clone(&self) -> Self {
+        Self {
+            segment: self.segment.clone(),
+            _type: PhantomData,
+        }
+    }
+}
+
+/// Shows the elements, or `<locked>` while somebody has the guard.
+impl<T: Pod + fmt::Debug> fmt::Debug for Array<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seen = self
+            .try_lock()
+            .or_else(AcquireError::into_inner)
+            .map(|guard| guard.to_vec());
+        match seen {
+            Ok(elements) => f.debug_tuple("Array").field(&elements).finish(),
+            Err(_) => f
+                .debug_tuple("Array")
+                .field(&format_args!("<locked>"))
+                .finish(),
+        }
+    }
+}
+
+/// Encodes a handle; only into a message to another process.
+impl<T> Serialize for Array<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.segment.serialize(serializer)
+    }
+}
+
+impl<'de, T: Pod> Deserialize<'de> for Array<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let segment = Segment::deserialize(deserializer, Self::format())?;
+        Ok(Self {
+            segment,
+            _type: PhantomData,
+        })
+    }
+}

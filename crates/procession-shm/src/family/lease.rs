@@ -1,0 +1,140 @@
+//! The lease: the file whose lock says that a family is alive.
+
+use super::sweep::{DIRECTORY, remove_segments};
+use super::{FamilyError, fill, id_of};
+use nix::fcntl::OFlag;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+
+/// An open lease. Dropping it closes the file, which gives up its lock unless a forked process
+/// has the same open file description.
+pub(super) struct Lease {
+    family: u64,
+    file: File,
+}
+
+/// How many ids are tried before something else must be wrong.
+const ATTEMPTS: usize = 100;
+const NO_LINK: i32 = OFlag::O_NOFOLLOW.bits();
+
+impl Lease {
+    /// Makes and holds the lease of a new family.
+    pub(super) fn new_family() -> Result<Self, FamilyError> {
+        for _ in 0..ATTEMPTS {
+            let mut number = [0; 8];
+            fill(&mut number)?;
+            match Self::make(u64::from_ne_bytes(number)) {
+                Ok(lease) if lease.is_linked() => return Ok(lease),
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                    return Err(FamilyError::Lease(error));
+                }
+                _ => {}
+            }
+        }
+        Err(FamilyError::Lease(ErrorKind::AlreadyExists.into()))
+    }
+
+    /// Holds the lease of a family that exists; `None` if it does not any more.
+    pub(super) fn join(family: u64) -> Result<Option<Self>, FamilyError> {
+        let Some(lease) = Self::open(family).map_err(FamilyError::Lease)? else {
+            return Ok(None);
+        };
+        lease.hold().map_err(FamilyError::Lease)?;
+        Ok(Some(lease).filter(Self::is_linked))
+    }
+
+    /// Opens the lease of some family without holding it; `None` if there is none.
+    pub(super) fn open(family: u64) -> io::Result<Option<Self>> {
+        let options = OpenOptions::new()
+            .read(true)
+            .custom_flags(NO_LINK)
+            .open(path(family));
+        match options {
+            Ok(file) => Ok(Some(Self { family, file })),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn family(&self) -> u64 {
+        self.family
+    }
+
+    /// Locks the lease for this process alone if nobody holds it: then the family is dead.
+    ///
+    /// False too if the lease has lost its name, for then all was removed already.
+    pub(super) fn take_if_dead(&self) -> bool {
+        self.take_alone() && self.is_linked()
+    }
+
+    /// Gives up the lease; removes what the family made if nobody else holds it.
+    pub(super) fn leave(self) {
+        if self.take_alone() || self.let_go_and_take_alone() {
+            self.remove_family();
+        }
+    }
+
+    /// Removes the segments, then the lease; returns how many names are gone. The caller must
+    /// hold the lease alone.
+    pub(super) fn remove_family(&self) -> usize {
+        let segments = remove_segments(self.family);
+        let lease = self.is_linked() && fs::remove_file(path(self.family)).is_ok();
+        segments + usize::from(lease)
+    }
+
+    fn make(family: u64) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(NO_LINK);
+        let lease = Self {
+            family,
+            file: options.open(path(family))?,
+        };
+        lease
+            .hold()
+            .inspect_err(|_| drop(fs::remove_file(path(family))))?;
+        Ok(lease)
+    }
+
+    /// Locks it shared. The wait is short: only who cleans up holds it alone.
+    fn hold(&self) -> io::Result<()> {
+        loop {
+            match self.file.lock_shared() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn take_alone(&self) -> bool {
+        loop {
+            match self.file.try_lock() {
+                Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {}
+                result => return result.is_ok(),
+            }
+        }
+    }
+
+    fn let_go_and_take_alone(&self) -> bool {
+        self.file.unlock().is_ok() && self.take_alone()
+    }
+
+    fn is_linked(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() > 0)
+    }
+}
+
+/// How a lease's name ends. No segment's name does: they end in hexadecimal digits.
+pub(super) const SUFFIX: &str = "lease";
+
+fn path(family: u64) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/procession-{}-{SUFFIX}", id_of(family)))
+}

@@ -1,0 +1,303 @@
+//! The family: a root process and everything it started, and who cleans up after it.
+//!
+//! A family has an id, 16 hexadecimal digits, which all its names in `/dev/shm` bear, and a
+//! 32-byte key, which only its processes know. The first process that shares something becomes
+//! the root of a new family; its children are given id and key, and [`adopt`] them.
+//!
+//! # Who cleans up
+//!
+//! Every process of the family holds a shared `flock` on the family's *lease*, the file
+//! `/dev/shm/procession-<id>-lease`, through an open file description of its own. The kernel
+//! drops the lock when the process ends, however it ends. Whoever gets the lock *exclusively*
+//! therefore knows that the family is dead, and may remove everything that bears its id.
+//!
+//! | who | does |
+//! |---|---|
+//! | root | makes the lease, locks it shared, then looks whether the file still has its name; if not, starts again with a new id |
+//! | child | opens the lease, locks it shared, looks whether it still has its name; if not, the family is gone |
+//! | process that leaves | turns its shared lock into an exclusive one without waiting; if it gets it, removes the segments, then the lease |
+//! | sweeper | opens a lease, locks it exclusively without waiting; if it gets it, removes the segments, then the lease |
+//!
+//! Why no order of these steps goes wrong:
+//!
+//! - *A sweeper comes between the making of a lease and its locking.* It finds the lease
+//!   unlocked and removes it. The root notices that the file it locked has no name any more.
+//! - *Two processes leave at the same moment.* A process that fails to turn its lock loses the
+//!   shared one (and gives it up explicitly, should it still have it, and tries once more). So
+//!   the later of the two finds no other lock. Linux does both steps of the turn at once: a last
+//!   process is never kept from cleaning up by somebody who only looks.
+//! - *A child adopts while the last process leaves.* Either its lock comes first, then the other
+//!   is not the last; or it waits for the moment of cleaning up and finds the name gone.
+//! - *A sweeper sees a segment whose lease does not exist.* The lease is there before the first
+//!   segment and goes after the last, and a listing is older than the look for the lease that
+//!   follows it. So the segment is a leftover.
+//! - *Somebody is killed while cleaning up.* The lease goes last; the next sweeper goes on.
+//! - *A segment is being made while this process leaves.* Making holds a lock that leaving waits
+//!   for; after it, making is [`FamilyError::Left`].
+//!
+//! A process that was forked without this crate's knowledge shares its parent's open file
+//! description, hence its lock. It must not leave for its parent: [`leave`] looks at the process
+//! number. It becomes a process of the family in its own right as soon as it shares something.
+
+mod lease;
+mod sweep;
+
+use lease::Lease;
+use std::fmt;
+use std::io;
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+pub(crate) use sweep::DIRECTORY;
+pub use sweep::{leftovers, sweep};
+
+/// What the processes of a family have in common.
+pub struct Family {
+    number: u64,
+    id: String,
+    key: [u8; 32],
+}
+
+impl Family {
+    /// Returns the 16 hexadecimal digits that all names of the family bear.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Returns the secret of the family: who knows it is one of its processes.
+    pub fn key(&self) -> &[u8; 32] {
+        &self.key
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn new(number: u64, key: [u8; 32]) -> Self {
+        Self {
+            number,
+            id: id_of(number),
+            key,
+        }
+    }
+}
+
+impl fmt::Debug for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Family")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// This process is not, or cannot become, a process of the family.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FamilyError {
+    /// This process has a family already: it shared something before it was given one.
+    #[error("this process has started a family of its own; call init before sharing anything")]
+    AlreadyJoined,
+    /// The id is not 16 hexadecimal digits.
+    #[error("the id of a family is 16 hexadecimal digits")]
+    BadId,
+    /// The last process of the family has ended.
+    #[error("the family's last process has ended")]
+    Gone,
+    /// This process has left its family, because it is exiting.
+    #[error("this process is exiting and shares nothing any more")]
+    Left,
+    /// The lease in `/dev/shm` could not be made, opened or locked.
+    #[error("cannot hold the family's lease in /dev/shm: {0}")]
+    Lease(#[source] io::Error),
+}
+
+/// Returns the family of this process, and starts one if it has none.
+///
+/// Starting one removes what dead families left behind.
+///
+/// # Errors
+///
+/// [`FamilyError::Lease`] if `/dev/shm` cannot be written to, and [`FamilyError::Left`] while the
+/// process exits.
+///
+/// # When the other side is gone
+///
+/// [`FamilyError::Gone`] in a process that was forked without this crate's knowledge, if the rest
+/// of the family has ended.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family;
+///
+/// let family = family::current()?;
+/// assert_eq!(family.id().len(), 16);
+/// assert_eq!(family::current()?.id(), family.id());
+/// # Ok::<(), family::FamilyError>(())
+/// ```
+pub fn current() -> Result<&'static Family, FamilyError> {
+    Ok(stay()?.family)
+}
+
+/// Returns the family of this process if it has one.
+pub fn joined() -> Option<&'static Family> {
+    stay_if_joined().ok().map(|stay| stay.family)
+}
+
+/// Makes this process one of the family of its parent, which gave it `id` and `key`.
+///
+/// # Errors
+///
+/// [`FamilyError::AlreadyJoined`], [`FamilyError::BadId`], [`FamilyError::Left`], or
+/// [`FamilyError::Lease`] if the lease cannot be opened.
+///
+/// # When the other side is gone
+///
+/// [`FamilyError::Gone`] if all processes of the family have ended meanwhile.
+pub fn adopt(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
+    let number = number_of(id).ok_or(FamilyError::BadId)?;
+    let mut membership = write();
+    match &*membership {
+        Membership::Left => return Err(FamilyError::Left),
+        Membership::Member(member) if member.is_ours() => return Err(FamilyError::AlreadyJoined),
+        _ => {}
+    }
+    let family = FAMILY.get_or_init(|| Family::new(number, key));
+    if family.number != number {
+        return Err(FamilyError::AlreadyJoined);
+    }
+    let lease = Lease::join(number)?.ok_or(FamilyError::Gone)?;
+    enter(&mut membership, lease)?;
+    Ok(family)
+}
+
+/// Leaves the family; the last one out removes all that bears its name.
+///
+/// It runs by itself when the process exits. Sharing anything new is an error afterwards; what is
+/// mapped already stays usable. In a process that has no family, or was forked from one that has,
+/// it does nothing.
+pub fn leave() {
+    // Looked at before the lock is: a fork may have copied it while it was held.
+    if MEMBER.load(Ordering::Relaxed) != process::id() {
+        return;
+    }
+    let mut membership = write();
+    if let Membership::Member(member) = std::mem::replace(&mut *membership, Membership::Left) {
+        crate::registry::release_all();
+        member.lease.leave();
+    }
+}
+
+static FAMILY: OnceLock<Family> = OnceLock::new();
+static MEMBERSHIP: RwLock<Membership> = RwLock::new(Membership::None);
+/// The number of the process that is the member, or zero.
+static MEMBER: AtomicU32 = AtomicU32::new(0);
+
+enum Membership {
+    None,
+    Member(Member),
+    Left,
+}
+
+struct Member {
+    process: u32,
+    lease: Lease,
+}
+
+impl Member {
+    /// False in a process that was forked from the member.
+    fn is_ours(&self) -> bool {
+        self.process == process::id()
+    }
+}
+
+/// Keeps this process from leaving its family for as long as it is held.
+pub(crate) struct Stay {
+    pub(crate) family: &'static Family,
+    _membership: RwLockReadGuard<'static, Membership>,
+}
+
+/// The family that this process, or the one it was forked from, has had.
+pub(crate) fn known() -> Option<&'static Family> {
+    FAMILY.get()
+}
+
+/// Starts a family if there is none, and stays in it.
+pub(crate) fn stay() -> Result<Stay, FamilyError> {
+    loop {
+        match stay_if_joined() {
+            Err(FamilyError::Gone) => start_or_rejoin()?,
+            result => return result,
+        }
+    }
+}
+
+/// Stays in the family; [`FamilyError::Gone`] if this process has none.
+fn stay_if_joined() -> Result<Stay, FamilyError> {
+    let membership = MEMBERSHIP.read().unwrap_or_else(PoisonError::into_inner);
+    match (&*membership, FAMILY.get()) {
+        (Membership::Left, _) => Err(FamilyError::Left),
+        (Membership::Member(member), Some(family)) if member.is_ours() => Ok(Stay {
+            family,
+            _membership: membership,
+        }),
+        _ => Err(FamilyError::Gone),
+    }
+}
+
+fn start_or_rejoin() -> Result<(), FamilyError> {
+    let mut membership = write();
+    match (&*membership, FAMILY.get()) {
+        (Membership::Left, _) => Err(FamilyError::Left),
+        (Membership::Member(member), _) if member.is_ours() => Ok(()),
+        (_, Some(family)) => {
+            let lease = Lease::join(family.number)?.ok_or(FamilyError::Gone)?;
+            enter(&mut membership, lease)
+        }
+        (_, None) => start(&mut membership),
+    }
+}
+
+fn start(membership: &mut Membership) -> Result<(), FamilyError> {
+    sweep();
+    let mut key = [0; 32];
+    fill(&mut key)?;
+    let lease = Lease::new_family()?;
+    FAMILY.get_or_init(|| Family::new(lease.family(), key));
+    enter(membership, lease)
+}
+
+fn enter(membership: &mut Membership, lease: Lease) -> Result<(), FamilyError> {
+    // A process that was forked from one that registered has inherited the registration.
+    static REGISTERED: OnceLock<()> = OnceLock::new();
+    if REGISTERED.get().is_none() {
+        procession_os::lifetime::at_exit(leave).map_err(FamilyError::Lease)?;
+        let _ = REGISTERED.set(());
+    }
+    // An inherited lease is closed by this, which leaves the lock it stands for to the parent.
+    *membership = Membership::Member(Member {
+        process: process::id(),
+        lease,
+    });
+    MEMBER.store(process::id(), Ordering::Relaxed);
+    Ok(())
+}
+
+fn write() -> RwLockWriteGuard<'static, Membership> {
+    MEMBERSHIP.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn id_of(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+fn number_of(id: &str) -> Option<u64> {
+    u64::from_str_radix(id, 16)
+        .ok()
+        .filter(|&number| id_of(number) == id)
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), FamilyError> {
+    getrandom::fill(bytes).map_err(|error| FamilyError::Lease(io::Error::other(error.to_string())))
+}

@@ -1,0 +1,116 @@
+//! Removing what dead families left behind.
+
+use super::lease::{Lease, SUFFIX};
+use super::{id_of, number_of};
+use nix::unistd::geteuid;
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry};
+use std::os::unix::fs::MetadataExt;
+
+/// Where `shm_open` and the leases have their files.
+pub(crate) const DIRECTORY: &str = "/dev/shm";
+
+/// Returns the names in `/dev/shm` that dead families of this user left behind, sorted.
+///
+/// What live families have, and what belongs to another user, is not among them.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::{Value, family};
+///
+/// let value = Value::new(7_u32)?;
+/// let ours = family::current()?.id();
+/// assert!(family::leftovers().iter().all(|name| !name.contains(ours)));
+/// # Ok::<(), procession_shm::ShmError>(())
+/// ```
+pub fn leftovers() -> Vec<String> {
+    let dead = families().into_iter().filter_map(Dead::find);
+    // Listed while the lease is held: what somebody else has just swept is not among them.
+    dead.flat_map(|dead| names_of(dead.family)).collect()
+}
+
+/// Removes what dead families of this user left behind, and returns how many names that were.
+///
+/// It also happens whenever a new family starts.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::{Value, family};
+///
+/// let value = Value::new(7_u32)?;
+/// family::sweep();
+/// assert_eq!(value.get(), 7);
+/// # Ok::<(), procession_shm::ShmError>(())
+/// ```
+pub fn sweep() -> usize {
+    families()
+        .into_iter()
+        .filter_map(Dead::find)
+        .map(|dead| dead.remove())
+        .sum()
+}
+
+/// Removes the segments of a family, not its lease; returns how many.
+pub(super) fn remove_segments(family: u64) -> usize {
+    let names = names_of(family)
+        .into_iter()
+        .filter(|name| !name.ends_with(SUFFIX));
+    names
+        .filter(|name| fs::remove_file(format!("{DIRECTORY}/{name}")).is_ok())
+        .count()
+}
+
+/// A family that is known to be dead for as long as this is held.
+struct Dead {
+    family: u64,
+    /// Locked by us alone, or not there at all.
+    lease: Option<Lease>,
+}
+
+impl Dead {
+    fn find(family: u64) -> Option<Self> {
+        let lease = Lease::open(family).ok()?;
+        let dead = lease.as_ref().is_none_or(Lease::take_if_dead);
+        dead.then_some(Self { family, lease })
+    }
+
+    fn remove(&self) -> usize {
+        match &self.lease {
+            Some(lease) => lease.remove_family(),
+            None => remove_segments(self.family),
+        }
+    }
+}
+
+/// The families that have entries of this user.
+fn families() -> BTreeSet<u64> {
+    entries()
+        .filter_map(|name| number_of(name.strip_prefix(PREFIX)?.get(..16)?))
+        .collect()
+}
+
+/// The entries of one family that belong to this user, sorted.
+fn names_of(family: u64) -> BTreeSet<String> {
+    let prefix = format!("{PREFIX}{}-", id_of(family));
+    entries().filter(|name| name.starts_with(&prefix)).collect()
+}
+
+/// The names of all regular files of this user that begin as ours do. Another user's are not
+/// touched, not even opened: they may be traps.
+fn entries() -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
+    names
+        .filter(|(name, entry)| name.starts_with(PREFIX) && is_ours(entry))
+        .map(|(name, _)| name)
+}
+
+fn is_ours(entry: &DirEntry) -> bool {
+    // Of the entry itself, not of what a symbolic link leads to.
+    let metadata = entry.metadata();
+    metadata.is_ok_and(|metadata| metadata.is_file() && metadata.uid() == geteuid().as_raw())
+}
+
+const PREFIX: &str = "procession-";

@@ -1,0 +1,71 @@
+//! The guard of a value or an array.
+
+use crate::Held;
+use crate::poison::Repair;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+/// The exclusive use of a shared value or array, for as long as it lives.
+///
+/// No other thread and no other process gets at the data meanwhile, through no method. Dropping
+/// it lets them; dropping it in a panic poisons the data.
+///
+/// It cannot be sent to another thread:
+///
+/// ```compile_fail,E0277
+/// fn send(guard: procession_shm::Guard<'static, u8>) {
+///     std::thread::spawn(move || drop(guard));
+/// }
+/// ```
+#[must_use = "the lock is released when this is dropped"]
+pub struct Guard<'a, T: ?Sized> {
+    data: NonNull<T>,
+    held: Held<'a>,
+    _data: PhantomData<&'a mut T>,
+}
+
+impl<'a, T: ?Sized> Guard<'a, T> {
+    /// # Safety
+    ///
+    /// `data` must be the initialised payload of the segment that is held, or a part of it.
+    pub(crate) unsafe fn new(data: NonNull<T>, held: Held<'a>) -> Self {
+        Self {
+            data,
+            held,
+            _data: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for Guard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the data is valid as long as the segment, which is borrowed; the lock keeps
+        // everybody else away from it.
+        unsafe { self.data.as_ref() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for Guard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed mutably.
+        unsafe { self.data.as_mut() }
+    }
+}
+
+impl<T: ?Sized> Repair for Guard<'_, T> {
+    fn clear_poison(&self) {
+        self.held.clear_poison();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Guard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}

@@ -1,0 +1,64 @@
+//! Memory that processes share: values, arrays, and the segments they are made of.
+//!
+//! ```
+//! use procession_shm::{Array, Value};
+//!
+//! let numbers = Array::from_iter(1..5)?;
+//! let sum = Value::new(0)?;
+//! for i in 0..numbers.len() {
+//!     sum.update(|sum| *sum += numbers.get(i));
+//! }
+//! assert_eq!(sum.get(), 10);
+//! # Ok::<(), procession_shm::ShmError>(())
+//! ```
+//!
+//! # Handles
+//!
+//! [`Value`] and [`Array`] are handles: a clone is another handle to the same memory, and so is
+//! what arrives when one is encoded into a message to another process with [`procession_wire`].
+//! The memory lives for as long as there is a handle to it, messages on their way included.
+//!
+//! # Locks, and what happens when their owner dies
+//!
+//! Each segment has a robust mutex, and every access to the data is made under it. A process that
+//! is killed while it holds the mutex leaves the data *poisoned*: whoever locks next gets
+//! [`AcquireError::Poisoned`], which contains the guard, repairs what it finds, and goes on. That
+//! stays so until the poison is cleared. A panic with a guard poisons too.
+//!
+//! # Nothing is left behind
+//!
+//! A [`family`] is a root process and what it started. Its names in `/dev/shm` go with their last
+//! handle, with the last process, or, if all of them were killed, when the next family starts.
+//!
+//! # What this crate makes of `shared_memory`
+//!
+//! The segments are mapped by the [`shared_memory`] crate. On top of it, each segment is reserved
+//! when it is made, so that a full `/dev/shm` is an error and not a signal later; has a header
+//! that is checked when it is opened; is counted, so that the last holder and nobody else takes
+//! its name away; and is never confused by forks.
+
+mod array;
+mod error;
+pub mod family;
+mod format;
+mod guard;
+mod header;
+mod held;
+mod mapping;
+mod name;
+mod poison;
+mod registry;
+mod reserve;
+mod segment;
+mod value;
+
+pub use array::{AccessError, Array};
+pub use bytemuck::{self, Pod, Zeroable};
+pub use error::{OpenError, ShmError};
+pub use format::{Format, SegmentKind};
+pub use guard::Guard;
+pub use held::Held;
+pub use poison::{AcquireError, LockResult, Poisoned, Repair};
+pub use procession_os::robust::LockError;
+pub use segment::Segment;
+pub use value::Value;

@@ -1,0 +1,185 @@
+//! A segment in this process's memory, and the count of its holders.
+//!
+//! The header counts *holders*: one for each process that maps the segment, however many handles
+//! it has, and one for each handle that was encoded and not yet decoded. Whoever takes the count
+//! to zero unlinks the name; it cannot rise again. What a killed process or a lost message left
+//! in the count is removed with the family.
+
+use crate::family::{self, DIRECTORY, Stay};
+use crate::format::{Format, Found};
+use crate::header::Header;
+use crate::name::Name;
+use crate::{OpenError, ShmError, registry, reserve};
+use nix::unistd::geteuid;
+use shared_memory::Shmem;
+use std::fs;
+use std::mem::ManuallyDrop;
+use std::os::unix::fs::MetadataExt;
+use std::process;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(crate) struct Mapping {
+    pub(crate) name: Name,
+    pub(crate) found: Found,
+    /// Whether a thread of this process holds the lock; written by the holder only.
+    pub(crate) held: AtomicBool,
+    memory: ManuallyDrop<Shmem>,
+    /// The process that the header counts for this mapping. A forked child is not.
+    process: u32,
+    released: AtomicBool,
+}
+
+// SAFETY: the mapping stays where it is until it is dropped; the header is accessed atomically,
+// the payload as its users say.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+/// How somebody who opens a segment becomes one of its holders.
+#[derive(Clone, Copy)]
+pub(crate) enum Entry {
+    /// It takes over what an encoded handle counted.
+    TakeClaim,
+    /// It is counted anew.
+    Count,
+}
+
+impl Mapping {
+    pub(crate) fn create(
+        format: &Format,
+        elements: usize,
+        init: impl FnOnce(&mut [u8]),
+    ) -> Result<Arc<Self>, ShmError> {
+        let measure = format.measure(elements)?;
+        let (name, memory) = {
+            let stay = family::stay()?;
+            reserve::make(stay.family.number(), measure.total)?
+        };
+        // SAFETY: the memory is new and zeroed, and begins on a page.
+        unsafe { Header::init_at(memory.as_ptr().cast(), format, elements) }
+            .inspect_err(|_| reserve::unlink(name))
+            .map_err(ShmError::System)?;
+        let mut mapping = Self::new(name, memory, format.found(elements, measure));
+        init(mapping.payload_of_new());
+        mapping.header().set_ready();
+        Ok(registry::enter(Arc::new(mapping)))
+    }
+
+    /// Returns this process's mapping of the segment, making it if there is none.
+    pub(crate) fn find(name: Name, entry: Entry) -> Result<Arc<Self>, OpenError> {
+        let _stay = stay_in_family_of(name)?;
+        if let Some(mapping) = registry::find(name) {
+            if let Entry::TakeClaim = entry {
+                // This process is counted already.
+                mapping.give_up();
+            }
+            return Ok(mapping);
+        }
+        Ok(registry::enter(Arc::new(Self::open(name, entry)?)))
+    }
+
+    fn open(name: Name, entry: Entry) -> Result<Self, OpenError> {
+        check_owner(name)?;
+        let memory = reserve::find(name).map_err(|error| OpenError::from(&error))?;
+        if memory.len() < size_of::<Header>() {
+            return Err(OpenError::Damaged("it is shorter than its header"));
+        }
+        // SAFETY: the mapping begins on a page and is long enough.
+        let header: &Header = unsafe { &*memory.as_ptr().cast() };
+        let found = header.verify(memory.len())?;
+        let counted = match entry {
+            Entry::TakeClaim => header.holders() != 0,
+            Entry::Count => header.add_holder(),
+        };
+        if !counted {
+            return Err(OpenError::Gone);
+        }
+        Ok(Self::new(name, memory, found))
+    }
+
+    fn new(name: Name, memory: Shmem, found: Found) -> Self {
+        Self {
+            name,
+            found,
+            held: AtomicBool::new(false),
+            memory: ManuallyDrop::new(memory),
+            process: process::id(),
+            released: AtomicBool::new(false),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the mapping begins on a page, is at least as long as a header, and lives as long
+        // as `self`; all fields are atomic.
+        unsafe { &*self.memory.as_ptr().cast() }
+    }
+
+    #[inline]
+    pub(crate) fn payload(&self) -> NonNull<u8> {
+        let at = self
+            .memory
+            .as_ptr()
+            .wrapping_add(self.found.measure.payload_at);
+        // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
+        unsafe { NonNull::new_unchecked(at) }
+    }
+
+    fn payload_of_new(&mut self) -> &mut [u8] {
+        let len = self.found.measure.payload_len;
+        // SAFETY: so many bytes are mapped and zeroed, and no other process uses them before the
+        // header says that they are ready.
+        unsafe { std::slice::from_raw_parts_mut(self.payload().as_ptr(), len) }
+    }
+
+    /// Whether this process, and not one that it was forked from, made the mapping.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.process == process::id()
+    }
+
+    /// Takes one holder away, and the name if it was the last.
+    pub(crate) fn give_up(&self) {
+        if self.header().remove_holder() {
+            reserve::unlink(self.name);
+        }
+    }
+
+    /// Takes away what the header counts for this process, once.
+    pub(crate) fn release(&self) {
+        if self.is_ours() && !self.released.swap(true, Ordering::Relaxed) {
+            self.give_up();
+        }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        registry::leave(self.name);
+        self.release();
+        if self.held.load(Ordering::Relaxed) {
+            // A guard was leaked: the list of locks that its thread holds goes through this
+            // memory, which therefore stays mapped.
+            return;
+        }
+        // SAFETY: it is dropped once, here, and not used again.
+        unsafe { ManuallyDrop::drop(&mut self.memory) };
+    }
+}
+
+fn stay_in_family_of(name: Name) -> Result<Stay, OpenError> {
+    match family::known() {
+        Some(family) if family.number() == name.family => Ok(family::stay()?),
+        _ => Err(OpenError::OtherFamily),
+    }
+}
+
+/// Refuses what another user put in the place of a segment.
+fn check_owner(name: Name) -> Result<(), OpenError> {
+    let metadata = fs::symlink_metadata(format!("{DIRECTORY}{name}"))?;
+    if metadata.is_file() && metadata.uid() == geteuid().as_raw() {
+        return Ok(());
+    }
+    Err(OpenError::Damaged("it is not a file of this user"))
+}

@@ -1,0 +1,164 @@
+//! What a lock answers whose last holder did not put things in order.
+
+use procession_os::robust::LockError;
+use std::error::Error;
+use std::fmt;
+
+/// A guard, or the reason why there is none; in the [`Poisoned`] case both.
+pub type LockResult<G> = Result<G, AcquireError<G>>;
+
+/// Why taking a lock did not simply give a guard.
+///
+/// # Examples
+///
+/// Go on with what the last holder left, whatever that is:
+///
+/// ```
+/// use procession_shm::{AcquireError, Array};
+///
+/// let numbers = Array::from_slice(&[1, 2, 3])?;
+/// let mut guard = numbers.lock().or_else(AcquireError::repaired)?;
+/// guard.sort();
+/// # drop(guard);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub enum AcquireError<G> {
+    /// The lock is held, but a holder before died or panicked, and what it was changing may be
+    /// half changed.
+    Poisoned(Poisoned<G>),
+    /// The lock is not held.
+    Failed(LockError),
+}
+
+impl<G> AcquireError<G> {
+    /// Gives the guard if there is one, and leaves the poison.
+    ///
+    /// # Errors
+    ///
+    /// Why the lock is not held.
+    pub fn into_inner(self) -> Result<G, LockError> {
+        match self {
+            Self::Poisoned(poisoned) => Ok(poisoned.into_inner()),
+            Self::Failed(error) => Err(error),
+        }
+    }
+
+    /// Gives the guard if there is one, and clears the poison.
+    ///
+    /// # Errors
+    ///
+    /// Why the lock is not held.
+    pub fn repaired(self) -> Result<G, LockError>
+    where
+        G: Repair,
+    {
+        match self {
+            Self::Poisoned(poisoned) => Ok(poisoned.repaired()),
+            Self::Failed(error) => Err(error),
+        }
+    }
+}
+
+impl<G> From<LockError> for AcquireError<G> {
+    fn from(error: LockError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<G> fmt::Debug for AcquireError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Poisoned(poisoned) => poisoned.fmt(f),
+            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+        }
+    }
+}
+
+impl<G> fmt::Display for AcquireError<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Poisoned(poisoned) => poisoned.fmt(f),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<G> Error for AcquireError<G> {}
+
+/// The guard of a lock whose holder died, or panicked, while it held it.
+///
+/// The lock is held, and stays poisoned for the next ones until somebody declares the data sound:
+/// with [`repaired`](Self::repaired), or with `clear_poison` of what is locked.
+///
+/// # Examples
+///
+/// ```
+/// use std::panic::{AssertUnwindSafe, catch_unwind};
+/// use procession_shm::{AcquireError, Value};
+///
+/// let value = Value::new(5)?;
+/// let panic = || value.update(|_| panic!("half done"));
+/// assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
+///
+/// let Err(AcquireError::Poisoned(mut poisoned)) = value.lock() else { panic!() };
+/// **poisoned.get_mut() = 0;
+/// drop(poisoned.repaired());
+/// assert_eq!(*value.lock().unwrap(), 0);
+/// # Ok::<(), procession_shm::ShmError>(())
+/// ```
+pub struct Poisoned<G> {
+    guard: G,
+}
+
+impl<G> Poisoned<G> {
+    pub(crate) fn new(guard: G) -> Self {
+        Self { guard }
+    }
+
+    /// Gives the guard, and leaves the poison.
+    pub fn into_inner(self) -> G {
+        self.guard
+    }
+
+    /// Returns the guard by reference, to look at what was left.
+    pub fn get_ref(&self) -> &G {
+        &self.guard
+    }
+
+    /// Returns the guard by mutable reference, to put in order what was left.
+    pub fn get_mut(&mut self) -> &mut G {
+        &mut self.guard
+    }
+
+    /// Gives the guard, and clears the poison.
+    pub fn repaired(self) -> G
+    where
+        G: Repair,
+    {
+        self.guard.clear_poison();
+        self.guard
+    }
+}
+
+impl<G> fmt::Debug for Poisoned<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poisoned").finish_non_exhaustive()
+    }
+}
+
+impl<G> fmt::Display for Poisoned<G> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "poisoned: a process died or panicked while it held this lock; \
+             repair the data and clear the poison",
+        )
+    }
+}
+
+impl<G> Error for Poisoned<G> {}
+
+/// A guard that can clear the poison of what it guards.
+pub trait Repair {
+    /// Declares what is guarded sound again.
+    fn clear_poison(&self);
+}

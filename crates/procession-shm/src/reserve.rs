@@ -1,0 +1,126 @@
+//! Making a named block of memory whose every page is there.
+
+use crate::ShmError;
+use crate::family::DIRECTORY;
+use crate::name::Name;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, posix_fallocate};
+use nix::sys::mman::shm_open;
+use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::stat::Mode;
+use nix::sys::statvfs::fstatvfs;
+use shared_memory::{Shmem, ShmemConf, ShmemError};
+use std::fs::{self, File};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// A name in `/dev/shm` that goes when this is dropped, unless it is kept.
+struct Unlink(Option<Name>);
+
+impl Unlink {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unlink {
+    fn drop(&mut self) {
+        if let Some(name) = self.0 {
+            unlink(name);
+        }
+    }
+}
+
+/// Takes a segment's name away. Who has mapped it keeps the memory.
+pub(crate) fn unlink(name: Name) {
+    // It may be gone already: somebody swept it, or unlinked it by hand.
+    let _ = fs::remove_file(format!("{DIRECTORY}{name}"));
+}
+
+/// Makes, maps and reserves `total` zeroed bytes under a new name of the family.
+pub(crate) fn make(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
+    let (name, mut memory) = make_sparse(family, total)?;
+    let unlink = Unlink(Some(name));
+    // Whether the name goes is decided by the holders' count, not by who made it.
+    memory.set_owner(false);
+    reserve(name, total)?;
+    unlink.keep();
+    Ok((name, memory))
+}
+
+/// Maps a segment that exists.
+pub(crate) fn find(name: Name) -> Result<Shmem, ShmemError> {
+    let _placeholder = occupy_descriptor_0();
+    ShmemConf::new().os_id(name.to_string()).open()
+}
+
+fn make_sparse(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
+    check_file_size_limit(total)?;
+    let _placeholder = occupy_descriptor_0();
+    loop {
+        let name = Name::fresh(family);
+        match ShmemConf::new()
+            .os_id(name.to_string())
+            .size(total)
+            .create()
+        {
+            Ok(memory) => return Ok((name, memory)),
+            // A dead process with our number made it.
+            Err(ShmemError::MappingIdExists) => {}
+            Err(error) => return Err(ShmError::from_crate(&error, total)),
+        }
+    }
+}
+
+/// Exceeding this limit would be a signal, not an error.
+fn check_file_size_limit(total: usize) -> Result<(), ShmError> {
+    match getrlimit(Resource::RLIMIT_FSIZE) {
+        Ok((soft, _)) if soft < total as u64 => Err(ShmError::out_of_memory(total)),
+        _ => Ok(()),
+    }
+}
+
+/// Sees to it that `shared_memory` gets no descriptor 0, which it takes for none: it would not be
+/// closed again.
+fn occupy_descriptor_0() -> Option<File> {
+    match fcntl(std::io::stdin(), FcntlArg::F_GETFD) {
+        Err(Errno::EBADF) => File::open("/dev/null").ok(),
+        _ => None,
+    }
+}
+
+fn reserve(name: Name, total: usize) -> Result<(), ShmError> {
+    let file = shm_open(name.to_string().as_str(), OFlag::O_RDWR, Mode::empty())
+        .map_err(|errno| ShmError::from_errno(errno, total))?;
+    check_room(file.as_fd(), total)?;
+    // In steps, so that a program with a timer signal gets there too: a step that is interrupted
+    // is undone.
+    for at in (0..total).step_by(STEP) {
+        let len = STEP.min(total - at);
+        reserve_step(file.as_fd(), at, len).map_err(|errno| ShmError::from_errno(errno, total))?;
+    }
+    Ok(())
+}
+
+const STEP: usize = 64 << 20;
+
+/// Refuses at once what cannot succeed, before other programs find the memory full meanwhile.
+fn check_room(file: BorrowedFd<'_>, total: usize) -> Result<(), ShmError> {
+    let Ok(room) = fstatvfs(file) else {
+        return Ok(());
+    };
+    let unlimited = room.blocks() == 0;
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    if !unlimited && free < total as u64 {
+        return Err(ShmError::out_of_memory(total));
+    }
+    Ok(())
+}
+
+fn reserve_step(file: BorrowedFd<'_>, at: usize, len: usize) -> Result<(), Errno> {
+    loop {
+        match posix_fallocate(file, at as i64, len as i64) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}

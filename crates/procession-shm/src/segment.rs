@@ -1,0 +1,336 @@
+//! The handle to a piece of shared memory.
+
+use crate::format::Format;
+use crate::mapping::{Entry, Mapping};
+use crate::name::Name;
+use crate::{Held, OpenError, ShmError};
+use procession_os::robust::{Acquired, LockError};
+use procession_os::wait::Deadline;
+use procession_wire::handle::{self, Claim};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::process;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A piece of memory that the processes of a [family](crate::family) share, with a lock in it.
+///
+/// It is what [`Value`](crate::Value) and [`Array`](crate::Array) are made of, and what other
+/// shared types can be made of. It has a name in `/dev/shm`, a header, and a payload: elements of
+/// one type, at a multiple of 64 bytes or of the type's alignment, zeroed at first.
+///
+/// A clone is another handle to the same memory. So is what is decoded from a message into which
+/// a segment was encoded, in this or another process. When the last handle of all is dropped, the
+/// name goes; the memory goes with the last mapping.
+///
+/// A file descriptor is open for each segment that a process maps.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::{Format, Segment, SegmentKind};
+///
+/// const LETTERS: SegmentKind = SegmentKind::new(0x4000_0002, "alphabet");
+///
+/// let format = Format::of::<u8>(LETTERS);
+/// let segment = Segment::create(format, 26, |bytes| bytes[0] = b'a')?;
+/// assert_eq!(segment.elements(), 26);
+///
+/// let same = Segment::open(&segment.name(), format)?;
+/// let held = same.lock()?;
+/// // SAFETY: there are 26 bytes, and the lock is held.
+/// let first = unsafe { same.payload().read() };
+/// assert_eq!(first, b'a');
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Segment {
+    mapping: Arc<Mapping>,
+}
+
+impl Segment {
+    /// Makes a segment with room for so many elements, all of it reserved.
+    ///
+    /// `init` gets the zeroed payload before anybody else can reach it. If it panics, nothing is
+    /// left.
+    ///
+    /// # Errors
+    ///
+    /// [`ShmError::OutOfMemory`] if there is no room for it, [`ShmError::Alignment`] if the type
+    /// asks for more than a page, and [`ShmError::Family`] or [`ShmError::System`] if the system
+    /// refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{Format, Segment, SegmentKind};
+    ///
+    /// let format = Format::of::<u64>(SegmentKind::new(0x4000_0003, "slots"));
+    /// let segment = Segment::create(format, 3, |_| {})?;
+    /// assert_eq!(segment.payload_len(), 24);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn create(
+        format: Format,
+        elements: usize,
+        init: impl FnOnce(&mut [u8]),
+    ) -> Result<Self, ShmError> {
+        let mapping = Mapping::create(&format, elements, init)?;
+        Ok(Self { mapping })
+    }
+
+    /// Opens a segment of this process's family by its name.
+    ///
+    /// Everything that the header says is checked; nothing in it is trusted afterwards.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpenError`] that says what is wrong with the name or with the segment.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`OpenError::Gone`] if all its holders have dropped it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{Format, OpenError, Segment, SegmentKind};
+    ///
+    /// let format = Format::of::<u64>(SegmentKind::VALUE);
+    /// let refused = Segment::open("/etc/passwd", format).unwrap_err();
+    /// assert!(matches!(refused, OpenError::BadName(_)));
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn open(name: &str, format: Format) -> Result<Self, OpenError> {
+        let name = Name::parse(name).ok_or_else(|| OpenError::BadName(name.to_owned()))?;
+        Self::find(name, Entry::Count)?.checked(&format)
+    }
+
+    /// Decodes a handle that [`Serialize`] encoded, if its segment has the given format.
+    ///
+    /// # Errors
+    ///
+    /// If no message is being decoded, and for what [`open`](Self::open) reports.
+    ///
+    /// # When the other side is gone
+    ///
+    /// A handle in a message keeps its segment. It is decoded though its sender has ended, unless
+    /// the whole family has.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+        format: Format,
+    ) -> Result<Self, D::Error> {
+        handle::check_arriving::<D::Error>()?;
+        let name = Name::deserialize(deserializer)?;
+        // What fails the check is dropped, and with it the claim it took over.
+        let found = Self::find(name, Entry::TakeClaim).and_then(|found| found.checked(&format));
+        found.map_err(|error| handle::decode_error(&error.to_string()))
+    }
+
+    /// Returns the name, beginning with a slash as for `shm_open`.
+    pub fn name(&self) -> String {
+        self.mapping.name.to_string()
+    }
+
+    /// Returns the number of elements.
+    #[inline]
+    pub fn elements(&self) -> usize {
+        self.mapping.found.elements
+    }
+
+    /// Returns where the first element is in this process, aligned for it.
+    ///
+    /// Other processes have it elsewhere, and may write to it at any time unless they keep to the
+    /// lock. It stays valid for as long as a handle to the segment exists.
+    #[inline]
+    pub fn payload(&self) -> NonNull<u8> {
+        self.mapping.payload()
+    }
+
+    /// Returns the size of all elements in bytes.
+    pub fn payload_len(&self) -> usize {
+        self.mapping.found.measure.payload_len
+    }
+
+    /// Returns how many processes map the segment, handles that are on their way added.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let value = procession_shm::Value::new(5)?;
+    /// let same = value.clone();
+    /// assert_eq!(value.segment().holders(), 1);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn holders(&self) -> u64 {
+        self.mapping.header().holders()
+    }
+
+    /// Takes the segment's lock, waiting for as long as a living thread holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::HeldByThisThread`], or [`LockError::Damaged`] and its like if the memory was
+    /// overwritten.
+    ///
+    /// # When the other side is gone
+    ///
+    /// If the holder died, the lock is obtained and [`Held::poisoned`] is true.
+    #[inline]
+    pub fn lock(&self) -> Result<Held<'_>, LockError> {
+        Ok(self.hold(self.mapping.header().mutex.lock()?))
+    }
+
+    /// Takes the segment's lock if nobody else holds it at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::WouldBlock`], and those of [`lock`](Self::lock).
+    pub fn try_lock(&self) -> Result<Held<'_>, LockError> {
+        Ok(self.hold(self.mapping.header().mutex.try_lock()?))
+    }
+
+    /// Takes the segment's lock, waiting until `deadline` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::TimedOut`], and those of [`lock`](Self::lock).
+    pub fn lock_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
+        Ok(self.hold(self.mapping.header().mutex.lock_until(deadline)?))
+    }
+
+    /// Returns the number of the thread that holds the lock at this moment, without waiting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let value = procession_shm::Value::new(5)?;
+    /// assert_eq!(value.segment().holder(), None);
+    /// let guard = value.lock().unwrap();
+    /// assert!(value.segment().holder().is_some());
+    /// # drop(guard);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn holder(&self) -> Option<u32> {
+        self.mapping.header().mutex.holder()
+    }
+
+    /// Returns whether a holder of the lock died or panicked since the poison was last cleared.
+    pub fn is_poisoned(&self) -> bool {
+        self.mapping.header().poison.load(Ordering::Relaxed) != 0
+    }
+
+    /// Declares the elements sound again.
+    pub fn clear_poison(&self) {
+        self.mapping.header().poison.store(0, Ordering::Relaxed);
+    }
+
+    /// Takes the lock for a call that has no way to say that it cannot.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn lock_or_panic(&self) -> Held<'_> {
+        match self.lock() {
+            Ok(held) => held,
+            Err(error) => unreachable_memory(error),
+        }
+    }
+
+    pub(crate) fn poison(&self) {
+        self.mapping.header().poison.store(1, Ordering::Relaxed);
+    }
+
+    /// Unlocks what [`hold`](Self::hold) noted as held.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread must hold the lock.
+    pub(crate) unsafe fn unlock(&self) {
+        // Noted first: as soon as it is unlocked, somebody else writes this.
+        self.mapping.held.store(false, Ordering::Relaxed);
+        // SAFETY: the caller vouches that this thread holds it.
+        if unsafe { self.mapping.header().mutex.unlock() }.is_err() {
+            self.mapping.held.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    fn hold(&self, acquired: Acquired) -> Held<'_> {
+        self.mapping.held.store(true, Ordering::Relaxed);
+        if acquired == Acquired::OwnerDied {
+            self.poison();
+        }
+        Held::new(self)
+    }
+
+    fn find(name: Name, entry: Entry) -> Result<Self, OpenError> {
+        let mapping = Mapping::find(name, entry)?;
+        Ok(Self { mapping })
+    }
+
+    fn checked(self, format: &Format) -> Result<Self, OpenError> {
+        format.check(&self.mapping.found)?;
+        Ok(self)
+    }
+}
+
+#[cold]
+#[track_caller]
+fn unreachable_memory(error: LockError) -> ! {
+    panic!("cannot use the shared memory: {error}")
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("name", &self.name())
+            .field("elements", &self.elements())
+            .field("held_by", &self.holder())
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Encodes a handle; only into a message to another process.
+impl Serialize for Segment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        handle::check_departing::<S::Error>()?;
+        let claim = InFlight::new(&self.mapping)
+            .ok_or_else(|| handle::encode_error::<S::Error>(&OpenError::Gone.to_string()))?;
+        handle::departing::<S::Error>(claim)?;
+        self.mapping.name.serialize(serializer)
+    }
+}
+
+/// A holder that is not yet a process: a handle in a message.
+struct InFlight {
+    mapping: Arc<Mapping>,
+    /// Zero once it is the receiver's.
+    process: u32,
+}
+
+impl InFlight {
+    fn new(mapping: &Arc<Mapping>) -> Option<Self> {
+        let counted = mapping.header().add_holder();
+        counted.then(|| Self {
+            mapping: Arc::clone(mapping),
+            process: process::id(),
+        })
+    }
+}
+
+impl Claim for InFlight {
+    fn delivered(mut self: Box<Self>) {
+        self.process = 0;
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        // A copy that a fork made of the message is not counted.
+        if self.process == process::id() {
+            self.mapping.give_up();
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Shared arrays.
+
+mod common;
+
+use common::{Helper, arrive, receive, roundtrip, send};
+use procession_shm::{
+    AccessError, AcquireError, Array, LockError, Pod, ShmError, Zeroable, family,
+};
+use procession_testkit::watchdog;
+use procession_wire::Packet;
+use serde::{Deserialize, Serialize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
+#[bytemuck(crate = "procession_shm::bytemuck")]
+#[repr(C)]
+struct Point {
+    x: f64,
+    y: f64,
+}
+
+// SHM-003
+#[test]
+fn another_process_makes_prefix_sums() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_slice(&[680, 626, 934, 821, 150, 233, 548, 982, 714, 831]).unwrap();
+    assert_eq!((numbers.len(), numbers.get(3)), (10, 821));
+    assert_eq!(numbers.lock().unwrap()[2..7], [934, 821, 150, 233, 548]);
+    numbers.lock().unwrap()[4..8].copy_from_slice(&[1, 2, 3, 4]);
+    assert!(Helper::with("prefix_sums", &numbers).end().success());
+    let sums = [680, 1306, 2240, 3061, 3062, 3064, 3067, 3071, 3785, 4616];
+    assert_eq!(numbers.to_vec(), sums);
+}
+
+#[test]
+#[ignore = "a helper process"]
+fn prefix_sums() {
+    let Some(numbers) = arrive::<Array<i32>>() else {
+        return;
+    };
+    let mut numbers = numbers.lock().unwrap();
+    for i in 1..numbers.len() {
+        numbers[i] += numbers[i - 1];
+    }
+}
+
+// SHM-004
+#[test]
+fn zeroed_is_zero_even_when_memory_is_recycled() {
+    let _watchdog = watchdog();
+    for _ in 0..20 {
+        let numbers = Array::<i32>::zeroed(1000).unwrap();
+        assert_eq!(numbers.to_vec(), [0; 1000]);
+        numbers.fill(-1);
+        assert_eq!(numbers.to_vec(), [-1; 1000]);
+    }
+}
+
+// SHM-008
+#[test]
+fn another_process_doubles_structs() {
+    let _watchdog = watchdog();
+    let points = Array::from_iter((0..5).map(|n| Point {
+        x: f64::from(n),
+        y: 0.5,
+    }))
+    .unwrap();
+    assert!(Helper::with("double_structs", &points).end().success());
+    assert_eq!(points.get(4), Point { x: 8.0, y: 1.0 });
+}
+
+#[test]
+#[ignore = "a helper process"]
+fn double_structs() {
+    let Some(points) = arrive::<Array<Point>>() else {
+        return;
+    };
+    for i in 0..points.len() {
+        points.update(i, |point| {
+            *point = Point {
+                x: point.x * 2.0,
+                y: point.y * 2.0,
+            }
+        });
+    }
+}
+
+#[test]
+fn elements_one_by_one() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(1..5).unwrap();
+    numbers.set(0, 10);
+    assert_eq!(numbers.swap(1, 20), 2);
+    assert_eq!(numbers.update(2, |number| std::mem::replace(number, 30)), 3);
+    assert_eq!(numbers.try_set(3, 40), Ok(()));
+    assert_eq!(numbers.to_vec(), [10, 20, 30, 40]);
+    numbers.copy_from_slice(&[4, 3, 2, 1]);
+    assert_eq!(numbers.try_get(0), Ok(4));
+    assert_eq!(format!("{numbers:?}"), "Array([4, 3, 2, 1])");
+}
+
+#[test]
+fn an_index_out_of_range_is_refused() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..3_u8).unwrap();
+    let refused = AccessError::OutOfBounds { index: 3, len: 3 };
+    assert_eq!(numbers.try_get(3), Err(refused));
+    assert_eq!(numbers.try_set(3, 0), Err(refused));
+    assert!(numbers.try_get(usize::MAX).is_err());
+}
+
+#[test]
+fn an_index_out_of_range_does_not_poison() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..3_u8).unwrap();
+    let out_of_range = [
+        catch_unwind(AssertUnwindSafe(|| assert_eq!(numbers.get(3), 0))),
+        catch_unwind(AssertUnwindSafe(|| numbers.set(3, 0))),
+        catch_unwind(AssertUnwindSafe(|| assert_eq!(numbers.swap(3, 0), 0))),
+        catch_unwind(AssertUnwindSafe(|| numbers.update(3, |_| ()))),
+        catch_unwind(AssertUnwindSafe(|| numbers.copy_from_slice(&[]))),
+    ];
+    assert!(out_of_range.iter().all(Result::is_err));
+    assert!(!numbers.is_poisoned());
+}
+
+#[test]
+fn accesses_under_ones_own_guard_are_refused() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..3_u8).unwrap();
+    let guard = numbers.lock().unwrap();
+    assert_eq!(
+        numbers.try_get(0),
+        Err(AccessError::Lock(LockError::HeldByThisThread))
+    );
+    assert_eq!(
+        numbers.try_set(0, 1),
+        Err(AccessError::Lock(LockError::HeldByThisThread))
+    );
+    assert!(catch_unwind(AssertUnwindSafe(|| numbers.fill(0))).is_err());
+    assert_eq!(format!("{numbers:?}"), "Array(<locked>)");
+    assert_eq!(*guard, [0, 1, 2]);
+}
+
+#[test]
+fn nothing_and_many_of_nothing() {
+    let _watchdog = watchdog();
+    let empty = Array::<u64>::from_slice(&[]).unwrap();
+    assert!(empty.is_empty());
+    assert!(roundtrip(&empty).to_vec().is_empty());
+    assert!(empty.lock().unwrap().is_empty());
+    assert!(empty.try_get(0).is_err());
+
+    let units = Array::from_iter([[0_u8; 0]; 7]).unwrap();
+    assert_eq!(units.len(), 7);
+    units.set(6, []);
+    assert_eq!(roundtrip(&units).to_vec(), [[0_u8; 0]; 7]);
+    let many = Array::<[u8; 0]>::zeroed(usize::MAX).unwrap();
+    assert_eq!(roundtrip(&many).len(), usize::MAX);
+    assert_eq!(many.get(usize::MAX - 1), [0_u8; 0]);
+}
+
+// SHM-029
+#[test]
+fn more_than_memory_is_an_error_and_leaves_nothing() {
+    let _watchdog = watchdog();
+    let keep = Array::from_slice(&[1_u8]).unwrap();
+    let family = family::current().unwrap().id();
+    let before = procession_testkit::shared_memory(family);
+    for len in [1 << 45, 1 << 50, isize::MAX as usize, usize::MAX] {
+        let Err(ShmError::OutOfMemory { wanted }) = Array::<u8>::zeroed(len) else {
+            panic!("{len} bytes were to be had")
+        };
+        assert!(wanted >= len as u64);
+    }
+    assert!(matches!(
+        Array::<u64>::zeroed(usize::MAX / 4),
+        Err(ShmError::OutOfMemory { .. })
+    ));
+    // Other tests of this program come and go meanwhile; a huge file would stay.
+    let after = procession_testkit::shared_memory(family);
+    let new = after
+        .difference(&before)
+        .map(|name| format!("/dev/shm/{name}"));
+    let sizes = new
+        .filter_map(|path| std::fs::metadata(path).ok())
+        .map(|data| data.len());
+    assert_eq!(sizes.filter(|&size| size >= 1 << 45).count(), 0);
+    assert_eq!(keep.get(0), 1);
+}
+
+// SHM-011
+#[test]
+fn all_handles_are_to_the_same_elements() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..4).unwrap();
+    let [cloned, sent] = [numbers.clone(), roundtrip(&numbers)];
+    cloned.set(0, -1);
+    sent.set(1, -2);
+    assert_eq!(numbers.to_vec(), [-1, -2, 2, 3]);
+    drop((numbers, cloned));
+    assert_eq!(sent.to_vec(), [-1, -2, 2, 3]);
+}
+
+// SHM-017
+#[test]
+fn a_handle_is_as_small_for_a_large_array() {
+    let _watchdog = watchdog();
+    let [small, large] = [1, 1 << 20].map(|len| Array::<u8>::zeroed(len).unwrap());
+    let [small, large] = [send(&small), send(&large)];
+    assert!(small.len() < 50);
+    assert!(large.len() < 50);
+    receive::<Array<u8>>(small);
+    receive::<Array<u8>>(large);
+}
+
+#[test]
+fn handles_stand_inside_of_other_types() {
+    #[derive(Serialize, Deserialize)]
+    struct Job {
+        name: String,
+        inputs: Vec<Array<f32>>,
+        output: Option<Array<f32>>,
+    }
+    let _watchdog = watchdog();
+    let input = Array::from_slice(&[1.0, 2.0]).unwrap();
+    let job = Job {
+        name: "sum".into(),
+        inputs: vec![input.clone(), input.clone()],
+        output: None,
+    };
+    let job = roundtrip(&job);
+    assert_eq!((job.name.as_str(), job.output.is_none()), ("sum", true));
+    job.inputs[0].set(0, 5.0);
+    assert_eq!(job.inputs[1].to_vec(), [5.0, 2.0]);
+}
+
+#[test]
+fn another_type_is_refused() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..4).unwrap();
+    // The type that the message names is another one, the handle in it the same.
+    let floats = send(&Array::<f32>::zeroed(1).unwrap());
+    let mut forged = floats[..MESSAGE_HEAD].to_vec();
+    forged.extend_from_slice(&send(&numbers)[MESSAGE_HEAD..]);
+    let error = Packet::parse(forged, Vec::new())
+        .unwrap()
+        .decode::<Array<f32>>()
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("the segment holds another type of element"),
+        "{error}"
+    );
+}
+
+/// The bytes before the encoded value: a message's head and the hash of the type's name.
+const MESSAGE_HEAD: usize = 3 + 8;
+
+#[test]
+fn a_handle_goes_into_messages_only() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..4).unwrap();
+    let error = serde_json::to_string(&numbers).unwrap_err().to_string();
+    assert!(
+        error.contains("a handle can only be encoded into a message"),
+        "{error}"
+    );
+    let error = serde_json::from_str::<Array<i32>>("[1,2,3]")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("a handle can only be decoded from a message"),
+        "{error}"
+    );
+}
+
+#[test]
+fn guards_are_exclusive_for_whole_arrays() {
+    let _watchdog = watchdog();
+    let numbers = Array::<u64>::zeroed(64).unwrap();
+    thread::scope(|scope| {
+        for n in 1..=4 {
+            let numbers = &numbers;
+            scope.spawn(move || {
+                for _ in 0..200 {
+                    let mut guard = numbers.lock().unwrap();
+                    assert!(guard.iter().all(|&element| element == guard[0]));
+                    guard.fill(n);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_dead_owner_poisons_the_array() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..4).unwrap();
+    let mut helper = Helper::with("hold_an_array", &numbers);
+    assert_eq!(helper.hear(), "holding");
+    helper.kill9();
+    let Err(AcquireError::Poisoned(poisoned)) = numbers.lock() else {
+        panic!("not poisoned")
+    };
+    assert_eq!(**poisoned.get_ref(), [9, 1, 2, 3]);
+    poisoned.repaired()[0] = 0;
+    assert_eq!(*numbers.lock().unwrap(), [0, 1, 2, 3]);
+}
+
+#[test]
+#[ignore = "a helper process"]
+fn hold_an_array() {
+    let Some(numbers) = arrive::<Array<i32>>() else {
+        return;
+    };
+    numbers.lock().unwrap()[0] = 9;
+    let _guard = numbers.lock().unwrap();
+    common::say("holding");
+    common::wait_for_end();
+}

@@ -1,0 +1,164 @@
+//! Helper processes: this test program again, running one ignored test.
+
+use procession_shm::family;
+use procession_wire::{Encoder, Kind, Packet};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+
+/// Sends `value` to this same process.
+pub(crate) fn roundtrip<T: Serialize + DeserializeOwned>(value: &T) -> T {
+    receive(send(value))
+}
+
+/// Encodes `value` and passes on its claims.
+pub(crate) fn send<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut encoder = Encoder::new(Kind::VALUE);
+    encoder.push(value).expect("the value is encoded");
+    encoder.finish().deliver().0
+}
+
+/// Decodes what `send` made.
+pub(crate) fn receive<T: DeserializeOwned>(bytes: Vec<u8>) -> T {
+    let packet = Packet::parse(bytes, Vec::new()).expect("the packet is whole");
+    packet.decode().expect("the value is decoded")
+}
+
+/// A helper process; killed and reaped when it is dropped.
+pub(crate) struct Helper {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Helper {
+    /// Starts the ignored test `name` and gives it `lines` to [`read`].
+    pub(crate) fn start(name: &str, lines: &[String]) -> Self {
+        let mut child = Command::new(env::current_exe().expect("this program has a path"))
+            .args([
+                "--exact",
+                name,
+                "--ignored",
+                "--nocapture",
+                "--test-threads=1",
+            ])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the helper starts");
+        let mut stdin = child.stdin.take().expect("it has a stdin");
+        for line in lines {
+            writeln!(stdin, "{line}").expect("the helper reads");
+        }
+        let stdout = BufReader::new(child.stdout.take().expect("it has a stdout"));
+        Self {
+            child,
+            stdin: Some(stdin),
+            stdout,
+        }
+    }
+
+    /// Starts a helper of this process's family and gives it `value` to [`arrive`].
+    pub(crate) fn with<T: Serialize>(name: &str, value: &T) -> Self {
+        let family = family::current().expect("there is a family");
+        let lines = [family.id().to_owned(), hex(family.key()), hex(&send(value))];
+        Self::start(name, &lines)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for what the helper says with [`say`].
+    pub(crate) fn hear(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            let len = self
+                .stdout
+                .read_line(&mut line)
+                .expect("the helper writes text");
+            assert_ne!(len, 0, "the helper ended without a word");
+            if let Some((_, said)) = line.split_once(MARK) {
+                return said.trim_end().to_owned();
+            }
+        }
+    }
+
+    /// Lets a helper go on that waits in [`wait_for_end`].
+    pub(crate) fn let_go(&mut self) {
+        self.stdin = None;
+    }
+
+    pub(crate) fn kill9(&mut self) {
+        procession_testkit::kill9(self.pid());
+        self.child.wait().expect("the helper is reaped");
+    }
+
+    /// Waits until the helper has ended by itself.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        self.let_go();
+        self.child.wait().expect("the helper is reaped")
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const MARK: &str = "@@";
+
+/// In a helper: tells the test something.
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+pub(crate) fn say(what: &str) {
+    println!("{MARK}{what}");
+}
+
+/// In a helper: reads a line that it was started with; `None` if nobody is there to start it.
+pub(crate) fn read() -> Option<String> {
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .expect("the test writes text");
+    let line = line.trim_end();
+    (!line.is_empty()).then(|| line.to_owned())
+}
+
+/// In a helper: joins the family of the test and decodes what it was given.
+pub(crate) fn arrive<T: DeserializeOwned>() -> Option<T> {
+    adopt()?;
+    Some(receive(unhex(&read()?)))
+}
+
+/// In a helper: joins the family whose id and key it was given.
+pub(crate) fn adopt() -> Option<()> {
+    let (id, key) = (read()?, unhex(&read()?));
+    let key = key.try_into().expect("a key has 32 bytes");
+    family::adopt(&id, key).expect("the family lives");
+    Some(())
+}
+
+/// In a helper: waits until it is let go or killed.
+pub(crate) fn wait_for_end() {
+    while read().is_some() {}
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
+}
+
+pub(crate) fn unhex(text: &str) -> Vec<u8> {
+    let digits = text.as_bytes().chunks(2);
+    let digits = digits.map(|pair| str::from_utf8(pair).expect("hexadecimal digits"));
+    digits
+        .map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits"))
+        .collect()
+}

@@ -1,0 +1,99 @@
+//! Running out of descriptors, of file size, and of a standard input.
+
+#[expect(dead_code, reason = "other test programs use the rest")]
+mod common;
+
+use common::{Helper, read, say};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::resource::{Resource, setrlimit};
+use procession_shm::{Array, ShmError, family};
+use procession_testkit::watchdog;
+
+fn run(helper: &str) {
+    let mut helper = Helper::start(helper, &["go".to_owned()]);
+    assert_eq!(helper.hear(), "done");
+    assert!(helper.end().success());
+}
+
+#[test]
+fn out_of_descriptors_is_an_error() {
+    let _watchdog = watchdog();
+    run("exhaust_descriptors");
+}
+
+#[test]
+#[ignore = "a helper process"]
+fn exhaust_descriptors() {
+    if read().is_none() {
+        return;
+    }
+    let id = family::current().unwrap().id();
+    setrlimit(Resource::RLIMIT_NOFILE, 40, 40).unwrap();
+    let mut arrays = Vec::new();
+    let error = loop {
+        match Array::<u8>::zeroed(1) {
+            Ok(array) => arrays.push(array),
+            Err(error) => break error,
+        }
+        assert!(arrays.len() < 50, "the limit does not bite");
+    };
+    let ShmError::System(error) = error else {
+        panic!("another error: {error}")
+    };
+    assert_eq!(error.raw_os_error(), Some(Errno::EMFILE as i32));
+    let made = arrays.len();
+    arrays.truncate(made - 2);
+    // The lease is there too, and what failed is not.
+    assert_eq!(procession_testkit::shared_memory(id).len(), made - 2 + 1);
+    assert_eq!(Array::from_iter(0..3_u8).unwrap().to_vec(), [0, 1, 2]);
+    say("done");
+}
+
+#[test]
+fn a_limit_on_file_sizes_is_an_error() {
+    let _watchdog = watchdog();
+    run("exceed_the_file_size");
+}
+
+#[test]
+#[ignore = "a helper process"]
+fn exceed_the_file_size() {
+    if read().is_none() {
+        return;
+    }
+    setrlimit(Resource::RLIMIT_FSIZE, 1 << 20, 1 << 20).unwrap();
+    assert_eq!(Array::<u8>::zeroed(1 << 19).unwrap().len(), 1 << 19);
+    let refused = Array::<u8>::zeroed(1 << 20);
+    assert!(matches!(refused, Err(ShmError::OutOfMemory { .. })));
+    say("done");
+}
+
+#[test]
+fn descriptor_0_may_be_closed() {
+    let _watchdog = watchdog();
+    run("close_descriptor_0");
+}
+
+#[test]
+#[ignore = "a helper process"]
+fn close_descriptor_0() {
+    if read().is_none() {
+        return;
+    }
+    let id = family::current().unwrap().id();
+    nix::unistd::close(0).unwrap();
+    for round in 0..3 {
+        let array = Array::from_slice(&[round]).unwrap();
+        assert_eq!(common::roundtrip(&array).to_vec(), [round]);
+        let bytes = common::send(&array);
+        drop(array);
+        assert_eq!(common::receive::<Array<i32>>(bytes).to_vec(), [round]);
+    }
+    assert_eq!(
+        fcntl(std::io::stdin(), FcntlArg::F_GETFD),
+        Err(Errno::EBADF)
+    );
+    assert_eq!(procession_testkit::shared_memory(id).len(), 1);
+    say("done");
+}

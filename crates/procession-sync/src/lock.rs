@@ -1,0 +1,194 @@
+//! The lock.
+
+use procession_os::wait::Deadline;
+use procession_shm::{Format, Held, LockResult, Repair, Segment, SegmentKind, ShmError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::time::Duration;
+
+/// Mutual exclusion between the threads of several processes.
+///
+/// It protects whatever its users agree upon, such as a file or a terminal. Shared data has a
+/// lock already: see [`Value::lock`](procession_shm::Value::lock) and
+/// [`Array::lock`](procession_shm::Array::lock).
+///
+/// It belongs to the thread that acquired it, and is released by dropping the guard. A guard
+/// cannot be sent to another thread:
+///
+/// ```compile_fail,E0277
+/// fn send(guard: procession_sync::LockGuard<'static>) {
+///     std::thread::spawn(move || drop(guard));
+/// }
+/// ```
+///
+/// # When the other side is gone
+///
+/// If the owner dies, or panics, the lock is free and *poisoned*: acquiring it gives
+/// [`AcquireError::Poisoned`](crate::AcquireError::Poisoned), with the guard in it, until the
+/// poison is cleared.
+///
+/// # Examples
+///
+/// ```
+/// use procession_sync::{AcquireError, Lock};
+///
+/// let lock = Lock::new()?;
+/// let held = lock.acquire().unwrap();
+/// assert!(lock.locked());
+/// drop(held);
+///
+/// // Go on though an owner may have died.
+/// let held = lock.acquire().or_else(AcquireError::repaired)?;
+/// # drop(held);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Lock {
+    segment: Segment,
+}
+
+impl Lock {
+    /// Makes a lock that nobody holds.
+    ///
+    /// # Errors
+    ///
+    /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
+    /// [`ShmError::System`] if the system refuses.
+    pub fn new() -> Result<Self, ShmError> {
+        let segment = Segment::create(format(), 0, |_| {})?;
+        Ok(Self { segment })
+    }
+
+    /// Waits until the lock is free, and holds it.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError::Poisoned`](crate::AcquireError::Poisoned), with the guard in it, if an
+    /// owner died or panicked; [`AcquireError::Failed`](crate::AcquireError::Failed) if this
+    /// thread holds the lock already, or if the memory was overwritten.
+    ///
+    /// # When the other side is gone
+    ///
+    /// If the owner dies, waiting ends, and the answer is `Poisoned`.
+    pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
+        self.segment.lock()?.into_guard(LockGuard::new)
+    }
+
+    /// Holds the lock if it is free at this moment.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::WouldBlock)` if it is not, and those of [`acquire`](Self::acquire).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{AcquireError, Lock, LockError};
+    ///
+    /// let lock = Lock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let refused = lock.try_acquire().unwrap_err();
+    ///         assert!(matches!(refused, AcquireError::Failed(LockError::WouldBlock)));
+    ///     });
+    /// });
+    /// # drop(held);
+    /// # Ok::<(), procession_sync::ShmError>(())
+    /// ```
+    pub fn try_acquire(&self) -> LockResult<LockGuard<'_>> {
+        self.segment.try_lock()?.into_guard(LockGuard::new)
+    }
+
+    /// Waits until the lock is free, for `timeout` at the longest, and holds it.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::TimedOut)` if it was not, and those of [`acquire`](Self::acquire).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<LockGuard<'_>> {
+        let held = self.segment.lock_until(Deadline::after(timeout))?;
+        held.into_guard(LockGuard::new)
+    }
+
+    /// Returns whether a living thread of any process holds the lock at this moment.
+    pub fn locked(&self) -> bool {
+        self.segment.holder().is_some()
+    }
+
+    /// Returns whether an owner died or panicked since the poison was last cleared.
+    ///
+    /// The death of an owner is noticed by who acquires the lock next.
+    pub fn is_poisoned(&self) -> bool {
+        self.segment.is_poisoned()
+    }
+
+    /// Declares what the lock protects sound again.
+    pub fn clear_poison(&self) {
+        self.segment.clear_poison();
+    }
+}
+
+/// Shows the number of the thread that holds the lock.
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock")
+            .field("held_by", &self.segment.holder())
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Encodes a handle; only into a message to another process.
+impl Serialize for Lock {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.segment.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lock {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let segment = Segment::deserialize(deserializer, format())?;
+        Ok(Self { segment })
+    }
+}
+
+/// The proof that this thread holds a [`Lock`]; dropping it releases the lock.
+///
+/// Dropping it in a panic that began after it was acquired poisons the lock. If it is leaked, the
+/// lock is held until its thread ends, and poisoned then.
+#[must_use = "the lock is released when this is dropped"]
+pub struct LockGuard<'a> {
+    held: Held<'a>,
+}
+
+impl<'a> LockGuard<'a> {
+    fn new(held: Held<'a>) -> Self {
+        Self { held }
+    }
+}
+
+impl Repair for LockGuard<'_> {
+    fn clear_poison(&self) {
+        self.held.clear_poison();
+    }
+}
+
+impl fmt::Debug for LockGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockGuard")
+            .field("poisoned", &self.held.poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+fn format() -> Format {
+    Format::of::<()>(SegmentKind::new(16, "lock"))
+}

@@ -1,0 +1,104 @@
+//! What procession's own tests share: a watchdog, and the search for what was left behind.
+#![forbid(unsafe_code)]
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a test may take before its watchdog ends it; far beyond what any needs.
+pub const LIMIT: Duration = Duration::from_secs(120);
+
+/// Ends the test program with a message if the test hangs. Hold it for the test's duration.
+#[derive(Debug)]
+pub struct Watchdog {
+    _done: Sender<()>,
+}
+
+/// Starts a [`Watchdog`] over the calling test.
+#[must_use]
+pub fn watchdog() -> Watchdog {
+    let (done, wait) = channel();
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    thread::spawn(move || bark(&test, &wait));
+    Watchdog { _done: done }
+}
+
+#[expect(
+    clippy::print_stderr,
+    clippy::exit,
+    reason = "ending a hung test is its purpose"
+)]
+fn bark(test: &str, wait: &Receiver<()>) {
+    if let Err(RecvTimeoutError::Timeout) = wait.recv_timeout(LIMIT) {
+        eprintln!("watchdog: {test} hangs; the test program is ended");
+        std::process::exit(102);
+    }
+}
+
+/// Waits until `holds` is true; panics with `what` after [`LIMIT`] divided by four.
+///
+/// # Panics
+///
+/// If it does not come true.
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < LIMIT / 4, "this never came true: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Sends SIGKILL to a process that the test started.
+///
+/// # Panics
+///
+/// If there is no such process.
+pub fn kill9(pid: u32) {
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).expect("the process exists");
+}
+
+/// Returns whether a process with this number exists and is not a zombie.
+pub fn alive(pid: u32) -> bool {
+    state(pid).is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+/// Returns whether a process with this number exists, as a zombie or alive.
+pub fn exists(pid: u32) -> bool {
+    state(pid).is_some()
+}
+
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.chars().next()
+}
+
+/// Returns the processes whose parent is `pid`, zombies included.
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter(|&child| parent(child) == Some(pid)).collect()
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.split(' ').nth(1)?.parse().ok()
+}
+
+/// Returns the entries of `/dev/shm` that the library made and whose names contain `family`.
+pub fn shared_memory(family: &str) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir("/dev/shm") else {
+        return BTreeSet::new();
+    };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    names
+        .filter(|name| name.starts_with("procession-") && name.contains(family))
+        .collect()
+}

@@ -1,0 +1,212 @@
+//! How a handle to something shared travels inside a serde value.
+//!
+//! While a message is being encoded or decoded on a thread, that thread has a *context*. The
+//! functions here use it; without one they fail, so that a handle cannot end up in a file, where
+//! it would mean nothing.
+//!
+//! Two kinds of handle exist. A *named* handle serialises the name under which other processes
+//! find the thing, and calls [`departing`] so that the thing stays alive while only the message
+//! knows it. A *descriptor* is duplicated by [`serialize_fd`] and goes beside the bytes.
+//!
+//! ```
+//! use procession_wire::{Encoder, Kind, Packet, handle};
+//! use serde::{Deserialize, Deserializer, Serialize, Serializer};
+//! use std::os::fd::{AsFd, OwnedFd};
+//!
+//! struct Log(OwnedFd);
+//!
+//! impl Serialize for Log {
+//!     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+//!         handle::serialize_fd(self.0.as_fd(), serializer)
+//!     }
+//! }
+//!
+//! impl<'de> Deserialize<'de> for Log {
+//!     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+//!         handle::deserialize_fd(deserializer).map(Self)
+//!     }
+//! }
+//!
+//! let log = Log(std::fs::File::open("/dev/null")?.into());
+//! let mut encoder = Encoder::new(Kind::VALUE);
+//! encoder.push(&log)?;
+//! let (bytes, fds) = encoder.finish().deliver();
+//! let log: Log = Packet::parse(bytes, fds)?.decode()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+use std::cell::RefCell;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// The most file descriptors that one message carries, the kernel's limit for `SCM_RIGHTS`.
+pub const MAX_FDS: usize = 253;
+
+/// The claim that a handle on its way has on the thing it names.
+///
+/// Made when the handle is encoded and held by the [`Message`](crate::Message). Dropping it takes
+/// the claim back, because the message was not sent; [`delivered`](Self::delivered) passes it on
+/// to the process that decodes the handle.
+pub trait Claim: Send {
+    /// The message is on its way: the receiver owns the claim from here on.
+    fn delivered(self: Box<Self>);
+}
+
+#[derive(Default)]
+pub(crate) struct Outgoing {
+    pub(crate) fds: Vec<OwnedFd>,
+    pub(crate) claims: Vec<Box<dyn Claim>>,
+    pub(crate) problem: Option<String>,
+}
+
+#[derive(Default)]
+pub(crate) struct Incoming {
+    pub(crate) fds: Vec<Option<OwnedFd>>,
+    pub(crate) problem: Option<String>,
+}
+
+// Stacks, because a handle's own `serialize` may exchange messages with a server.
+thread_local! {
+    static OUTGOING: RefCell<Vec<Outgoing>> = const { RefCell::new(Vec::new()) };
+    static INCOMING: RefCell<Vec<Incoming>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Runs `encode` with `outgoing` as this thread's context, and gives the context back.
+pub(crate) fn with_outgoing<R>(outgoing: &mut Outgoing, encode: impl FnOnce() -> R) -> R {
+    struct Restore<'a>(&'a mut Outgoing);
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            if let Some(context) = OUTGOING.with_borrow_mut(Vec::pop) {
+                *self.0 = context;
+            }
+        }
+    }
+    OUTGOING.with_borrow_mut(|stack| stack.push(std::mem::take(outgoing)));
+    let _restore = Restore(outgoing);
+    encode()
+}
+
+/// Runs `decode` with the descriptors in `incoming` as this thread's context.
+pub(crate) fn with_incoming<R>(incoming: &mut Incoming, decode: impl FnOnce() -> R) -> R {
+    struct Restore<'a>(&'a mut Incoming);
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            if let Some(context) = INCOMING.with_borrow_mut(Vec::pop) {
+                *self.0 = context;
+            }
+        }
+    }
+    INCOMING.with_borrow_mut(|stack| stack.push(std::mem::take(incoming)));
+    let _restore = Restore(incoming);
+    decode()
+}
+
+/// Registers a claim that goes with the message now being encoded.
+///
+/// # Errors
+///
+/// An error that says so if no message is being encoded on this thread.
+pub fn departing<E: ser::Error>(claim: impl Claim + 'static) -> Result<(), E> {
+    OUTGOING.with_borrow_mut(|stack| {
+        let context = stack.last_mut().ok_or_else(|| E::custom(NO_MESSAGE))?;
+        context.claims.push(Box::new(claim));
+        Ok(())
+    })
+}
+
+/// Reports whether a message is being encoded on this thread.
+///
+/// A handle whose claim is costly to make asks first.
+///
+/// # Errors
+///
+/// The error that [`departing`] would give.
+pub fn check_departing<E: ser::Error>() -> Result<(), E> {
+    if OUTGOING.with_borrow(Vec::is_empty) {
+        return Err(E::custom(NO_MESSAGE));
+    }
+    Ok(())
+}
+
+/// Reports whether a message is being decoded on this thread.
+///
+/// # Errors
+///
+/// An error that says so if none is.
+pub fn check_arriving<E: de::Error>() -> Result<(), E> {
+    if INCOMING.with_borrow(Vec::is_empty) {
+        return Err(E::custom(NO_PACKET));
+    }
+    Ok(())
+}
+
+/// Serialises a duplicate of `fd` into the message now being encoded.
+///
+/// # Errors
+///
+/// If no message is being encoded on this thread, if the descriptor cannot be duplicated, or if
+/// the message has [`MAX_FDS`] descriptors already.
+pub fn serialize_fd<S: Serializer>(fd: BorrowedFd<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    check_departing::<S::Error>()?;
+    let copy = fd
+        .try_clone_to_owned()
+        .map_err(|error| encode_error(&format!("cannot duplicate a file descriptor: {error}")))?;
+    let index = OUTGOING.with_borrow_mut(|stack| {
+        let fds = &mut stack.last_mut()?.fds;
+        fds.push(copy);
+        (fds.len() <= MAX_FDS).then_some(fds.len() as u32 - 1)
+    });
+    index
+        .ok_or_else(|| {
+            encode_error(&format!(
+                "a message carries at most {MAX_FDS} file descriptors"
+            ))
+        })?
+        .serialize(serializer)
+}
+
+/// Takes a descriptor out of the message now being decoded.
+///
+/// # Errors
+///
+/// If no message is being decoded on this thread, or if the message has no such descriptor, or if
+/// it was taken before.
+pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd, D::Error> {
+    check_arriving::<D::Error>()?;
+    let index = u32::deserialize(deserializer)?;
+    let fd = INCOMING.with_borrow_mut(|stack| {
+        let slot = stack.last_mut()?.fds.get_mut(index as usize);
+        slot.and_then(Option::take)
+    });
+    fd.ok_or_else(|| decode_error("the message has no such file descriptor"))
+}
+
+/// Makes a serializer's error of `problem`, and keeps the words for the [`EncodeError`].
+///
+/// Postcard's own error has no room for words.
+///
+/// [`EncodeError`]: crate::EncodeError
+pub fn encode_error<E: ser::Error>(problem: &str) -> E {
+    OUTGOING.with_borrow_mut(|stack| {
+        if let Some(context) = stack.last_mut() {
+            context.problem = Some(problem.to_owned());
+        }
+    });
+    E::custom(problem)
+}
+
+/// Makes a deserializer's error of `problem`, and keeps the words for the [`DecodeError`].
+///
+/// [`DecodeError`]: crate::DecodeError
+pub fn decode_error<E: de::Error>(problem: &str) -> E {
+    INCOMING.with_borrow_mut(|stack| {
+        if let Some(context) = stack.last_mut() {
+            context.problem = Some(problem.to_owned());
+        }
+    });
+    E::custom(problem)
+}
+
+const NO_MESSAGE: &str = "a handle can only be encoded into a message to another process \
+    (a task's argument or result, a connection, a queue, a manager), not into a file or a string";
+const NO_PACKET: &str = "a handle can only be decoded from a message of another process";

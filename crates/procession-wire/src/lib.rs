@@ -1,0 +1,51 @@
+//! Frames, the [postcard] codec, and how handles ride inside any serde value.
+//!
+//! This crate turns values into bytes and back; it does no input or output. A *message* is built
+//! with an [`Encoder`] and read with a [`Packet`]:
+//!
+//! ```
+//! use procession_wire::{Encoder, Kind, Packet};
+//!
+//! let mut encoder = Encoder::new(Kind::VALUE);
+//! encoder.push(&(7_u32, "seven"))?;
+//! let message = encoder.finish();
+//!
+//! let packet = Packet::parse(message.bytes().to_vec(), Vec::new())?;
+//! assert_eq!(packet.decode::<(u32, String)>().unwrap_err().to_string(),
+//!     "the message holds another type than (u32, alloc::string::String)");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The example fails on purpose: what was sent is a `(u32, &str)`, what was asked for is a
+//! `(u32, String)`. Postcard alone decodes a wrong type silently; here every value carries a hash
+//! of its type's name, left-over bytes are an error, and a message that was cut short is an error.
+//!
+//! # Layout
+//!
+//! On a stream a message follows a length in the framing of Python's `multiprocessing.connection`
+//! (see [`frame`]). Its bytes are:
+//!
+//! | field | size | content |
+//! |---|---|---|
+//! | kind | 1 | what the receiver should do with it ([`Kind`]) |
+//! | descriptors | 2, little endian | how many file descriptors travel beside the bytes |
+//! | values | rest | for each value the 8-byte [`schema`] hash, then its postcard encoding |
+//!
+//! # Handles
+//!
+//! A handle to something that several processes share implements `Serialize` and `Deserialize`
+//! with the functions of [`handle`]. It may then stand anywhere inside a user's own type. Encoding
+//! it outside of a message, to JSON or to a file, is an error that says so.
+#![forbid(unsafe_code)]
+
+mod error;
+pub mod frame;
+pub mod handle;
+mod message;
+mod packet;
+mod schema;
+
+pub use error::{DecodeError, EncodeError};
+pub use message::{Encoder, Kind, Message};
+pub use packet::Packet;
+pub use schema::{schema, schema_of_name};

@@ -1,0 +1,153 @@
+//! Building a message.
+
+use crate::handle::{self, Claim, Outgoing};
+use crate::{EncodeError, schema};
+use serde::Serialize;
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+/// What a message is for: the first of its bytes.
+///
+/// Each protocol of the workspace has kinds of its own, so that a message that strays into
+/// another protocol is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind(pub u8);
+
+impl Kind {
+    /// A value sent over a connection.
+    pub const VALUE: Self = Self(0x01);
+    /// The work of a new process.
+    pub const START: Self = Self(0x10);
+    /// The outcome of a process or of a task.
+    pub const OUTCOME: Self = Self(0x11);
+    /// A request to a server or a worker.
+    pub const REQUEST: Self = Self(0x20);
+    /// The reply to a request.
+    pub const REPLY: Self = Self(0x21);
+}
+
+pub(crate) const HEADER_LEN: usize = 3;
+
+/// Encodes values, one after the other, into one message.
+///
+/// # Examples
+///
+/// ```
+/// use procession_wire::{Encoder, Kind, Packet};
+///
+/// let mut encoder = Encoder::new(Kind::VALUE);
+/// encoder.push(&1_u8)?;
+/// encoder.push(&String::from("one"))?;
+/// let (bytes, fds) = encoder.finish().deliver();
+///
+/// let mut packet = Packet::parse(bytes, fds)?;
+/// assert_eq!(packet.take::<u8>()?, 1);
+/// assert_eq!(packet.decode::<String>()?, "one");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Encoder {
+    bytes: Vec<u8>,
+    outgoing: Outgoing,
+}
+
+impl Encoder {
+    /// Starts a message of the given kind.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            bytes: vec![kind.0, 0, 0],
+            outgoing: Outgoing::default(),
+        }
+    }
+
+    /// Adds a value.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Value`] with the value's own words; the encoder can be dropped only, since
+    /// a part of the value may have been written.
+    pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.bytes.extend_from_slice(&schema::<T>().to_le_bytes());
+        let bytes = std::mem::take(&mut self.bytes);
+        let encoded =
+            handle::with_outgoing(&mut self.outgoing, || postcard::to_extend(value, bytes));
+        self.bytes = encoded.map_err(|error| {
+            EncodeError::Value(
+                self.outgoing
+                    .problem
+                    .take()
+                    .unwrap_or_else(|| error.to_string()),
+            )
+        })?;
+        Ok(())
+    }
+
+    /// Ends the message.
+    pub fn finish(mut self) -> Message {
+        let count = self.outgoing.fds.len() as u16;
+        self.bytes[1..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
+        Message {
+            bytes: self.bytes,
+            fds: self.outgoing.fds,
+            claims: self.outgoing.claims,
+        }
+    }
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("len", &self.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An encoded message that has not been sent.
+///
+/// Dropping it gives back what the handles inside it claimed. After the bytes and the descriptors
+/// were handed to the kernel, call [`deliver`](Self::deliver).
+pub struct Message {
+    bytes: Vec<u8>,
+    fds: Vec<OwnedFd>,
+    claims: Vec<Box<dyn Claim>>,
+}
+
+impl Message {
+    /// Encodes one value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::push`].
+    pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<Self, EncodeError> {
+        let mut encoder = Encoder::new(kind);
+        encoder.push(value)?;
+        Ok(encoder.finish())
+    }
+
+    /// Returns the bytes to send.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Returns the descriptors to send beside the bytes.
+    pub fn fds(&self) -> &[OwnedFd] {
+        &self.fds
+    }
+
+    /// Passes the claims of the handles inside on to the receiver; the parts are given back.
+    pub fn deliver(self) -> (Vec<u8>, Vec<OwnedFd>) {
+        for claim in self.claims {
+            claim.delivered();
+        }
+        (self.bytes, self.fds)
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("len", &self.bytes.len())
+            .field("fds", &self.fds.len())
+            .field("claims", &self.claims.len())
+            .finish()
+    }
+}

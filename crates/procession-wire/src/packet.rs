@@ -1,0 +1,128 @@
+//! Reading a message.
+
+use crate::handle::{self, Incoming};
+use crate::message::HEADER_LEN;
+use crate::{DecodeError, Kind, schema};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::os::fd::OwnedFd;
+
+const SCHEMA_LEN: usize = 8;
+
+/// A message that arrived, from which the values are taken in the order they were pushed.
+///
+/// Nothing in the bytes is trusted: whatever they are, the result is a value of the type asked
+/// for or an error, and no more memory is taken than the bytes themselves justify.
+pub struct Packet {
+    bytes: Vec<u8>,
+    at: usize,
+    incoming: Incoming,
+}
+
+impl Packet {
+    /// Checks the header of a message that arrived with the given descriptors.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Truncated`] if the bytes are shorter than a header, and
+    /// [`DecodeError::Descriptors`] if other than the announced number of descriptors arrived.
+    pub fn parse(bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Self, DecodeError> {
+        let header = bytes.get(..HEADER_LEN).ok_or(DecodeError::Truncated)?;
+        let announced = usize::from(u16::from_le_bytes([header[1], header[2]]));
+        if announced != fds.len() {
+            return Err(DecodeError::Descriptors {
+                announced,
+                arrived: fds.len(),
+            });
+        }
+        let incoming = Incoming {
+            fds: fds.into_iter().map(Some).collect(),
+            problem: None,
+        };
+        Ok(Self {
+            bytes,
+            at: HEADER_LEN,
+            incoming,
+        })
+    }
+
+    /// Returns what the message is for.
+    pub fn kind(&self) -> Kind {
+        Kind(self.bytes[0])
+    }
+
+    /// Passes the packet on if it is of the given kind.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::UnexpectedKind`].
+    pub fn expect(self, kind: Kind) -> Result<Self, DecodeError> {
+        if self.kind() != kind {
+            return Err(DecodeError::UnexpectedKind(self.kind().0));
+        }
+        Ok(self)
+    }
+
+    /// Takes the next value.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::WrongType`] if another type was pushed, [`DecodeError::Truncated`] if there
+    /// is nothing left, [`DecodeError::Value`] if the bytes are no encoding of the type.
+    pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
+        let rest = &self.bytes[self.at..];
+        let (hash, body) = rest
+            .split_first_chunk::<SCHEMA_LEN>()
+            .ok_or(DecodeError::Truncated)?;
+        if u64::from_le_bytes(*hash) != schema::<T>() {
+            return Err(DecodeError::WrongType {
+                expected: std::any::type_name::<T>(),
+            });
+        }
+        let decoded =
+            handle::with_incoming(&mut self.incoming, || postcard::take_from_bytes::<T>(body));
+        let (value, left) = decoded.map_err(|error| {
+            DecodeError::Value(
+                self.incoming
+                    .problem
+                    .take()
+                    .unwrap_or_else(|| error.to_string()),
+            )
+        })?;
+        self.at = self.bytes.len() - left.len();
+        Ok(value)
+    }
+
+    /// Takes the last value.
+    ///
+    /// # Errors
+    ///
+    /// As [`take`](Self::take), and [`DecodeError::LeftOver`] if bytes follow the value.
+    pub fn decode<T: DeserializeOwned>(mut self) -> Result<T, DecodeError> {
+        let value = self.take()?;
+        self.finish()?;
+        Ok(value)
+    }
+
+    /// Checks that nothing follows the values that were taken.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::LeftOver`].
+    pub fn finish(&self) -> Result<(), DecodeError> {
+        match self.bytes.len() - self.at {
+            0 => Ok(()),
+            left => Err(DecodeError::LeftOver(left)),
+        }
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packet")
+            .field("kind", &self.kind())
+            .field("len", &self.bytes.len())
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,41 @@
+//! Any type can be hosted: here fifty processes add to one set.
+//!
+//! The closure runs in the server, under the object's lock, so it is one atomic step.
+
+use anyhow::Result;
+use procession::Process;
+use procession::manager::{Manager, Proxy};
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+type Pairs = BTreeSet<(u32, u32)>;
+
+/// A number below 1000 that differs from process to process.
+fn random() -> Result<u32> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok((now.subsec_nanos() / 7).wrapping_mul(std::process::id()) % 1000)
+}
+
+fn add(set: Proxy<Pairs>, number: u32) -> Result<()> {
+    let value = random()?;
+    sleep(Duration::from_millis(value.into()));
+    set.call(|set, pair| set.insert(pair), (number, value))?;
+    Ok(())
+}
+
+#[procession::main]
+fn main() -> Result<()> {
+    let manager = Manager::start()?;
+    let set = manager.create(Pairs::new, ())?;
+    let processes: Vec<_> = (0..50)
+        .map(|number| Process::spawn(add, (set.clone(), number)))
+        .collect::<Result<_, _>>()?;
+    for process in processes {
+        process.join()?;
+    }
+    println!("Done");
+    println!("{}", set.with(|set| set.len())?);
+    println!("{:?}", set.with(Pairs::clone)?);
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! A manager's queue hands each item to one process, and knows when all of them are done with.
+
+use procession::Process;
+use procession::manager::{Manager, QueueProxy};
+
+fn take_one(queue: QueueProxy<u32>) -> anyhow::Result<()> {
+    let item = queue.get()?;
+    println!("Process {} popped {item}", std::process::id());
+    queue.task_done()?;
+    Ok(())
+}
+
+#[procession::main]
+fn main() -> anyhow::Result<()> {
+    let manager = Manager::start()?;
+    let queue = manager.queue()?;
+    for item in [2, 3, 4] {
+        queue.put(item)?;
+    }
+    for _ in 0..3 {
+        Process::spawn(take_one, (queue.clone(),))?.join()?;
+    }
+    queue.join()?;
+    println!("all tasks done");
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `cargo xtask ci`: all that a change must pass, the quick checks first.
+//!
+//! No step sets `RUSTFLAGS`: warnings are made errors by arguments that the dependencies do not
+//! see, so that what one step built serves the next.
+
+use std::time::Instant;
+
+use crate::workspace::{cargo, status_of};
+use crate::{demos, test, tidy};
+
+/// One thing that must pass.
+struct Step {
+    name: &'static str,
+    run: fn() -> anyhow::Result<u8>,
+}
+
+/// The steps, in the order in which they run.
+const STEPS: &[Step] = &[
+    Step {
+        name: "fmt",
+        run: fmt,
+    },
+    Step {
+        name: "clippy",
+        run: clippy,
+    },
+    Step {
+        name: "rustdoc",
+        run: rustdoc,
+    },
+    Step {
+        name: "tidy",
+        run: tidy::run,
+    },
+    Step {
+        name: "test",
+        run: test::run,
+    },
+    Step {
+        name: "demos",
+        run: all_demos,
+    },
+];
+
+/// Runs the steps up to the first that fails.
+pub(crate) fn run() -> anyhow::Result<u8> {
+    run_steps(STEPS)
+}
+
+fn run_steps(steps: &[Step]) -> anyhow::Result<u8> {
+    let begun = Instant::now();
+    for Step { name, run } in steps {
+        println!("ci: {name}");
+        let step_begun = Instant::now();
+        let status = run()?;
+        let seconds = step_begun.elapsed().as_secs_f64();
+        if status != 0 {
+            eprintln!("ci: {name} FAILED after {seconds:.1} s; what it found stands above");
+            return Ok(status);
+        }
+        println!("ci: {name} passed in {seconds:.1} s\n");
+    }
+    println!(
+        "ci: all {} steps passed in {:.1} s",
+        steps.len(),
+        begun.elapsed().as_secs_f64()
+    );
+    Ok(0)
+}
+
+fn fmt() -> anyhow::Result<u8> {
+    status_of(cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> anyhow::Result<u8> {
+    status_of(cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn rustdoc() -> anyhow::Result<u8> {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
+    command.env("RUSTDOCFLAGS", "-D warnings");
+    status_of(command)
+}
+
+fn all_demos() -> anyhow::Result<u8> {
+    demos::run(&demos::Options::after_tests())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_ends_it_with_its_status() {
+        let steps = [
+            Step {
+                name: "good",
+                run: || Ok(0),
+            },
+            Step {
+                name: "bad",
+                run: || Ok(7),
+            },
+            Step {
+                name: "never",
+                run: || unreachable!(),
+            },
+        ];
+        assert_eq!(run_steps(&steps).unwrap(), 7);
+        assert_eq!(run_steps(&steps[..1]).unwrap(), 0);
+    }
+}
