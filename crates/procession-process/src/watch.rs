@@ -11,10 +11,13 @@ use std::{io, thread};
 /// What is to be done with the status of a child.
 type Then = Box<dyn FnOnce(ExitStatus) + Send>;
 
+/// A child, and all that wait for its end.
+type Watched = (Arc<Child>, Vec<Then>);
+
 struct Watcher {
     epoll: Epoll,
     /// By the number of the pidfd, which is open, and so nobody else's, while it stands here.
-    watched: Mutex<HashMap<u64, (Arc<Child>, Vec<Then>)>>,
+    watched: Mutex<HashMap<u64, Watched>>,
 }
 
 /// Reaps `child` when it has ended, and calls `then` with its status on the watching thread.
@@ -92,6 +95,8 @@ impl Watcher {
         // The descriptor may live on in the child's handle, readable for ever.
         let _ = self.epoll.delete(&child.pidfd);
         let status = child.status().ok().flatten().unwrap_or(ExitStatus::Unknown);
-        thens.into_iter().for_each(|then| then(status));
+        for then in thens {
+            then(status);
+        }
     }
 }

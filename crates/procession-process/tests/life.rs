@@ -1,5 +1,12 @@
 //! The life of a process, from its start to the report of its end.
 
+#![expect(
+    clippy::exit,
+    clippy::items_after_statements,
+    clippy::unwrap_used,
+    reason = "tasks stand in their tests, and may end their process"
+)]
+
 use nix::sys::signal::{Signal, raise};
 use procession_pipe::{PipeWriter, pipe};
 use procession_process::{
@@ -8,6 +15,7 @@ use procession_process::{
 use procession_testkit::{alive, children, eventually, exists, kill9, watchdog};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::thread::park;
 use std::time::Duration;
@@ -79,11 +87,9 @@ fn a_signal_that_has_no_name_is_reported_by_its_number() {
     let _watchdog = watchdog();
     let process = Process::spawn(forever, ()).unwrap();
     let real_time = libc::SIGRTMIN() + 3;
-    // SAFETY: the process is this test's and has not been reaped.
-    assert_eq!(
-        unsafe { libc::kill(process.pid().cast_signed(), real_time) },
-        0
-    );
+    // SAFETY: kill takes two integers; the process is this test's and has not been reaped.
+    let sent = unsafe { libc::kill(process.pid().cast_signed(), real_time) };
+    assert_eq!(sent, 0);
     let error = process.join().unwrap_err();
     assert!(matches!(error.cause(), Cause::Ended(ExitStatus::Signal(n)) if *n == real_time));
 }
@@ -204,9 +210,9 @@ fn many_processes_end_and_are_reaped() {
     let parked: Vec<_> = (0..20)
         .map(|_| Process::spawn(forever, ()).unwrap())
         .collect();
-    parked
-        .iter()
-        .for_each(|process| process.terminate().unwrap());
+    for process in &parked {
+        process.terminate().unwrap();
+    }
     for process in parked {
         let error = process.join().unwrap_err();
         assert!(
@@ -282,11 +288,13 @@ fn a_child_of_a_thread_that_ended_lives_on() {
 fn a_grandchild_that_holds_everything_open_delays_nobody() {
     let _watchdog = watchdog();
     let exits_at_once = || -> u32 {
-        let sleeper = std::process::Command::new("sleep")
+        let mut sleeper = Command::new("sleep");
+        // Not waited for: it is to outlive this process.
+        sleeper
             .arg("1000")
             .spawn()
-            .unwrap();
-        sleeper.id()
+            .map(|sleeper| sleeper.id())
+            .unwrap()
     };
     let sleeper = Process::spawn(exits_at_once, ()).unwrap().join().unwrap();
     assert!(alive(sleeper));

@@ -39,18 +39,11 @@ fn arguments_arrive_and_the_result_comes_back() {
 #[test]
 fn up_to_eight_arguments() {
     let _watchdog = watchdog();
-    fn sum(a: u8, b: u16, c: u32, d: u64, e: i8, f: i16, g: i32, h: i64) -> i64 {
-        i64::from(a)
-            + i64::from(b)
-            + i64::from(c)
-            + d as i64
-            + i64::from(e)
-            + i64::from(f)
-            + i64::from(g)
-            + h
-    }
-    let process = Process::spawn(sum, (1, 2, 3, 4, 5, 6, 7, 8)).unwrap();
-    assert_eq!(process.join().unwrap(), 36);
+    let join = |a: u8, b: u16, c: u32, d: u64, e: i8, f: i16, g: char, h: String| {
+        format!("{a}{b}{c}{d}{e}{f}{g}{h}")
+    };
+    let process = Process::spawn(join, (1, 2, 3, 4, 5, 6, '7', "8".into())).unwrap();
+    assert_eq!(process.join().unwrap(), "12345678");
     assert_eq!(Process::spawn(|| 5_u8, ()).unwrap().join().unwrap(), 5);
 }
 
@@ -202,7 +195,7 @@ fn arguments_that_cannot_be_decoded_are_an_error_of_that_process() {
 fn a_result_is_given_once() {
     let _watchdog = watchdog();
     let mut process = Process::spawn(|| 7, ()).unwrap();
-    let taken: Result<Option<i32>, ProcessError> = process.join_timeout(Duration::from_secs(60));
+    let taken: Result<Option<i32>, ProcessError> = process.join_timeout(Duration::from_mins(1));
     assert_eq!(taken.unwrap(), Some(7));
     let again = process.join_timeout(Duration::ZERO).unwrap_err();
     assert!(matches!(again.cause(), Cause::JoinedBefore));

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a test may take before its watchdog ends it; far beyond what any needs.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_mins(2);
 
 /// Ends the test program with a message if the test hangs. Hold it for the test's duration.
 #[derive(Debug)]
