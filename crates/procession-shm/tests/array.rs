@@ -203,6 +203,19 @@ fn all_handles_are_to_the_same_elements() {
     assert_eq!(sent.to_vec(), [-1, -2, 2, 3]);
 }
 
+// SHM-012
+#[test]
+fn a_handle_that_comes_too_late_is_refused() {
+    let _watchdog = watchdog();
+    let bytes = send(&Array::from_iter(0..4).unwrap());
+    drop(receive::<Array<i32>>(bytes.clone()));
+    let error = Packet::parse(bytes, Vec::new())
+        .unwrap()
+        .decode::<Array<i32>>()
+        .unwrap_err();
+    assert!(error.to_string().contains("the segment is gone"), "{error}");
+}
+
 // SHM-017
 #[test]
 fn a_handle_is_as_small_for_a_large_array() {
@@ -293,6 +306,22 @@ fn guards_are_exclusive_for_whole_arrays() {
             });
         }
     });
+}
+
+#[test]
+fn the_memory_under_a_leaked_guard_stays() {
+    let _watchdog = watchdog();
+    let leak_and_go_on = || {
+        // Large, so that what is mapped next does not come to lie where it began.
+        let numbers = Array::<u8>::zeroed(1 << 20).expect("there is room");
+        std::mem::forget(numbers.lock().expect("it is free"));
+        drop(numbers);
+        // Each of these goes through the thread's list of held locks.
+        let other = Array::from_iter(0..3).expect("there is room");
+        other.set(0, 7);
+        other.fill(8);
+    };
+    thread::spawn(leak_and_go_on).join().unwrap();
 }
 
 #[test]

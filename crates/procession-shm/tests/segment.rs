@@ -399,7 +399,8 @@ fn an_overwritten_mutex_is_an_error() {
 fn a_mutex_overwritten_while_held_keeps_the_memory() {
     let _watchdog = watchdog();
     let overwrite_and_go_on = || {
-        let array = Array::from_iter(0..3).expect("there is room");
+        // Large, so that what is mapped next does not come to lie where it began.
+        let array = Array::<u8>::zeroed(1 << 20).expect("there is room");
         let file = OpenOptions::new()
             .write(true)
             .open(path(&array.segment().name()));

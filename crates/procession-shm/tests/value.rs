@@ -283,21 +283,6 @@ fn a_leaked_guard_is_found_when_its_thread_ends() {
     assert_eq!(*poisoned.repaired(), 5);
 }
 
-#[test]
-fn the_memory_under_a_leaked_guard_stays() {
-    let _watchdog = watchdog();
-    let leak_and_go_on = || {
-        let value = Value::new(5).unwrap();
-        mem::forget(value.lock().unwrap());
-        drop(value);
-        // Each of these goes through the thread's list of held locks.
-        let other = Value::new(6).unwrap();
-        drop(other.lock().unwrap());
-        other.set(7);
-    };
-    thread::spawn(leak_and_go_on).join().unwrap();
-}
-
 /// Kills a helper that holds a new value's lock, and has set it to 1.
 fn value_of_a_dead_owner() -> Value<i32> {
     let value = Value::new(0).expect("there is room for a value");

@@ -6,19 +6,19 @@ use anyhow::Result;
 use procession::Process;
 use procession::manager::{Manager, Proxy};
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::thread::sleep;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 type Pairs = BTreeSet<(u32, u32)>;
 
-/// A number below 1000 that differs from process to process.
-fn random() -> Result<u32> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-    Ok((now.subsec_nanos() / 7).wrapping_mul(std::process::id()) % 1000)
+/// A random number below 1000: the standard library seeds each hasher anew.
+fn random() -> u32 {
+    (RandomState::new().build_hasher().finish() % 1000) as u32
 }
 
 fn add(set: Proxy<Pairs>, number: u32) -> Result<()> {
-    let value = random()?;
+    let value = random();
     sleep(Duration::from_millis(value.into()));
     set.call(|set, pair| set.insert(pair), (number, value))?;
     Ok(())
