@@ -53,7 +53,7 @@ impl Image {
     /// static IN_THE_IMAGE: u64 = 7;
     /// let offset = image().offset(&IN_THE_IMAGE).unwrap();
     /// assert_eq!(image().data::<u64>(offset), Some((&raw const IN_THE_IMAGE).cast_mut()));
-    /// assert_eq!(image().offset(&*Box::new(7_u64)), None);
+    /// assert_eq!(image().offset(Box::leak(Box::new(7_u64))), None);
     /// ```
     pub fn offset<T>(&self, thing: &'static T) -> Option<u64> {
         let address = ptr::from_ref(thing).addr();

@@ -1,16 +1,21 @@
 //! Shared arrays.
 
-mod common;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper process fails by panicking, like a test"
+)]
 
-use common::{Helper, arrive, receive, roundtrip, send};
 use procession_shm::{
     AccessError, AcquireError, Array, LockError, Pod, ShmError, Zeroable, family,
 };
-use procession_testkit::watchdog;
+use procession_testkit::helper::{Helper, arrive, receive, roundtrip, send};
+use procession_testkit::{helper, watchdog};
 use procession_wire::Packet;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+
+procession_testkit::helpers!(prefix_sums, double_structs, hold_an_array);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Pod, Zeroable)]
 #[bytemuck(crate = "procession_shm::bytemuck")]
@@ -33,8 +38,6 @@ fn another_process_makes_prefix_sums() {
     assert_eq!(numbers.to_vec(), sums);
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn prefix_sums() {
     let Some(numbers) = arrive::<Array<i32>>() else {
         return;
@@ -70,8 +73,6 @@ fn another_process_doubles_structs() {
     assert_eq!(points.get(4), Point { x: 8.0, y: 1.0 });
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn double_structs() {
     let Some(points) = arrive::<Array<Point>>() else {
         return;
@@ -339,14 +340,12 @@ fn a_dead_owner_poisons_the_array() {
     assert_eq!(*numbers.lock().unwrap(), [0, 1, 2, 3]);
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn hold_an_array() {
     let Some(numbers) = arrive::<Array<i32>>() else {
         return;
     };
     numbers.lock().unwrap()[0] = 9;
     let _guard = numbers.lock().unwrap();
-    common::say("holding");
-    common::wait_for_end();
+    helper::say("holding");
+    helper::wait_for_end();
 }

@@ -1,14 +1,18 @@
 //! Families: who cleans up, and when.
 
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod common;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper process fails by panicking, like a test"
+)]
 
-use common::{Helper, adopt, hex, read, say, wait_for_end};
 use procession_shm::family::FamilyError;
 use procession_shm::{Array, OpenError, Value, family};
+use procession_testkit::helper::{Helper, adopt, hex, read, say, wait_for_end};
 use procession_testkit::{eventually, shared_memory, watchdog};
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+procession_testkit::helpers!(be_a_root, be_a_child, join_the_dead, leave_early);
 
 /// Starts a helper with a family of its own that has an array; returns the id and the key too.
 fn root() -> (Helper, String, String) {
@@ -18,8 +22,6 @@ fn root() -> (Helper, String, String) {
     (helper, id.to_owned(), key.to_owned())
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn be_a_root() {
     if read().is_none() {
         return;
@@ -32,8 +34,6 @@ fn be_a_root() {
     std::mem::forget(array);
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn be_a_child() {
     if adopt().is_none() {
         return;
@@ -181,8 +181,6 @@ fn a_family_that_ended_cannot_be_joined() {
     assert_eq!(helper.hear(), "refused");
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn join_the_dead() {
     if read().is_none() {
         return;
@@ -202,8 +200,6 @@ fn after_leaving_nothing_is_shared_any_more() {
     assert!(helper.end().success());
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn leave_early() {
     if read().is_none() {
         return;

@@ -1,14 +1,22 @@
 //! Running out of descriptors, of file size, and of a standard input.
 
-#[expect(dead_code, reason = "other test programs use the rest")]
-mod common;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper process fails by panicking, like a test"
+)]
 
-use common::{Helper, read, say};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
 use procession_shm::{Array, ShmError, family};
-use procession_testkit::watchdog;
+use procession_testkit::helper::{Helper, read, say};
+use procession_testkit::{helper, watchdog};
+
+procession_testkit::helpers!(
+    exhaust_descriptors,
+    exceed_the_file_size,
+    close_descriptor_0
+);
 
 fn run(helper: &str) {
     let mut helper = Helper::start(helper, &["go".to_owned()]);
@@ -22,8 +30,6 @@ fn out_of_descriptors_is_an_error() {
     run("exhaust_descriptors");
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn exhaust_descriptors() {
     if read().is_none() {
         return;
@@ -56,8 +62,6 @@ fn a_limit_on_file_sizes_is_an_error() {
     run("exceed_the_file_size");
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn exceed_the_file_size() {
     if read().is_none() {
         return;
@@ -75,8 +79,6 @@ fn descriptor_0_may_be_closed() {
     run("close_descriptor_0");
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn close_descriptor_0() {
     if read().is_none() {
         return;
@@ -85,10 +87,10 @@ fn close_descriptor_0() {
     nix::unistd::close(0).unwrap();
     for round in 0..3 {
         let array = Array::from_slice(&[round]).unwrap();
-        assert_eq!(common::roundtrip(&array).to_vec(), [round]);
-        let bytes = common::send(&array);
+        assert_eq!(helper::roundtrip(&array).to_vec(), [round]);
+        let bytes = helper::send(&array);
         drop(array);
-        assert_eq!(common::receive::<Array<i32>>(bytes).to_vec(), [round]);
+        assert_eq!(helper::receive::<Array<i32>>(bytes).to_vec(), [round]);
     }
     assert_eq!(
         fcntl(std::io::stdin(), FcntlArg::F_GETFD),

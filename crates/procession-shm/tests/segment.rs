@@ -1,11 +1,9 @@
 //! Segments: names, counts of holders, and what is refused on opening.
 
-mod common;
-
-use common::{Helper, arrive, roundtrip, say, send, wait_for_end};
 use procession_os::robust::LockError;
 use procession_shm::{Array, Format, OpenError, Segment, SegmentKind, Value, family};
-use procession_testkit::watchdog;
+use procession_testkit::helper::{Helper, arrive, roundtrip, say, send, wait_for_end};
+use procession_testkit::{helper, watchdog};
 use procession_wire::{Kind, Message, Packet};
 use proptest::prelude::*;
 use std::fs::{self, OpenOptions};
@@ -13,6 +11,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+procession_testkit::helpers!(keep_a_value);
 
 const KIND: SegmentKind = SegmentKind::new(0x4000_0000, "test");
 /// Where the mutex begins, with the word that names its owner.
@@ -102,7 +102,7 @@ fn a_handle_on_its_way_holds_the_segment() {
     assert_eq!(array.segment().holders(), 2);
     drop(array);
     assert!(path(&name).exists());
-    let array: Array<i32> = common::receive(bytes);
+    let array: Array<i32> = helper::receive(bytes);
     assert_eq!(array.to_vec(), [0, 1, 2]);
     assert_eq!(array.segment().holders(), 1);
     drop(array);
@@ -154,8 +154,6 @@ fn a_process_that_exits_is_no_holder_any_more() {
     assert!(!path(&name).exists());
 }
 
-#[test]
-#[ignore = "a helper process"]
 #[expect(clippy::exit, reason = "it is one of the ways in which a process ends")]
 fn keep_a_value() {
     let Some((value, ending)) = arrive::<(Value<i32>, i32)>() else {

@@ -1,14 +1,24 @@
 //! Shared values.
 
-mod common;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper process fails by panicking, like a test"
+)]
 
-use common::{Helper, arrive, roundtrip, say, wait_for_end};
 use procession_shm::{AcquireError, Guard, LockError, LockResult, Pod, ShmError, Value, Zeroable};
+use procession_testkit::helper::{Helper, arrive, roundtrip, say, wait_for_end};
 use procession_testkit::watchdog;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
+
+procession_testkit::helpers!(
+    overwrite_scalars,
+    double_a_struct,
+    count_to_a_thousand,
+    hold_a_value
+);
 
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[bytemuck(crate = "procession_shm::bytemuck")]
@@ -60,8 +70,6 @@ fn another_process_overwrites_scalars() {
     assert_eq!((values.3.get(), values.4.get()), (-(1 << 50), b'y'));
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn overwrite_scalars() {
     let Some((int, double, short, long, byte)) = arrive::<Scalars>() else {
         return;
@@ -94,8 +102,6 @@ fn another_process_changes_a_struct() {
     );
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn double_a_struct() {
     let Some(point) = arrive::<Value<Point>>() else {
         return;
@@ -118,8 +124,6 @@ fn updates_are_not_lost() {
     assert_eq!(value.get(), 3000);
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn count_to_a_thousand() {
     let Some(value) = arrive::<Value<u64>>() else {
         return;
@@ -296,8 +300,6 @@ fn value_of_a_dead_owner() -> Value<i32> {
     value
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn hold_a_value() {
     let Some(value) = arrive::<Value<i32>>() else {
         return;

@@ -1,17 +1,20 @@
 //! The lock between processes and between threads.
 
-#[expect(dead_code, reason = "other test programs use the rest")]
-#[path = "../../procession-shm/tests/common/mod.rs"]
-mod common;
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper process fails by panicking, like a test"
+)]
 
-use common::{Helper, arrive, say, wait_for_end};
 use procession_shm::Value;
 use procession_sync::{AcquireError, Lock, LockError, LockGuard, LockResult};
-use procession_testkit::watchdog;
+use procession_testkit::helper::{Helper, arrive, say, wait_for_end};
+use procession_testkit::{helper, watchdog};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
+
+procession_testkit::helpers!(hold_a_lock, wait_for_a_dead_owner, count_in_two_steps);
 
 fn refusal(result: LockResult<LockGuard<'_>>) -> Option<LockError> {
     result.err()?.into_inner().err()
@@ -89,8 +92,6 @@ fn locked_sees_other_processes() {
     assert!(lock.acquire().is_ok());
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn hold_a_lock() {
     let Some(lock) = arrive::<Lock>() else { return };
     let _held = lock.acquire().unwrap();
@@ -136,8 +137,6 @@ fn a_waiter_in_another_process_learns_of_the_owners_death() {
     assert!(waiter.end().success());
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn wait_for_a_dead_owner() {
     let Some(lock) = arrive::<Lock>() else { return };
     say("waiting");
@@ -158,8 +157,6 @@ fn it_protects_what_is_changed_in_two_steps() {
     assert_eq!(shared.1.get(), 2000);
 }
 
-#[test]
-#[ignore = "a helper process"]
 fn count_in_two_steps() {
     let Some((lock, count)) = arrive::<(Lock, Value<u64>)>() else {
         return;
@@ -210,8 +207,8 @@ fn another_shared_thing_is_no_lock() {
     let value = Value::new(1).unwrap();
     let lock = Lock::new().unwrap();
     let head = 3 + 8;
-    let mut forged = common::send(&lock)[..head].to_vec();
-    forged.extend_from_slice(&common::send(&value)[head..]);
+    let mut forged = helper::send(&lock)[..head].to_vec();
+    forged.extend_from_slice(&helper::send(&value)[head..]);
     let packet = procession_wire::Packet::parse(forged, Vec::new()).unwrap();
     let error = packet.decode::<Lock>().unwrap_err().to_string();
     assert!(error.ends_with("the segment is not a lock"), "{error}");

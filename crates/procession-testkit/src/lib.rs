@@ -1,5 +1,11 @@
 //! What procession's own tests share: a watchdog, and the search for what was left behind.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "what tests share fails by panicking, like a test"
+)]
+
+pub mod helper;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

@@ -1,4 +1,4 @@
-//! Helper processes: this test program again, running one ignored test.
+//! Helper processes: this test program again, running one function before `main`.
 
 use procession_shm::family;
 use procession_wire::{Encoder, Kind, Packet};
@@ -9,41 +9,36 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 /// Sends `value` to this same process.
-pub(crate) fn roundtrip<T: Serialize + DeserializeOwned>(value: &T) -> T {
+pub fn roundtrip<T: Serialize + DeserializeOwned>(value: &T) -> T {
     receive(send(value))
 }
 
 /// Encodes `value` and passes on its claims.
-pub(crate) fn send<T: Serialize>(value: &T) -> Vec<u8> {
+pub fn send<T: Serialize>(value: &T) -> Vec<u8> {
     let mut encoder = Encoder::new(Kind::VALUE);
     encoder.push(value).expect("the value is encoded");
     encoder.finish().deliver().0
 }
 
 /// Decodes what `send` made.
-pub(crate) fn receive<T: DeserializeOwned>(bytes: Vec<u8>) -> T {
+pub fn receive<T: DeserializeOwned>(bytes: Vec<u8>) -> T {
     let packet = Packet::parse(bytes, Vec::new()).expect("the packet is whole");
     packet.decode().expect("the value is decoded")
 }
 
 /// A helper process; killed and reaped when it is dropped.
-pub(crate) struct Helper {
+#[derive(Debug)]
+pub struct Helper {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Helper {
-    /// Starts the ignored test `name` and gives it `lines` to [`read`].
-    pub(crate) fn start(name: &str, lines: &[String]) -> Self {
+    /// Starts the helper `name` and gives it `lines` to [`read`].
+    pub fn start(name: &str, lines: &[String]) -> Self {
         let mut child = Command::new(env::current_exe().expect("this program has a path"))
-            .args([
-                "--exact",
-                name,
-                "--ignored",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args([HELPER, name])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -61,18 +56,19 @@ impl Helper {
     }
 
     /// Starts a helper of this process's family and gives it `value` to [`arrive`].
-    pub(crate) fn with<T: Serialize>(name: &str, value: &T) -> Self {
+    pub fn with<T: Serialize>(name: &str, value: &T) -> Self {
         let family = family::current().expect("there is a family");
         let lines = [family.id().to_owned(), hex(family.key()), hex(&send(value))];
         Self::start(name, &lines)
     }
 
-    pub(crate) fn pid(&self) -> u32 {
+    /// Returns its process number.
+    pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for what the helper says with [`say`].
-    pub(crate) fn hear(&mut self) -> String {
+    pub fn hear(&mut self) -> String {
         loop {
             let mut line = String::new();
             let len = self
@@ -87,17 +83,18 @@ impl Helper {
     }
 
     /// Lets a helper go on that waits in [`wait_for_end`].
-    pub(crate) fn let_go(&mut self) {
+    pub fn let_go(&mut self) {
         self.stdin = None;
     }
 
-    pub(crate) fn kill9(&mut self) {
-        procession_testkit::kill9(self.pid());
+    /// Kills and reaps it.
+    pub fn kill9(&mut self) {
+        crate::kill9(self.pid());
         self.child.wait().expect("the helper is reaped");
     }
 
     /// Waits until the helper has ended by itself.
-    pub(crate) fn end(mut self) -> ExitStatus {
+    pub fn end(mut self) -> ExitStatus {
         self.let_go();
         self.child.wait().expect("the helper is reaped")
     }
@@ -111,15 +108,50 @@ impl Drop for Helper {
 }
 
 const MARK: &str = "@@";
+const HELPER: &str = "--helper";
+
+/// Names the functions of this file that a [`Helper`] can be started for.
+#[macro_export]
+macro_rules! helpers {
+    ($($name:ident),* $(,)?) => {
+        const _: () = {
+            extern "C" fn before_main() {
+                $crate::helper::be_a_helper(&[$((stringify!($name), $name)),*]);
+            }
+            // SAFETY: the loader calls each entry of this section once, with C's convention.
+            #[used]
+            #[unsafe(link_section = ".init_array")]
+            static BEFORE_MAIN: extern "C" fn() = before_main;
+        };
+    };
+}
+
+/// Runs the helper that this process was started for, if it was, and exits.
+#[expect(clippy::exit, reason = "a helper must not go on into the tests")]
+pub fn be_a_helper(helpers: &[(&str, fn())]) {
+    let args: Vec<String> = env::args().collect();
+    let [_, marker, wanted] = args.as_slice() else {
+        return;
+    };
+    if marker != HELPER {
+        return;
+    }
+    let (_, helper) = helpers
+        .iter()
+        .find(|(name, _)| name == wanted)
+        .expect("a known helper");
+    let ran = std::panic::catch_unwind(helper);
+    std::process::exit(if ran.is_ok() { 0 } else { 101 });
+}
 
 /// In a helper: tells the test something.
 #[expect(clippy::print_stdout, reason = "the test reads it")]
-pub(crate) fn say(what: &str) {
+pub fn say(what: &str) {
     println!("{MARK}{what}");
 }
 
 /// In a helper: reads a line that it was started with; `None` if nobody is there to start it.
-pub(crate) fn read() -> Option<String> {
+pub fn read() -> Option<String> {
     let mut line = String::new();
     std::io::stdin()
         .lock()
@@ -130,13 +162,13 @@ pub(crate) fn read() -> Option<String> {
 }
 
 /// In a helper: joins the family of the test and decodes what it was given.
-pub(crate) fn arrive<T: DeserializeOwned>() -> Option<T> {
+pub fn arrive<T: DeserializeOwned>() -> Option<T> {
     adopt()?;
     Some(receive(unhex(&read()?)))
 }
 
 /// In a helper: joins the family whose id and key it was given.
-pub(crate) fn adopt() -> Option<()> {
+pub fn adopt() -> Option<()> {
     let (id, key) = (read()?, unhex(&read()?));
     let key = key.try_into().expect("a key has 32 bytes");
     family::adopt(&id, key).expect("the family lives");
@@ -144,18 +176,20 @@ pub(crate) fn adopt() -> Option<()> {
 }
 
 /// In a helper: waits until it is let go or killed.
-pub(crate) fn wait_for_end() {
+pub fn wait_for_end() {
     while read().is_some() {}
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Returns `bytes` as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits
         .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
 }
 
-pub(crate) fn unhex(text: &str) -> Vec<u8> {
+/// Returns what [`hex`] was made of.
+pub fn unhex(text: &str) -> Vec<u8> {
     let digits = text.as_bytes().chunks(2);
     let digits = digits.map(|pair| str::from_utf8(pair).expect("hexadecimal digits"));
     digits

@@ -1,0 +1,73 @@
+//! Why the log could not be set up.
+
+use procession_process::routine::RoutineError;
+use std::io;
+use std::path::PathBuf;
+
+/// The log was not set up; this process logs as it did before.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// No file was named.
+    #[error("the log has no file: name one with `.file(path)`")]
+    NoFile,
+    /// The file cannot be opened for appending.
+    #[error("cannot open the log file {}: {source}", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The format is wrong.
+    #[error("the log format is wrong: {0}")]
+    Format(#[from] FormatError),
+    /// This process has a logger already, from an earlier installation or of another library.
+    #[error("this process has a logger already: install one, once, and before others do")]
+    Installed,
+    /// Children cannot be told of the log, because this crate lies in a dynamic library.
+    #[error(transparent)]
+    Routine(#[from] RoutineError),
+}
+
+/// A format string is not one of Python's `%` style, or asks for what does not exist here.
+///
+/// # Examples
+///
+/// ```
+/// use procession_log::{FormatError, LogError};
+///
+/// let refused = procession_log::builder().file("app.log").format("%(funcName)s").install();
+/// let Err(LogError::Format(error)) = refused else { unreachable!() };
+/// assert_eq!(error, FormatError::Attribute("funcName".to_owned()));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FormatError {
+    /// The format has no conversion, so that every line would be the same.
+    #[error("it shows nothing of a record: add %(message)s")]
+    Constant,
+    /// A percent sign is followed by neither `(` nor `%`.
+    #[error("a percent sign without an attribute: write %(message)s, or %% for the sign itself")]
+    Unnamed,
+    /// A conversion ends before it is complete.
+    #[error("`%({0}` is not complete: it goes on as in %(message)s")]
+    Incomplete(String),
+    /// Records have no such attribute.
+    #[error("records have no attribute `{0}`; the crate's documentation lists those they have")]
+    Attribute(String),
+    /// The conversion is none of `s`, `d` and `f`, or the flag none of `-` and `0`.
+    #[error("`{conversion}` is no conversion of `{attribute}`: write s, d or f, after - or 0")]
+    Conversion {
+        /// The attribute that was to be converted.
+        attribute: String,
+        /// What stands where the conversion was expected.
+        conversion: char,
+    },
+    /// `d` or `f` for an attribute that is text.
+    #[error("`{0}` is text and has no number: write %({0})s")]
+    NotANumber(String),
+    /// A width or a precision is beyond 65535.
+    #[error("the width or precision of `{0}` is too large")]
+    TooWide(String),
+}

@@ -1,0 +1,271 @@
+//! One conversion of a format: which attribute, and how it looks.
+
+use crate::moment::Moment;
+use log::{Level, Record};
+use procession_os::parent::on_main_thread;
+use procession_process::current_process;
+use std::fmt::{Arguments, Write};
+use std::{process, thread};
+
+/// An attribute of Python's `LogRecord`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attribute {
+    Asctime,
+    Created,
+    Filename,
+    LevelName,
+    LevelNumber,
+    Line,
+    Message,
+    Millis,
+    Module,
+    Name,
+    Path,
+    Process,
+    ProcessName,
+    RelativeCreated,
+    Thread,
+    ThreadName,
+}
+
+/// The type that is wanted of an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Conversion {
+    Text,
+    Integer,
+    Fraction,
+}
+
+/// A conversion as the format has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field {
+    pub(crate) attribute: Attribute,
+    pub(crate) conversion: Conversion,
+    /// Whether the padding goes to the right.
+    pub(crate) left: bool,
+    /// Whether a number is padded with zeros.
+    pub(crate) zeros: bool,
+    pub(crate) width: u16,
+    pub(crate) precision: Option<u16>,
+}
+
+/// Where the values of the attributes come from.
+#[derive(Debug)]
+pub(crate) struct Origin<'a> {
+    pub(crate) record: &'a Record<'a>,
+    pub(crate) moment: Moment,
+    /// When the log was set up in this process.
+    pub(crate) start: Moment,
+}
+
+enum Value<'a> {
+    Asctime(Moment),
+    Text(&'a str),
+    Owned(String),
+    Message(&'a Arguments<'a>),
+    Integer(u64),
+    Fraction(f64),
+}
+
+impl Attribute {
+    /// Finds an attribute by Python's name for it.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "asctime" => Self::Asctime,
+            "created" => Self::Created,
+            "filename" => Self::Filename,
+            "levelname" => Self::LevelName,
+            "levelno" => Self::LevelNumber,
+            "lineno" => Self::Line,
+            "message" => Self::Message,
+            "module" => Self::Module,
+            "msecs" => Self::Millis,
+            "name" => Self::Name,
+            "pathname" => Self::Path,
+            "process" => Self::Process,
+            "processName" => Self::ProcessName,
+            "relativeCreated" => Self::RelativeCreated,
+            "thread" => Self::Thread,
+            "threadName" => Self::ThreadName,
+            _ => return None,
+        })
+    }
+
+    /// Returns whether it has no number that could be converted.
+    pub(crate) fn is_text(self) -> bool {
+        !matches!(
+            self,
+            Self::Created
+                | Self::LevelNumber
+                | Self::Line
+                | Self::Millis
+                | Self::Process
+                | Self::RelativeCreated
+                | Self::Thread
+        )
+    }
+
+    fn value<'a>(self, origin: &Origin<'a>) -> Value<'a> {
+        let &Origin {
+            record,
+            moment,
+            start,
+        } = origin;
+        match self {
+            Self::Asctime => Value::Asctime(moment),
+            Self::Created => Value::Fraction(moment.seconds()),
+            Self::Filename => Value::Text(filename(record)),
+            Self::LevelName => Value::Text(level_name(record.level())),
+            Self::LevelNumber => Value::Integer(level_number(record.level())),
+            Self::Line => Value::Integer(record.line().unwrap_or(0).into()),
+            Self::Message => Value::Message(record.args()),
+            Self::Millis => Value::Fraction(moment.millis().into()),
+            Self::Module => Value::Text(record.module_path().unwrap_or("Unknown module")),
+            Self::Name => Value::Text(record.target()),
+            Self::Path => Value::Text(path(record)),
+            Self::Process => Value::Integer(process::id().into()),
+            Self::ProcessName => Value::Text(current_process().name()),
+            Self::RelativeCreated => Value::Fraction(moment.millis_since(start)),
+            Self::Thread => Value::Integer(thread_number()),
+            Self::ThreadName => Value::Owned(thread_name()),
+        }
+    }
+}
+
+impl Field {
+    /// Appends the attribute of this record.
+    pub(crate) fn push(&self, origin: &Origin<'_>, line: &mut String) {
+        let plain = self.width == 0 && self.precision.is_none();
+        match (self.conversion, self.attribute.value(origin)) {
+            (Conversion::Integer, value) => self.push_integer(value.integer(), line),
+            (Conversion::Fraction, value) => self.push_fraction(value.fraction(), line),
+            (Conversion::Text, value) if plain => value.push(line),
+            (Conversion::Text, value) => {
+                let mut text = String::new();
+                value.push(&mut text);
+                self.push_text(&text, line);
+            }
+        }
+    }
+
+    fn push_text(&self, text: &str, line: &mut String) {
+        let width = self.width.into();
+        let precision = self.precision.map_or(usize::MAX, usize::from);
+        let end = text
+            .char_indices()
+            .nth(precision)
+            .map_or(text.len(), |(end, _)| end);
+        let text = &text[..end];
+        // A string takes whatever is written to it, here and below.
+        let _ = if self.left {
+            write!(line, "{text:<width$}")
+        } else {
+            write!(line, "{text:>width$}")
+        };
+    }
+
+    fn push_integer(&self, number: i64, line: &mut String) {
+        let least = self.precision.unwrap_or(1).into();
+        self.push_number(
+            number < 0,
+            &format!("{:0least$}", number.unsigned_abs()),
+            line,
+        );
+    }
+
+    fn push_fraction(&self, number: f64, line: &mut String) {
+        let places = self.precision.unwrap_or(6).into();
+        self.push_number(number < 0.0, &format!("{:.places$}", number.abs()), line);
+    }
+
+    fn push_number(&self, negative: bool, digits: &str, line: &mut String) {
+        let sign = if negative { "-" } else { "" };
+        let width = usize::from(self.width);
+        if self.left || !self.zeros {
+            return Self {
+                precision: None,
+                ..*self
+            }
+            .push_text(&format!("{sign}{digits}"), line);
+        }
+        let width = width.saturating_sub(sign.len());
+        let _ = write!(line, "{sign}{digits:0>width$}");
+    }
+}
+
+impl Value<'_> {
+    fn push(&self, out: &mut String) {
+        let _ = match self {
+            Self::Asctime(moment) => moment.write_asctime(out),
+            Self::Text(text) => out.write_str(text),
+            Self::Owned(text) => out.write_str(text),
+            // A value whose own `Display` reports an error is written as far as it came.
+            Self::Message(message) => out.write_fmt(**message),
+            Self::Integer(number) => write!(out, "{number}"),
+            Self::Fraction(number) => write!(out, "{number:?}"),
+        };
+    }
+
+    /// Returns the number without its fraction; text has none, and is refused where a format is
+    /// read.
+    fn integer(&self) -> i64 {
+        match *self {
+            Self::Integer(number) => number.cast_signed(),
+            Self::Fraction(number) => number as i64,
+            _ => 0,
+        }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "Python's conversion has this precision too"
+    )]
+    fn fraction(&self) -> f64 {
+        match *self {
+            Self::Integer(number) => number as f64,
+            Self::Fraction(number) => number,
+            _ => 0.0,
+        }
+    }
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "ERROR",
+        Level::Warn => "WARNING",
+        Level::Info => "INFO",
+        Level::Debug => "DEBUG",
+        Level::Trace => "TRACE",
+    }
+}
+
+fn level_number(level: Level) -> u64 {
+    match level {
+        Level::Error => 40,
+        Level::Warn => 30,
+        Level::Info => 20,
+        Level::Debug => 10,
+        Level::Trace => 5,
+    }
+}
+
+fn path<'a>(record: &'a Record<'a>) -> &'a str {
+    record.file().unwrap_or("(unknown file)")
+}
+
+fn filename<'a>(record: &'a Record<'a>) -> &'a str {
+    let path = path(record);
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+fn thread_number() -> u64 {
+    nix::unistd::gettid().as_raw().cast_unsigned().into()
+}
+
+fn thread_name() -> String {
+    if on_main_thread() {
+        return "MainThread".to_owned();
+    }
+    let named = thread::current().name().map(str::to_owned);
+    named.unwrap_or_else(|| format!("Thread-{}", thread_number()))
+}

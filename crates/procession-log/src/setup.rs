@@ -1,0 +1,45 @@
+//! What a process needs to log as its parent does.
+
+use crate::error::LogError;
+use crate::file::LogFile;
+use crate::format::Format;
+use crate::logger::Logger;
+use log::LevelFilter;
+use procession_process::inherit;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// What is handed from process to process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    pub(crate) file: LogFile,
+    pub(crate) format: Format,
+    /// Encoded as the level that is in force when the child is started.
+    #[serde(serialize_with = "level_in_force", deserialize_with = "level")]
+    pub(crate) level: LevelFilter,
+}
+
+/// Sets up the log here, and in every process that is started from now on.
+///
+/// Until the last step nothing is logged, so that an error leaves nothing half done.
+pub(crate) fn install(setup: Setup) -> Result<(), LogError> {
+    let (logger, level) = (Logger::new(&setup), setup.level);
+    log::set_boxed_logger(Box::new(logger)).map_err(|_| LogError::Installed)?;
+    inherit(install_in_child, setup)?;
+    log::set_max_level(level);
+    Ok(())
+}
+
+fn install_in_child(setup: Setup) -> anyhow::Result<()> {
+    Ok(install(setup)?)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn level_in_force<S: Serializer>(_: &LevelFilter, serializer: S) -> Result<S::Ok, S::Error> {
+    log::max_level().as_str().serialize(serializer)
+}
+
+fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(de::Error::custom)
+}

@@ -1,0 +1,133 @@
+//! The attributes of [procession](../procession/index.html): [`main`] and [`shared`].
+//!
+//! Use them through the facade, as `#[procession::main]` and `#[procession::shared]`; the code that
+//! they generate names the facade's items.
+#![forbid(unsafe_code)]
+
+mod entry;
+mod shared;
+
+use proc_macro::TokenStream;
+
+/// Has `main` begin with a call of `procession::init`, which is what makes it possible to start
+/// processes.
+///
+/// The function stays as it is otherwise: it may return a `Result` or an `ExitCode`.
+///
+/// # Examples
+///
+/// ```
+/// use procession::Process;
+///
+/// #[procession::main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let process = Process::spawn(|x: u32, y: u32| x + y, (3, 4))?;
+///     assert_eq!(process.join()?, 7);
+///     Ok(())
+/// }
+/// ```
+///
+/// Any other function, an `async` one, or one with arguments does not compile:
+///
+/// ```compile_fail
+/// #[procession::main]
+/// fn start() {}
+/// # fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    complete(entry::expand(arguments.into(), item.into()))
+}
+
+/// Generates the proxy of a type from the public methods of an `impl` block.
+///
+/// A manager's server hosts a value of the type, and a proxy calls it from any process. The block
+/// itself stays as it is. For `impl Maths` there is then a `MathsProxy` with the same methods.
+///
+/// # Examples
+///
+/// ```
+/// use procession::Manager;
+///
+/// struct Maths {
+///     offset: i64,
+/// }
+///
+/// #[procession::shared]
+/// impl Maths {
+///     pub fn new(offset: i64) -> Self {
+///         Self { offset }
+///     }
+///
+///     /// Adds two numbers and the offset.
+///     pub fn add(&self, x: i64, y: i64) -> i64 {
+///         x + y + self.offset
+///     }
+///
+///     pub fn shift(&mut self, by: i64) {
+///         self.offset += by;
+///     }
+/// }
+///
+/// # fn main() -> Result<(), procession::ManagerError> {
+/// # procession::init();
+/// let manager = Manager::start()?;
+/// let maths = manager.create(Maths::new, (0,))?; // a MathsProxy
+/// assert_eq!(maths.add(4, 3)?, 7);
+/// maths.shift(1)?;
+/// assert_eq!(maths.add(4, 3)?, 8);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # What becomes of a method
+///
+/// | in the block | on the proxy |
+/// |---|---|
+/// | `pub fn f(&self, ..) -> T`, `pub fn f(&mut self, ..) -> T` | `f(&self, ..) -> Result<T, ManagerError>` |
+/// | returns nothing | `Result<(), ManagerError>` |
+/// | returns `Result<T, E>` | `Result<Result<T, E>, ManagerError>` |
+/// | returns `anyhow::Result<T>`, or a `Result<T>` that stands for it | `Result<T, ManagerError>`; the error arrives as `ManagerError::Failed` |
+/// | an argument `&str`, `&[T]`, `&T` | the same; an owned copy travels |
+/// | documentation, `#[cfg]`, `#[deprecated]` | the same |
+/// | functions without `self`, private methods, constants | nothing |
+///
+/// `pub(crate)` methods and the like keep their visibility on the proxy. Arguments and results are
+/// values that serde can carry, proxies and other handles among them. A type with parameters needs
+/// the bounds of these values on the block, for example
+/// `impl<T: Serialize + DeserializeOwned + Send + 'static>`.
+///
+/// A method that no proxy can have does not compile, and the error names it: one with type
+/// parameters, one that takes `self` by value or a `&mut` argument, one that returns a reference.
+/// Put it into another `impl` block.
+///
+/// ```compile_fail
+/// struct Words(Vec<String>);
+///
+/// #[procession::shared]
+/// impl Words {
+///     // error: `first` returns a reference ...
+///     pub fn first(&self) -> &str {
+///         &self.0[0]
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// # Options
+///
+/// - `#[shared(concurrent)]`: the object is hosted without a lock, so that its methods run at the
+///   same time for several callers and may block. All of them take `&self`, and the type is
+///   `Sync`.
+/// - `#[shared(proxy = "Name")]`: the name of the proxy.
+/// - `#[shared(crate = "path")]`: where the manager's items are, `::procession::manager` if not
+///   given. Programs that use the manager's crate alone say `"procession_manager"`.
+#[proc_macro_attribute]
+pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    complete(shared::expand(arguments.into(), item.into()))
+}
+
+/// Turns an error into the code that makes the compiler report it.
+fn complete(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
+    expanded.unwrap_or_else(|error| error.to_compile_error()).into()
+}

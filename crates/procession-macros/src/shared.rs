@@ -1,0 +1,137 @@
+//! The `shared` attribute.
+//!
+//! - `options`: what stands in the attribute's parentheses;
+//! - `target`: the type and the name of its proxy;
+//! - `method`, `argument`, `output`: one method and its counterpart;
+//! - `self_type`, `references`: what has to be changed, or refused, inside types;
+//! - `proxy`: the struct itself and the traits it implements.
+
+mod argument;
+mod method;
+mod options;
+mod output;
+mod proxy;
+mod references;
+mod self_type;
+mod target;
+
+use method::Method;
+use options::Options;
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Error, ImplItem, ItemImpl, Result, parse2};
+use target::Target;
+
+/// Generates the proxy and leaves the block as it is.
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let options = Options::parse(arguments)?;
+    let block = parse2::<ItemImpl>(item.clone())
+        .map_err(|_| Error::new_spanned(&item, "put this attribute on an `impl` block"))?;
+    let target = Target::new(&block, options)?;
+    let methods = methods(&block, &target)?;
+    let proxy = proxy::expand(&target, &methods);
+    Ok(quote!(#block #proxy))
+}
+
+/// Reads the methods that the proxy has too; all that are wrong are reported at once.
+fn methods(block: &ItemImpl, target: &Target) -> Result<Vec<Method>> {
+    let functions = block.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(function) => Some(function),
+        _ => None,
+    });
+    let mut methods = Vec::new();
+    let mut problems = None::<Error>;
+    for read in functions.map(|function| Method::read(function, target)) {
+        match (read, &mut problems) {
+            (Ok(method), _) => methods.extend(method),
+            (Err(error), Some(problems)) => problems.combine(error),
+            (Err(error), none) => *none = Some(error),
+        }
+    }
+    problems.map_or(Ok(methods), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(options: TokenStream, item: TokenStream) -> Vec<String> {
+        let error = expand(options, item).unwrap_err();
+        error.into_iter().map(|one| one.to_string()).collect()
+    }
+
+    fn problem(method: TokenStream) -> String {
+        problems(TokenStream::new(), quote!(impl Maths { #method })).concat()
+    }
+
+    #[test]
+    fn the_block_stays_as_it_is() {
+        let block = quote! {
+            impl Maths {
+                pub const ZERO: i64 = 0;
+                pub fn new() -> Self { Self }
+                fn secret(self) {}
+                #[inline] pub fn add(&self, (a, b): (i64, i64), name: &str) -> i64 { a + b }
+            }
+        };
+        let expanded = expand(TokenStream::new(), block.clone()).unwrap().to_string();
+        assert!(expanded.starts_with(&block.to_string()));
+    }
+
+    #[test]
+    fn only_methods_that_are_not_private_are_proxied() {
+        let block = quote! {
+            impl Maths {
+                pub fn new() -> Self { Self }
+                fn secret(self) {}
+                pub(crate) fn inner(&mut self) {}
+            }
+        };
+        let expanded = expand(TokenStream::new(), block.clone()).unwrap().to_string();
+        let generated = expanded.strip_prefix(&block.to_string()).unwrap();
+        assert!(generated.contains("pub (crate) fn inner"));
+        assert!(generated.contains("pub (crate) struct MathsProxy"));
+        assert!(!generated.contains("secret") && !generated.contains("fn new"));
+    }
+
+    #[test]
+    fn every_problem_is_reported_and_names_its_method() {
+        let told = problem(quote! {
+            pub fn each<T>(&self, x: T) {}
+            pub fn take(self) {}
+            pub fn grow(&self, x: &mut u8) {}
+            pub fn first(&self) -> &u8 { todo!() }
+            pub fn all(&self, x: impl Iterator) {}
+            pub fn deep(&self, x: Vec<&str>) {}
+            pub async fn later(&self) {}
+            pub unsafe fn risky(&self) {}
+        });
+        for expected in [
+            "`each` has type parameters",
+            "`take` takes `self` by value",
+            "`grow` takes a `&mut` argument",
+            "`first` returns a reference",
+            "`all` takes `impl Iterator`",
+            "`deep` takes a reference inside a value",
+            "`later` is async",
+            "`risky` is unsafe",
+        ] {
+            assert!(told.contains(expected), "{expected}\n{told}");
+        }
+    }
+
+    #[test]
+    fn a_concurrent_object_is_not_borrowed_mutably() {
+        let block = quote!(impl Maths { pub fn shift(&mut self) {} });
+        assert!(problems(quote!(concurrent), block)[0].starts_with("`shift` takes `&mut self`"));
+    }
+
+    #[test]
+    fn what_is_no_block_of_a_named_type_is_refused() {
+        let none = TokenStream::new;
+        assert!(problems(none(), quote!(struct A;))[0].contains("on an `impl` block"));
+        assert!(problems(none(), quote!(impl Clone for A {}))[0].contains("without a trait"));
+        assert!(problems(none(), quote!(impl<'a> A<'a> {}))[0].contains("cannot borrow"));
+        assert!(problems(none(), quote!(impl [u8] {}))[0].contains("must have a name"));
+    }
+}

@@ -1,0 +1,127 @@
+//! One method and its counterpart on the proxy.
+
+use super::argument::Argument;
+use super::output::output;
+use super::self_type;
+use super::target::Target;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{
+    Attribute, Error, FnArg, GenericParam, Ident, ImplItemFn, Receiver, Result, Signature, Type,
+    Visibility,
+};
+
+/// A method that the proxy has too.
+pub(super) struct Method {
+    pub(super) visibility: Visibility,
+    attributes: Vec<Attribute>,
+    signature: Signature,
+    arguments: Vec<Argument>,
+    output: TokenStream,
+}
+
+impl Method {
+    /// Reads `function`; `None` if the proxy does not have it.
+    pub(super) fn read(function: &ImplItemFn, target: &Target) -> Result<Option<Self>> {
+        let private = matches!(function.vis, Visibility::Inherited);
+        let Some(receiver) = function.sig.receiver().filter(|_| !private) else { return Ok(None) };
+        check_receiver(&function.sig.ident, receiver, target.concurrent)?;
+        check_kind(&function.sig)?;
+        let mut signature = function.sig.clone();
+        self_type::write_out(&mut signature, &target.object);
+        Ok(Some(Self {
+            visibility: function.vis.clone(),
+            attributes: function.attrs.iter().filter(|one| is_kept(one)).cloned().collect(),
+            arguments: arguments(&signature)?,
+            output: output(&signature.ident, &signature.output)?,
+            signature,
+        }))
+    }
+
+    /// Generates the proxy's method.
+    pub(super) fn expand(&self, target: &Target) -> TokenStream {
+        let Self { visibility, attributes, signature, arguments, output } = self;
+        let (name, private, object) = (&signature.ident, target.private(), &target.object);
+        let lifetimes = &signature.generics.params;
+        let where_clause = &signature.generics.where_clause;
+        let declarations = arguments.iter().map(Argument::declaration);
+        let [names, sent, send, pass] = [
+            each(arguments, |argument| argument.name().to_token_stream()),
+            each(arguments, |argument| argument.sent().clone()),
+            each(arguments, |argument| argument.send().clone()),
+            each(arguments, |argument| argument.pass().clone()),
+        ];
+        // Whatever the arguments are called, this is another name.
+        let hosted = Ident::new("hosted", Span::mixed_site());
+        // What is wrong with a type is reported at the method's name.
+        let span = Span::call_site().located_at(name.span());
+        let call = quote_spanned! {span=>
+            self.proxy.call(
+                |#hosted, (#(#names,)*): (#(#sent,)*)| <#object>::#name(#hosted, #(#pass),*),
+                (#(#send,)*),
+            )
+        };
+        quote! {
+            #(#attributes)*
+            #visibility fn #name<#lifetimes>(
+                &self, #(#declarations),*
+            ) -> ::core::result::Result<#output, #private::ManagerError> #where_clause {
+                #call
+            }
+        }
+    }
+}
+
+fn each(arguments: &[Argument], part: impl Fn(&Argument) -> TokenStream) -> Vec<TokenStream> {
+    arguments.iter().map(part).collect()
+}
+
+fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
+    let typed = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(typed),
+        FnArg::Receiver(_) => None,
+    });
+    typed.enumerate().map(|(place, one)| Argument::new(&signature.ident, place, one)).collect()
+}
+
+fn is_kept(attribute: &Attribute) -> bool {
+    ["doc", "cfg", "deprecated"].iter().any(|kept| attribute.path().is_ident(kept))
+}
+
+fn check_receiver(name: &Ident, receiver: &Receiver, concurrent: bool) -> Result<()> {
+    let Type::Reference(reference) = &*receiver.ty else {
+        let why = format!(
+            "`{name}` takes `self` by value, and a shared object cannot be moved out of its \
+             server: put the method into another `impl` block"
+        );
+        return Err(Error::new_spanned(receiver, why));
+    };
+    if concurrent && reference.mutability.is_some() {
+        let why = format!(
+            "`{name}` takes `&mut self`, and a concurrent object is called by several threads at \
+             once: take `&self`, or leave `concurrent` out"
+        );
+        return Err(Error::new_spanned(receiver, why));
+    }
+    Ok(())
+}
+
+/// Refuses what a call in another process cannot be.
+fn check_kind(signature: &Signature) -> Result<()> {
+    let name = &signature.ident;
+    let refused = |at: &dyn ToTokens, what: &str| {
+        let why = format!("`{name}` {what}: put it into another `impl` block");
+        Err(Error::new_spanned(at.to_token_stream(), why))
+    };
+    let mut parameters = signature.generics.params.iter();
+    if let Some(one) = parameters.find(|one| !matches!(one, GenericParam::Lifetime(_))) {
+        return refused(one, "has type parameters, and a proxy's method has one type");
+    }
+    if let Some(keyword) = &signature.asyncness {
+        return refused(keyword, "is async, and a proxy's call blocks");
+    }
+    if let Some(keyword) = &signature.unsafety {
+        return refused(keyword, "is unsafe, and its caller is in another process");
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! What stands in the parentheses of the attribute.
+
+use proc_macro2::TokenStream;
+use syn::meta::ParseNestedMeta;
+use syn::parse::Parser;
+use syn::{Ident, LitStr, Path, Result, parse_quote};
+
+/// The options of `shared`.
+pub(super) struct Options {
+    /// The crate or module that has the manager's items.
+    pub(super) root: Path,
+    /// The name of the proxy, if it is not the usual one.
+    pub(super) proxy: Option<Ident>,
+    /// Whether the object is hosted without a lock.
+    pub(super) concurrent: bool,
+}
+
+impl Options {
+    pub(super) fn parse(arguments: TokenStream) -> Result<Self> {
+        let root = parse_quote!(::procession::manager);
+        let mut options = Self { root, proxy: None, concurrent: false };
+        syn::meta::parser(|meta| options.set(&meta)).parse2(arguments)?;
+        Ok(options)
+    }
+
+    fn set(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
+        if meta.path.is_ident("concurrent") {
+            self.concurrent = true;
+        } else if meta.path.is_ident("crate") {
+            self.root = meta.value()?.parse::<LitStr>()?.parse()?;
+        } else if meta.path.is_ident("proxy") {
+            self.proxy = Some(meta.value()?.parse::<LitStr>()?.parse()?);
+        } else {
+            let known = "the options are `concurrent`, `proxy = \"Name\"` and `crate = \"path\"`";
+            return Err(meta.error(known));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quote::{ToTokens, quote};
+
+    #[test]
+    fn all_options_are_read() {
+        let options = quote!(concurrent, proxy = "Lock", crate = "a::b");
+        let options = Options::parse(options).unwrap();
+        assert!(options.concurrent);
+        assert_eq!(options.proxy.unwrap(), "Lock");
+        assert_eq!(options.root.to_token_stream().to_string(), "a :: b");
+    }
+
+    #[test]
+    fn an_unknown_option_is_told_the_known_ones() {
+        let error = Options::parse(quote!(parallel)).err().unwrap().to_string();
+        assert!(error.starts_with("the options are `concurrent`"), "{error}");
+    }
+}

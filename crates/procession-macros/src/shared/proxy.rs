@@ -1,0 +1,146 @@
+//! The proxy: the struct and the traits it implements.
+
+use super::method::Method;
+use super::target::Target;
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Generics, Visibility, parse_quote};
+
+/// Generates the proxy with all its methods.
+pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
+    let parts = [
+        definition(target, methods),
+        hosting(target),
+        conversions(target),
+        copies(target),
+        travel(target),
+        calls(target, methods),
+    ];
+    let conditions = &target.conditions;
+    let conditions = quote!(#(#conditions)*);
+    quote!(#(#conditions #parts)*)
+}
+
+fn definition(target: &Target, methods: &[Method]) -> TokenStream {
+    let Target { proxy, generics, object, .. } = target;
+    let (visibility, inner) = (visibility(methods), target.inner());
+    let where_clause = &generics.where_clause;
+    let object = object.to_token_stream().to_string().replace(' ', "");
+    let doc = format!(
+        "The proxy of a `{object}` that a manager hosts.\n\n\
+         It is cheap to clone and can be sent to other processes. The object lives as long as any \
+         process has a proxy of it."
+    );
+    quote! {
+        #[doc = #doc]
+        #visibility struct #proxy #generics #where_clause {
+            proxy: #inner,
+        }
+    }
+}
+
+/// Returns the widest visibility that a method has.
+fn visibility(methods: &[Method]) -> Visibility {
+    let widest = methods.iter().map(|method| &method.visibility).max_by_key(|one| match one {
+        Visibility::Public(_) => 2,
+        Visibility::Restricted(one) if one.path.is_ident("crate") => 1,
+        _ => 0,
+    });
+    widest.cloned().unwrap_or(Visibility::Inherited)
+}
+
+fn hosting(target: &Target) -> TokenStream {
+    let (private, access, object) = (target.private(), target.access(), &target.object);
+    let (proxy, (parameters, arguments, bounds)) = (&target.proxy, split(&target.generics));
+    quote! {
+        impl #parameters #private::Shared for #object #bounds {
+            type Access = #access;
+            type Proxy = #proxy #arguments;
+        }
+    }
+}
+
+fn conversions(target: &Target) -> TokenStream {
+    let (inner, proxy) = (target.inner(), &target.proxy);
+    let (parameters, arguments, bounds) = split(&target.generics);
+    quote! {
+        const _: () = {
+            impl #parameters ::core::convert::From<#inner> for #proxy #arguments #bounds {
+                fn from(proxy: #inner) -> Self {
+                    Self { proxy }
+                }
+            }
+
+            impl #parameters ::core::convert::AsRef<#inner> for #proxy #arguments #bounds {
+                fn as_ref(&self) -> &#inner {
+                    &self.proxy
+                }
+            }
+        };
+    }
+}
+
+fn copies(target: &Target) -> TokenStream {
+    let (parameters, arguments, bounds) = split(&target.generics);
+    let (proxy, name) = (&target.proxy, target.proxy.to_string());
+    quote! {
+        const _: () = {
+            impl #parameters ::core::clone::Clone for #proxy #arguments #bounds {
+                fn clone(&self) -> Self {
+                    Self { proxy: ::core::clone::Clone::clone(&self.proxy) }
+                }
+            }
+
+            impl #parameters ::core::fmt::Debug for #proxy #arguments #bounds {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.debug_tuple(#name).field(&self.proxy.id()).finish()
+                }
+            }
+        };
+    }
+}
+
+fn travel(target: &Target) -> TokenStream {
+    let (private, proxy) = (target.private(), &target.proxy);
+    let serde = quote!(#private::serde);
+    let (parameters, arguments, bounds) = split(&target.generics);
+    let mut with_lifetime = target.generics.clone();
+    with_lifetime.params.insert(0, parse_quote!('__de));
+    let (decoding, ..) = with_lifetime.split_for_impl();
+    quote! {
+        const _: () = {
+            impl #parameters #serde::Serialize for #proxy #arguments #bounds {
+                fn serialize<__S: #serde::Serializer>(
+                    &self,
+                    serializer: __S,
+                ) -> ::core::result::Result<__S::Ok, __S::Error> {
+                    #serde::Serialize::serialize(&self.proxy, serializer)
+                }
+            }
+
+            impl #decoding #serde::Deserialize<'__de> for #proxy #arguments #bounds {
+                fn deserialize<__D: #serde::Deserializer<'__de>>(
+                    deserializer: __D,
+                ) -> ::core::result::Result<Self, __D::Error> {
+                    #serde::Deserialize::deserialize(deserializer).map(|proxy| Self { proxy })
+                }
+            }
+        };
+    }
+}
+
+fn calls(target: &Target, methods: &[Method]) -> TokenStream {
+    let (proxy, (parameters, arguments, bounds)) = (&target.proxy, split(&target.generics));
+    let methods = methods.iter().map(|method| method.expand(target));
+    quote! {
+        impl #parameters #proxy #arguments #bounds {
+            #(#methods)*
+        }
+    }
+}
+
+/// Returns the parameters with their bounds, the arguments, and the `where` clause.
+fn split(generics: &Generics) -> (TokenStream, TokenStream, TokenStream) {
+    let (parameters, arguments, bounds) = generics.split_for_impl();
+    (quote!(#parameters), quote!(#arguments), quote!(#bounds))
+}

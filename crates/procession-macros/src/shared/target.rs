@@ -1,0 +1,70 @@
+//! The type whose methods are proxied.
+
+use super::options::Options;
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{Attribute, Error, Generics, Ident, ItemImpl, Path, Result, Type};
+
+/// What every part of the generated code needs to know about the `impl` block.
+pub(super) struct Target {
+    /// The type, as the block names it.
+    pub(super) object: Type,
+    /// The name of its proxy.
+    pub(super) proxy: Ident,
+    /// The parameters of the block, which are those of the proxy.
+    pub(super) generics: Generics,
+    /// Whether the object is hosted without a lock.
+    pub(super) concurrent: bool,
+    /// The conditions under which the block is compiled.
+    pub(super) conditions: Vec<Attribute>,
+    root: Path,
+}
+
+impl Target {
+    pub(super) fn new(block: &ItemImpl, options: Options) -> Result<Self> {
+        if let Some((_, path, _)) = &block.trait_ {
+            let why = "a proxy is made of a type's own methods: put this attribute on an `impl` \
+                       block without a trait";
+            return Err(Error::new_spanned(path, why));
+        }
+        if let Some(lifetime) = block.generics.lifetimes().next() {
+            let why = "a hosted object lives in another process and cannot borrow anything";
+            return Err(Error::new_spanned(lifetime, why));
+        }
+        let usual = format_ident!("{}Proxy", name(&block.self_ty)?);
+        let is_condition = |attribute: &&Attribute| attribute.path().is_ident("cfg");
+        Ok(Self {
+            object: (*block.self_ty).clone(),
+            proxy: options.proxy.unwrap_or(usual),
+            generics: block.generics.clone(),
+            concurrent: options.concurrent,
+            conditions: block.attrs.iter().filter(is_condition).cloned().collect(),
+            root: options.root,
+        })
+    }
+
+    /// Returns the path of the items that generated code may name.
+    pub(super) fn private(&self) -> TokenStream {
+        let root = &self.root;
+        quote!(#root::__private)
+    }
+
+    /// Returns the type that the generated proxy wraps.
+    pub(super) fn inner(&self) -> TokenStream {
+        let (private, object, access) = (self.private(), &self.object, self.access());
+        quote!(#private::Proxy<#object, #access>)
+    }
+
+    /// Returns the type that says how the object is hosted.
+    pub(super) fn access(&self) -> TokenStream {
+        let private = self.private();
+        if self.concurrent { quote!(#private::Concurrent) } else { quote!(#private::Locked) }
+    }
+}
+
+fn name(object: &Type) -> Result<&Ident> {
+    let why = "the type must have a name, from which that of its proxy is made";
+    let unnamed = || Error::new_spanned(object, why);
+    let Type::Path(path) = object else { return Err(unnamed()) };
+    path.path.segments.last().map(|segment| &segment.ident).ok_or_else(unnamed)
+}

@@ -1,0 +1,87 @@
+//! What runs in the server for one call.
+
+use crate::construct::Makes;
+use crate::hosting::{Access, Guarded, Open};
+use crate::proxy::Proxy;
+use crate::reply::Reply;
+use crate::returns::Returns;
+use crate::server::home::Home;
+use anyhow::anyhow;
+use procession_process::outcome::{Outcome, produce};
+use procession_process::routine::Entry;
+use procession_process::{Failure, call_mut, call_ref};
+use procession_wire::Packet;
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Calls `F` on an object under its lock.
+pub(crate) struct LockedCall<F, T, A, R, M>(PhantomData<fn() -> (F, T, A, R, M)>);
+
+impl<F, T, A, R, M> Entry for LockedCall<F, T, A, R, M>
+where
+    F: Fn(&mut T, A) -> R + Copy + 'static,
+    T: Send + 'static,
+    A: DeserializeOwned,
+    R: Returns<M>,
+{
+    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+        produce(|| {
+            let object: &Guarded<T> = expect(context)?;
+            let args = arguments(packet)?;
+            let returned = object.enter(|object| call_mut::<F, T, A, R>(object, args))?;
+            returned.send().map(Reply)
+        })
+    }
+}
+
+/// Calls `F` on an object that has no lock.
+pub(crate) struct ConcurrentCall<F, T, A, R, M>(PhantomData<fn() -> (F, T, A, R, M)>);
+
+impl<F, T, A, R, M> Entry for ConcurrentCall<F, T, A, R, M>
+where
+    F: Fn(&T, A) -> R + Copy + 'static,
+    T: Send + Sync + 'static,
+    A: DeserializeOwned,
+    R: Returns<M>,
+{
+    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+        produce(|| {
+            let Open(object) = expect::<Open<T>>(context)?;
+            let args = arguments(packet)?;
+            call_ref::<F, T, A, R>(object, args).send().map(Reply)
+        })
+    }
+}
+
+/// Makes an object and hosts it; the context is the server itself.
+pub(crate) struct Create<F, A, R, M>(PhantomData<fn() -> (F, A, R, M)>);
+
+impl<F, A, R, M> Entry for Create<F, A, R, M>
+where
+    F: Fn(&mut (), A) -> R + Copy + 'static,
+    A: DeserializeOwned,
+    R: Makes<M>,
+{
+    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+        produce(|| {
+            let home: &&'static Home = expect(context)?;
+            let args = arguments(packet)?;
+            let object = call_mut::<F, (), A, R>(&mut (), args).made()?;
+            let remote = home.adopt(Arc::new(R::Access::hold(object)));
+            Ok(Reply(Proxy::<R::Object, R::Access>::new(remote)))
+        })
+    }
+}
+
+fn arguments<A: DeserializeOwned>(packet: &mut Packet) -> Result<A, Failure> {
+    let args = packet.take()?;
+    packet.finish()?;
+    Ok(args)
+}
+
+fn expect<T: 'static>(context: &dyn Any) -> Result<&T, Failure> {
+    let object = context.downcast_ref::<T>();
+    object.ok_or_else(|| anyhow!("the object is of another type than the proxy").into())
+}

@@ -1,0 +1,91 @@
+//! This process's presence at a server.
+
+use super::connect;
+use crate::address::Address;
+use crate::error::ManagerError;
+use crate::protocol::{NOTE, Note, Purpose, SessionId};
+use crate::transport::Transport;
+use procession_pipe::Channel;
+use procession_wire::{Kind, Message, Packet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How many connections are kept when no call needs them.
+const IDLE: usize = 8;
+
+/// The connections of this process to one server.
+///
+/// As long as it exists the server counts this process among its clients. A call takes an idle
+/// connection or opens another, so that a call that blocks holds up its caller only.
+pub(crate) struct Endpoint {
+    address: Address,
+    /// The process that opened it. One that was forked from it must not use its connections.
+    pid: u32,
+    session: SessionId,
+    presence: Channel,
+    /// Held by the one thread that waits for an answer on `presence`.
+    asking: Mutex<()>,
+    idle: Mutex<Vec<Box<dyn Transport>>>,
+}
+
+impl Endpoint {
+    pub(super) fn open(address: Address) -> Result<Self, ManagerError> {
+        let (presence, session) = connect(&address, Purpose::Presence)?;
+        Ok(Self {
+            address,
+            pid: std::process::id(),
+            session,
+            presence,
+            asking: Mutex::new(()),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Tells whether this process opened it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Sends a request and waits for the reply.
+    pub(crate) fn call(&self, request: Message) -> Result<Packet, ManagerError> {
+        let connection = self.connection()?;
+        connection.send(request)?;
+        let reply = connection.recv()?;
+        self.keep(connection);
+        Ok(reply)
+    }
+
+    /// Tells the server something; there is no answer.
+    pub(crate) fn note(&self, note: &Note) -> Result<(), ManagerError> {
+        Ok(self.presence.send(Message::encode(NOTE, note)?)?)
+    }
+
+    /// Asks how many objects the server hosts, after all that this process has dropped.
+    pub(crate) fn count(&self) -> Result<u64, ManagerError> {
+        let _asking = lock(&self.asking);
+        self.note(&Note::Count)?;
+        Ok(self.presence.recv()?.expect(Kind::REPLY)?.decode()?)
+    }
+
+    fn connection(&self) -> Result<Box<dyn Transport>, ManagerError> {
+        if let Some(idle) = lock(&self.idle).pop() {
+            return Ok(idle);
+        }
+        let (channel, _) = connect(&self.address, Purpose::Calls(self.session))?;
+        Ok(Box::new(channel))
+    }
+
+    fn keep(&self, connection: Box<dyn Transport>) {
+        let mut idle = lock(&self.idle);
+        if idle.len() < IDLE {
+            idle.push(connection);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,118 @@
+//! Why a call of a hosted object has no value to return.
+
+use crate::refusal::Refusal;
+use procession_pipe::{RecvError, SendError};
+use procession_process::outcome::Failure;
+use procession_process::routine::RoutineError;
+use procession_process::{Panic, ProcessError, StartError, TaskError};
+use procession_wire::{DecodeError, EncodeError};
+use std::io;
+
+/// A call did not reach its object, or failed there.
+///
+/// # Examples
+///
+/// ```
+/// use procession_manager::{Manager, ManagerError};
+///
+/// # fn main() -> Result<(), ManagerError> {
+/// # procession_process::init();
+/// let manager = Manager::start()?;
+/// let list = manager.list::<i64>()?;
+///
+/// let error = list.with(|list| list[3]).unwrap_err();
+/// let ManagerError::Panicked(panic) = error else { unreachable!("{error}") };
+/// assert_eq!(panic.message(), "index out of bounds: the len is 0 but the index is 3");
+///
+/// manager.shutdown()?;
+/// assert!(matches!(list.len(), Err(ManagerError::Gone)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManagerError {
+    /// The server has ended, or has closed the connection.
+    #[error("the manager's server is gone")]
+    Gone,
+    /// The object has been removed from the server.
+    ///
+    /// An object stays as long as a process has a proxy of it, so this happens only with proxies
+    /// that came to this process by way of `fork`.
+    #[error("the manager has no such object")]
+    NoSuchObject,
+    /// The object's method panicked. The object is as the method left it.
+    #[error("the call {0}")]
+    Panicked(Panic),
+    /// The object's method, or its constructor, returned an `anyhow` error.
+    #[error("the call failed: {0}")]
+    Failed(#[source] TaskError),
+    /// One of the built-in objects refused the operation.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The arguments cannot be encoded; nothing was sent.
+    #[error("the arguments cannot be sent: {0}")]
+    Encode(#[from] EncodeError),
+    /// The server could not decode the arguments; nothing was called.
+    #[error("the server could not decode the arguments: {0}")]
+    Arguments(String),
+    /// The method returned what cannot be encoded.
+    #[error("the call returned what cannot be encoded: {0}")]
+    ResultNotEncoded(String),
+    /// What the server sent cannot be decoded.
+    #[error("the server's reply cannot be decoded: {0}")]
+    Decode(#[from] DecodeError),
+    /// The function is not one of the executable.
+    #[error(transparent)]
+    Routine(#[from] RoutineError),
+    /// The server does not admit this process: it belongs to another program or another family.
+    #[error("the manager does not admit this process: {0}")]
+    NotAdmitted(&'static str),
+    /// The server has no thread or no file descriptor left for another connection.
+    #[error("the manager cannot take another connection: it has no thread or descriptor left")]
+    Busy,
+    /// The server's process could not be started.
+    #[error("cannot start the manager's server: {0}")]
+    Start(#[from] StartError),
+    /// The server's process ended otherwise than by being shut down.
+    #[error("the manager's server: {0}")]
+    Server(#[from] ProcessError),
+    /// The system refused a step on the way.
+    #[error("cannot talk to the manager's server: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<Failure> for ManagerError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Panicked(panic) => Self::Panicked(panic),
+            Failure::Failed(error) => Self::Failed(error),
+            Failure::Arguments(words) => Self::Arguments(words),
+            Failure::Result(words) => Self::ResultNotEncoded(words),
+            // A failure of a kind that is new since this was written.
+            other => Self::ResultNotEncoded(other.to_string()),
+        }
+    }
+}
+
+impl From<SendError> for ManagerError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Closed => Self::Gone,
+            SendError::Encode(error) => Self::Encode(error),
+            SendError::Io(error) => Self::Io(error),
+            error => Self::Io(io::Error::other(error)),
+        }
+    }
+}
+
+impl From<RecvError> for ManagerError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Closed | RecvError::Truncated | RecvError::Reset => Self::Gone,
+            RecvError::Decode(error) => Self::Decode(error),
+            RecvError::Io(error) => Self::Io(error),
+            error => Self::Io(io::Error::other(error)),
+        }
+    }
+}

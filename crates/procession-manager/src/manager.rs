@@ -1,0 +1,148 @@
+//! The manager: the owner of a server process.
+
+use crate::error::ManagerError;
+use crate::handle::ManagerHandle;
+use crate::address::Address;
+use crate::protocol::Note;
+use crate::route::Route;
+use crate::server::task::{self, Listening};
+use procession_process::Process;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a server may take to end before it is killed: its objects are dropped meanwhile.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A server process that hosts objects, and the one who ends it.
+///
+/// All that can be asked of the server is in [`ManagerHandle`], to which this dereferences.
+/// Dropping the manager ends the server, as [`shutdown`](Self::shutdown) does. The server also
+/// ends when the process that started it ends, however that happens.
+///
+/// # Examples
+///
+/// ```
+/// use procession_manager::{Manager, ManagerError, Object};
+///
+/// # fn main() -> Result<(), ManagerError> {
+/// # procession_process::init();
+/// let manager = Manager::start()?;
+/// let dict = manager.dict::<Object, Object>()?;
+/// dict.insert(1, "1")?;
+/// dict.insert("2", 2)?;
+/// dict.insert(0.25, Object::None)?;
+/// assert_eq!(dict.repr()?, "{1: '1', '2': 2, 0.25: None}");
+///
+/// let list = manager.list_from(0..4)?;
+/// list.reverse()?;
+/// assert_eq!(list.to_vec()?, [3, 2, 1, 0]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Manager {
+    handle: ManagerHandle,
+    pid: u32,
+    starter: u32,
+    /// The server, until it was shut down.
+    process: Mutex<Option<Process<()>>>,
+}
+
+impl Manager {
+    /// Starts a server process, with the name `Manager-1`, `Manager-2` and so on.
+    ///
+    /// It ignores SIGINT, so that Ctrl-C ends it only by way of the process that started it.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError::Start`] if no process can be started, above all because the program has not
+    /// called `init`; [`ManagerError::Server`] if it ended at once; [`ManagerError::Io`].
+    pub fn start() -> Result<Self, ManagerError> {
+        let (address, listener) = Address::bind()?;
+        let process = Process::builder()
+            .name(next_name())
+            .daemon(true)
+            .ignore_interrupts(true)
+            .spawn(task::run, (Listening(listener), address.clone()))?;
+        match Route::to(&address)? {
+            Route::Gone(_) => Err(ended_at_once(process)),
+            route => Ok(Self {
+                handle: ManagerHandle::new(route),
+                pid: process.pid(),
+                starter: std::process::id(),
+                process: Mutex::new(Some(process)),
+            }),
+        }
+    }
+
+    /// Returns another handle of the server, which can be sent to other processes.
+    pub fn handle(&self) -> ManagerHandle {
+        self.handle.clone()
+    }
+
+    /// Returns the number of the server process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Ends the server and waits for its end. A second call does nothing.
+    ///
+    /// Hosted objects are dropped, unless a call is working on them. A server that takes more than
+    /// five seconds for that is killed.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError::Server`] if the server had ended in another way before, or had to be killed.
+    ///
+    /// # When the other side is gone
+    ///
+    /// The error says how it ended. All handles, in all processes, answer [`ManagerError::Gone`]
+    /// from then on; calls that are blocked end with it.
+    pub fn shutdown(&self) -> Result<(), ManagerError> {
+        let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(process) = taken else { return Ok(()) };
+        self.handle.route().note(&Note::Shutdown)?;
+        if process.wait_timeout(GRACE)?.is_none() {
+            process.kill()?;
+        }
+        Ok(process.join()?)
+    }
+}
+
+fn next_name() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    format!("Manager-{}", LAST.fetch_add(1, Ordering::Relaxed) + 1)
+}
+
+fn ended_at_once(process: Process<()>) -> ManagerError {
+    process.join().map_or_else(ManagerError::Server, |()| ManagerError::Gone)
+}
+
+impl Drop for Manager {
+    fn drop(&mut self) {
+        // A copy in a forked child is not the owner.
+        if self.starter == std::process::id() {
+            // A server that is gone is what is wanted.
+            let _ = self.shutdown();
+        }
+    }
+}
+
+impl Deref for Manager {
+    type Target = ManagerHandle;
+
+    fn deref(&self) -> &ManagerHandle {
+        &self.handle
+    }
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manager")
+            .field("address", self.address())
+            .field("pid", &self.pid)
+            .finish_non_exhaustive()
+    }
+}

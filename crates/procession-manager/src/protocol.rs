@@ -1,0 +1,120 @@
+//! What clients and server say to each other.
+//!
+//! A process has one *presence* connection to a server as long as it has any handle of it, and a
+//! *call* connection for each call that is going on. Each begins the same way:
+//!
+//! | from | message | values |
+//! |---|---|---|
+//! | client | [`HELLO`] | the family's key, a [`Hello`] |
+//! | server | [`WELCOME`] | an [`Admission`] |
+//!
+//! On a call connection requests and replies follow in turn:
+//!
+//! | from | message | values |
+//! |---|---|---|
+//! | client | `Kind::REQUEST` | a [`Call`], the arguments |
+//! | server | `Kind::OUTCOME` | what came of it, or |
+//! | server | `Kind::REPLY` | a [`Fault`]: nothing was called |
+//!
+//! On a presence connection the client sends [`NOTE`]s, of which only [`Note::Count`] is answered,
+//! with a `Kind::REPLY`. When it closes, the process is gone, and the server takes back what the
+//! process had.
+
+use procession_process::routine::Routine;
+use procession_wire::Kind;
+use serde::{Deserialize, Serialize};
+
+/// The first message of each connection.
+pub(crate) const HELLO: Kind = Kind(0x22);
+/// The answer to it.
+pub(crate) const WELCOME: Kind = Kind(0x23);
+/// Something about a handle.
+pub(crate) const NOTE: Kind = Kind(0x24);
+
+/// The number of a hosted object, which is never used again; [`SERVER`] is the server itself.
+pub(crate) type ObjectId = u64;
+
+/// The object that hosts the others.
+pub(crate) const SERVER: ObjectId = 0;
+
+/// The number of a client process, which is never used again; [`HOME`] is the server's own.
+pub(crate) type SessionId = u64;
+
+/// The session of handles inside the server process.
+pub(crate) const HOME: SessionId = 0;
+
+/// Who connects, and what for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The executable; names of routines mean nothing in another.
+    pub(crate) image: u64,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a connection is for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Purpose {
+    /// To begin a session that lasts as long as the connection.
+    Presence,
+    /// To make calls in a session.
+    Calls(SessionId),
+}
+
+/// The server's answer to a [`Hello`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Admission {
+    /// Come in; this is the session.
+    Welcome(SessionId),
+    /// The key is another family's.
+    WrongKey,
+    /// The client is another program, or another build of this one.
+    WrongImage,
+    /// There is no such session.
+    NoSession,
+    /// The server has no thread or no file descriptor left for the connection.
+    Busy,
+}
+
+/// What is to be called.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    pub(crate) object: ObjectId,
+    pub(crate) routine: Routine,
+    /// The client's thread, for locks that belong to one.
+    pub(crate) thread: u64,
+}
+
+/// Why nothing was called.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Fault {
+    /// The object is gone, or never was.
+    NoSuchObject,
+    /// The routine is not one of this executable.
+    UnknownRoutine,
+}
+
+/// What happened to a handle in the client.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Note {
+    /// It was encoded: the object must live until the receiver says that it arrived.
+    Departed(ObjectId),
+    /// It was encoded, and the message was not sent.
+    Returned(ObjectId),
+    /// It was decoded.
+    Arrived(ObjectId),
+    /// It was dropped.
+    Released(ObjectId),
+    /// How many objects are there?
+    Count,
+    /// End the server.
+    Shutdown,
+}
+
+/// How the sender of a handle has secured the object for the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Secured {
+    /// By a claim that the receiver takes over with [`Note::Arrived`].
+    InTransit,
+    /// The server has counted the handle to the receiver's session already.
+    Granted,
+}

@@ -1,0 +1,50 @@
+//! Doing what admitted clients ask.
+
+use super::home::Home;
+use super::session::Session;
+use crate::protocol::{NOTE, Note};
+use crate::transport::Transport;
+use procession_pipe::Channel;
+use procession_wire::{Kind, Message, Packet};
+use std::sync::Arc;
+
+/// Answers one request after the other, until the client goes or sends what is no request.
+pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &dyn Transport) {
+    while let Ok(packet) = client.recv() {
+        if packet.kind() != Kind::REQUEST || session.has_ended() {
+            return;
+        }
+        let answer = home.answer(Arc::clone(session), packet);
+        if client.send(answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// Keeps the books on a client's handles until the client goes.
+///
+/// All that it wrote before it was killed is still read, so that a handle that it sent on is
+/// counted before its own are taken back.
+pub(super) fn keep_presence(home: &'static Home, session: &Session, client: &Channel) {
+    while let Ok(note) = client.recv().map_err(|_| ()).and_then(read) {
+        match note {
+            Note::Departed(object) => home.transit(object, 1),
+            Note::Returned(object) => home.take_back(object),
+            Note::Arrived(object) => _ = home.arrive(object, session.id()),
+            Note::Released(object) => home.release(object, session.id()),
+            Note::Count => tell(client, home.count()),
+            Note::Shutdown => home.shut_down(),
+        }
+    }
+}
+
+fn read(packet: Packet) -> Result<Note, ()> {
+    packet.expect(NOTE).and_then(Packet::decode).map_err(|_| ())
+}
+
+fn tell(client: &Channel, count: u64) {
+    if let Ok(message) = Message::encode(Kind::REPLY, &count) {
+        // A client that has gone meanwhile is noticed when the next note is read.
+        let _ = client.send(message);
+    }
+}

@@ -1,0 +1,320 @@
+//! What is outstanding, who works, and how it ends.
+//!
+//! # Where a call is
+//!
+//! | a call is | held by | leaves it when |
+//! |---|---|---|
+//! | queued | the queue, in its [`Batch`] | a handler with a ready worker takes the batch |
+//! | on worker W | W's handler, in its batch | W answers or dies, or never saw the request |
+//! | settled | its caller's channel of results | the caller takes it |
+//!
+//! A worker that dies settles the call that it was running; the batch goes back to the queue with
+//! those that it had not begun. The receivers of the queue belong to the handlers alone: with the
+//! last of them the queue discards its batches, and a batch that is dropped settles what it holds.
+//!
+//! # Phases
+//!
+//! | phase | becomes | new calls | queued calls |
+//! |---|---|---|---|
+//! | open | closed, terminated, broken | accepted | run |
+//! | closed | terminated, broken | refused | run |
+//! | terminated | | refused | settled with an error |
+//! | broken | | refused | settled with an error |
+//!
+//! The handlers stop when the pool is terminated or broken, and when it is closed and nothing is
+//! outstanding. They are told by the loss of [`State::stop`]. A handler that waits for its worker
+//! does not look there; its worker is killed, which wakes it.
+//!
+//! # The one lock
+//!
+//! All of this is under one mutex, which is held for a few instructions, never while something is
+//! sent, received, started or dropped that could come back here. A handler registers a process
+//! with [`Dispatch::employ`] before it waits for it, so that a process is either seen by the one
+//! who ends the pool, or refused here and killed by its handler.
+
+use crate::batch::{Batch, Loss, Settled, split};
+use crate::call::Calls;
+use crate::error::PoolError;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use procession_process::Process;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How many workers of each slot end in a row without having started, before the pool is broken.
+const FAILURES: u32 = 5;
+
+/// The state that a pool and its handlers share.
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    queue: Sender<Batch>,
+    size: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// How many batches were accepted and not retired.
+    outstanding: usize,
+    /// Taken away to stop the handlers.
+    stop: Option<Sender<Infallible>>,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Open,
+    Closed,
+    Terminated,
+    Broken(Arc<str>),
+}
+
+/// The place of one worker.
+#[derive(Debug)]
+struct Slot {
+    process: Option<Arc<Process<()>>>,
+    ready: bool,
+    /// How many in a row ended without having been ready.
+    failures: u32,
+}
+
+/// What a handler receives from.
+#[derive(Debug, Clone)]
+pub(crate) struct Inlets {
+    pub(crate) queue: Receiver<Batch>,
+    /// Disconnected when the handler is to stop.
+    pub(crate) stop: Receiver<Infallible>,
+}
+
+impl Dispatch {
+    /// Makes the state of a pool that will have `size` slots.
+    pub(crate) fn new(size: usize) -> (Arc<Self>, Inlets) {
+        let (queue, queued) = unbounded();
+        let (stop, stopped) = unbounded();
+        let state = State {
+            phase: Phase::Open,
+            outstanding: 0,
+            stop: Some(stop),
+            slots: vec![],
+        };
+        let dispatch = Self {
+            queue,
+            size,
+            state: Mutex::new(state),
+        };
+        (
+            Arc::new(dispatch),
+            Inlets {
+                queue: queued,
+                stop: stopped,
+            },
+        )
+    }
+
+    /// Queues calls, at most `chunk` in a batch, and returns where they will be settled.
+    ///
+    /// The channel ends when all of them are.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        calls: Calls,
+        chunk: usize,
+    ) -> Result<Receiver<Settled>, PoolError> {
+        let Calls {
+            routine, arguments, ..
+        } = calls;
+        let parts: Vec<_> = split(arguments, chunk).collect();
+        let (results, settled) = unbounded();
+        self.accept(parts.len())?;
+        let mut first = 0;
+        for part in parts {
+            let next = first + part.len();
+            self.enqueue(Batch::new(
+                routine,
+                first,
+                part,
+                results.clone(),
+                Arc::clone(self),
+            ));
+            first = next;
+        }
+        Ok(settled)
+    }
+
+    /// Returns the error that a new call gets, if it gets one.
+    pub(crate) fn check(&self) -> Result<(), PoolError> {
+        self.state().check()
+    }
+
+    /// Counts all the batches of a call in, or none.
+    fn accept(&self, batches: usize) -> Result<(), PoolError> {
+        let mut state = self.state();
+        state.check()?;
+        state.outstanding += batches;
+        Ok(())
+    }
+
+    /// Queues a batch. Without a handler that could take it, its calls are settled at once.
+    pub(crate) fn enqueue(&self, batch: Batch) {
+        drop(self.queue.send(batch));
+    }
+
+    /// Counts a batch out; returns why those of its calls that are left have no outcome.
+    pub(crate) fn retire(&self) -> Loss {
+        let mut state = self.state();
+        state.outstanding -= 1;
+        let idle = state.finish();
+        let loss = state.loss();
+        drop(state);
+        kill(&idle);
+        loss.unwrap_or_else(|| Loss::Exchange("a thread of the pool has failed".to_owned()))
+    }
+
+    /// Returns why the pool has ended, if it was terminated or is broken.
+    pub(crate) fn loss(&self) -> Option<Loss> {
+        self.state().loss()
+    }
+
+    /// Refuses new calls; the handlers stop when the accepted ones are settled.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        if let Phase::Open = state.phase {
+            state.phase = Phase::Closed;
+        }
+        let idle = state.finish();
+        drop(state);
+        kill(&idle);
+    }
+
+    /// Stops the handlers, and kills the workers.
+    pub(crate) fn terminate(&self) {
+        self.end(Phase::Terminated);
+    }
+
+    fn end(&self, phase: Phase) {
+        let processes = self.state().end(phase);
+        kill(&processes);
+    }
+
+    /// Adds a slot with its first process.
+    pub(crate) fn add_slot(&self, process: &Arc<Process<()>>) -> usize {
+        let mut state = self.state();
+        state.slots.push(Slot {
+            process: Some(Arc::clone(process)),
+            ready: false,
+            failures: 0,
+        });
+        state.slots.len() - 1
+    }
+
+    /// Registers a process that was just started; false if the handlers are to stop.
+    pub(crate) fn employ(&self, slot: usize, process: &Arc<Process<()>>) -> bool {
+        let mut state = self.state();
+        if state.stop.is_none() {
+            return false;
+        }
+        let slot = &mut state.slots[slot];
+        slot.process = Some(Arc::clone(process));
+        slot.ready = false;
+        true
+    }
+
+    /// Notes that the slot's worker has started.
+    pub(crate) fn ready(&self, slot: usize) {
+        let mut state = self.state();
+        let slot = &mut state.slots[slot];
+        slot.ready = true;
+        slot.failures = 0;
+    }
+
+    /// Notes that the slot's worker has ended.
+    pub(crate) fn dismiss(&self, slot: usize) {
+        let left = self.state().slots[slot].process.take();
+        drop(left);
+    }
+
+    /// Notes that a worker ended before it was ready, or was not started at all.
+    ///
+    /// If this goes on in every slot, the pool is broken.
+    pub(crate) fn failed(&self, slot: usize, reason: &str) {
+        let mut state = self.state();
+        state.slots[slot].failures += 1;
+        let hopeless = state
+            .slots
+            .iter()
+            .filter(|slot| slot.failures >= FAILURES)
+            .count();
+        drop(state);
+        if hopeless == self.size {
+            self.end(Phase::Broken(reason.into()));
+        }
+    }
+
+    /// Returns the numbers of the processes that work.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.state()
+            .processes()
+            .iter()
+            .map(|process| process.pid())
+            .collect()
+    }
+
+    /// Nothing that can panic runs under this lock, so it is never poisoned.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<(), PoolError> {
+        match &self.phase {
+            Phase::Open => Ok(()),
+            Phase::Closed => Err(PoolError::Closed),
+            Phase::Terminated => Err(PoolError::Terminated),
+            Phase::Broken(reason) => Err(PoolError::Broken {
+                reason: reason.as_ref().into(),
+            }),
+        }
+    }
+
+    fn loss(&self) -> Option<Loss> {
+        match &self.phase {
+            Phase::Open | Phase::Closed => None,
+            Phase::Terminated => Some(Loss::Terminated),
+            Phase::Broken(reason) => Some(Loss::Broken(Arc::clone(reason))),
+        }
+    }
+
+    fn processes(&self) -> Vec<Arc<Process<()>>> {
+        self.slots
+            .iter()
+            .filter_map(|slot| slot.process.clone())
+            .collect()
+    }
+
+    /// Stops the handlers of a closed pool that has nothing outstanding; returns the processes
+    /// that still start, for which nobody should have to wait.
+    fn finish(&mut self) -> Vec<Arc<Process<()>>> {
+        if !matches!(self.phase, Phase::Closed) || self.outstanding > 0 {
+            return Vec::new();
+        }
+        self.stop = None;
+        let starting = self.slots.iter().filter(|slot| !slot.ready);
+        starting.filter_map(|slot| slot.process.clone()).collect()
+    }
+
+    /// Stops the handlers; returns the processes that are to be killed.
+    fn end(&mut self, phase: Phase) -> Vec<Arc<Process<()>>> {
+        if self.loss().is_none() {
+            self.phase = phase;
+        }
+        self.stop = None;
+        self.processes()
+    }
+}
+
+fn kill(processes: &[Arc<Process<()>>]) {
+    for process in processes {
+        // A process that cannot be signalled has ended.
+        let _ = process.kill();
+    }
+}

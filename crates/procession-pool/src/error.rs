@@ -1,0 +1,243 @@
+//! Why a pool has no result.
+
+use procession_process::routine::RoutineError;
+use procession_process::{ExitStatus, Panic, StartError, TaskError};
+use procession_wire::{DecodeError, EncodeError};
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+use std::io;
+
+/// A pool, or a call to it, failed.
+///
+/// Where the call was for the items of a sequence, `item` is the place of the one that failed,
+/// from 0. Of several that failed it is the first.
+///
+/// # Examples
+///
+/// ```
+/// use procession_pool::{Pool, PoolError};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::new(1)?;
+/// let error = pool.map(|n: u8| if n == 7 { std::process::exit(3) }, [6, 7, 8]).unwrap_err();
+/// let PoolError::WorkerDied { item: Some(1), status, .. } = &error else { unreachable!("{error}") };
+/// assert_eq!(status.code(), Some(3));
+/// assert!(error.to_string().ends_with("exited with code 3 while it ran item 1"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// A pool of no workers was asked for.
+    NoWorkers,
+    /// Chunks of no items were asked for.
+    NoChunk,
+    /// A worker of a new pool could not be started.
+    Start(StartError),
+    /// The system had no thread for a worker of a new pool.
+    Thread(io::Error),
+    /// The task is not a function of the executable.
+    Routine(RoutineError),
+    /// The arguments cannot be sent; nothing of the call was run.
+    Encode {
+        /// The item with these arguments.
+        item: Option<usize>,
+        /// What is wrong with them.
+        error: EncodeError,
+    },
+    /// The task panicked.
+    Panicked {
+        /// The item on which it did.
+        item: Option<usize>,
+        /// What the panic said, and where.
+        panic: Panic,
+    },
+    /// The task returned an `anyhow` error.
+    Failed {
+        /// The item for which it did.
+        item: Option<usize>,
+        /// The error, with those that caused it.
+        error: TaskError,
+    },
+    /// The worker ended while it ran the task: the task called `exit`, or a signal killed it.
+    WorkerDied {
+        /// The item that it ran.
+        item: Option<usize>,
+        /// The number that the worker had.
+        pid: u32,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The worker could not decode the arguments; the task was not called.
+    Arguments {
+        /// The item with these arguments.
+        item: Option<usize>,
+        /// What the worker said.
+        reason: String,
+    },
+    /// The task returned what cannot be encoded.
+    ResultNotEncoded {
+        /// The item for which it did.
+        item: Option<usize>,
+        /// What the worker said.
+        reason: String,
+    },
+    /// The task returned, and the result cannot be decoded here.
+    ResultNotDecoded {
+        /// The item for which it did.
+        item: Option<usize>,
+        /// What is wrong with the result.
+        error: DecodeError,
+    },
+    /// Arguments or result could not be passed between the processes, as when one of them may not
+    /// open any more files.
+    Exchange {
+        /// The item that they belong to.
+        item: Option<usize>,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The pool was closed before the call.
+    Closed,
+    /// The pool was terminated or dropped before the call was done.
+    Terminated,
+    /// The pool has ended, because its workers cannot be started any more.
+    Broken {
+        /// Why the last of them was not.
+        reason: String,
+    },
+    /// The result was taken by an earlier call.
+    Taken,
+}
+
+impl PoolError {
+    /// Returns the place of the item that failed, if the call was for a sequence of items.
+    pub fn item(&self) -> Option<usize> {
+        match self {
+            Self::Encode { item, .. }
+            | Self::Panicked { item, .. }
+            | Self::Failed { item, .. }
+            | Self::WorkerDied { item, .. }
+            | Self::Arguments { item, .. }
+            | Self::ResultNotEncoded { item, .. }
+            | Self::ResultNotDecoded { item, .. }
+            | Self::Exchange { item, .. } => *item,
+            _ => None,
+        }
+    }
+}
+
+impl From<StartError> for PoolError {
+    fn from(error: StartError) -> Self {
+        Self::Start(error)
+    }
+}
+
+impl From<RoutineError> for PoolError {
+    fn from(error: RoutineError) -> Self {
+        Self::Routine(error)
+    }
+}
+
+impl Display for PoolError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoWorkers => f.write_str("a pool needs at least one worker"),
+            Self::NoChunk => f.write_str("a chunk needs at least one item"),
+            Self::Start(error) => write!(f, "cannot start a worker: {error}"),
+            Self::Thread(error) => write!(f, "cannot start a thread for a worker: {error}"),
+            Self::Routine(error) => error.fmt(f),
+            Self::Encode { item, error } => write!(f, "{} cannot be sent: {error}", Args(*item)),
+            Self::Panicked { item, panic } => write!(f, "{} {panic}", Task(*item)),
+            Self::Failed { item, error } => write!(f, "{} failed: {error}", Task(*item)),
+            Self::WorkerDied { item, pid, status } => {
+                write!(
+                    f,
+                    "the worker (pid {pid}) {status} while it ran {}",
+                    Call(*item)
+                )
+            }
+            Self::Arguments { item, reason } => {
+                write!(
+                    f,
+                    "{} cannot be decoded by the worker: {reason}",
+                    Args(*item)
+                )
+            }
+            Self::ResultNotEncoded { item, reason } => {
+                write!(
+                    f,
+                    "{} returned what cannot be encoded: {reason}",
+                    Task(*item)
+                )
+            }
+            Self::ResultNotDecoded { item, error } => {
+                write!(
+                    f,
+                    "{} returned what cannot be decoded: {error}",
+                    Task(*item)
+                )
+            }
+            Self::Exchange { item, reason } => {
+                write!(
+                    f,
+                    "{} and its result did not get through: {reason}",
+                    Call(*item)
+                )
+            }
+            Self::Closed => f.write_str("the pool is closed and takes no more calls"),
+            Self::Terminated => f.write_str("the pool was terminated"),
+            Self::Broken { reason } => write!(f, "the pool cannot start workers: {reason}"),
+            Self::Taken => f.write_str("the result was taken before"),
+        }
+    }
+}
+
+impl Error for PoolError {
+    /// Returns the source of the error within: its own words stand in this one's already.
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Start(error) => error.source(),
+            Self::Failed { error, .. } => error.source(),
+            _ => None,
+        }
+    }
+}
+
+/// Says which call.
+struct Call(Option<usize>);
+
+/// Says whose task.
+struct Task(Option<usize>);
+
+/// Says whose arguments.
+struct Args(Option<usize>);
+
+impl Display for Call {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(item) => write!(f, "item {item}"),
+            None => f.write_str("the task"),
+        }
+    }
+}
+
+impl Display for Task {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(item) => write!(f, "the task for item {item}"),
+            None => f.write_str("the task"),
+        }
+    }
+}
+
+impl Display for Args {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(item) => write!(f, "item {item}"),
+            None => f.write_str("the arguments"),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The thread of one slot: it keeps a worker, and hands it batches.
+
+use crate::batch::{Batch, Loss};
+use crate::dispatch::{Dispatch, Inlets};
+use crate::exit::is_exiting;
+use crate::link::{NotSent, Received};
+use crate::protocol::REFUSED;
+use crate::worker::Worker;
+use crossbeam_channel::{RecvTimeoutError, select_biased};
+use procession_process::ExitStatus;
+use procession_wire::{Kind, Packet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a slot stays empty after so many of its workers ended without having answered
+/// anything; the last holds for more.
+const PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+];
+
+/// Keeps one slot staffed.
+#[derive(Debug)]
+pub(crate) struct Handler {
+    slot: usize,
+    dispatch: Arc<Dispatch>,
+    inlets: Inlets,
+    /// How many workers in a row ended without having answered anything.
+    barren: usize,
+}
+
+/// What became of a worker that was handed a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Kept,
+    Lost,
+}
+
+impl Handler {
+    pub(crate) fn new(slot: usize, dispatch: Arc<Dispatch>, inlets: Inlets) -> Self {
+        Self {
+            slot,
+            dispatch,
+            inlets,
+            barren: 0,
+        }
+    }
+
+    /// Works until the pool stops, beginning with the slot's first worker.
+    pub(crate) fn run(mut self, first: Worker) {
+        let mut hired = self.settle_in(first);
+        while let Some(worker) = hired.or_else(|| self.hire()) {
+            hired = None;
+            if self.work(worker) == Fate::Kept {
+                break;
+            }
+        }
+    }
+
+    /// Starts workers until one is ready; `None` if the pool stops.
+    fn hire(&mut self) -> Option<Worker> {
+        while !self.is_stopped_within(PAUSES[self.barren.min(PAUSES.len() - 1)]) {
+            match Worker::start() {
+                Err(error) => self.failed(&error.to_string()),
+                Ok(worker) if !self.dispatch.employ(self.slot, worker.process()) => {
+                    worker.kill();
+                }
+                Ok(worker) => match self.settle_in(worker) {
+                    None => {}
+                    ready => return ready,
+                },
+            }
+        }
+        None
+    }
+
+    /// Waits until a worker is ready; `None` if it ends first.
+    fn settle_in(&mut self, worker: Worker) -> Option<Worker> {
+        if worker.is_ready() {
+            self.dispatch.ready(self.slot);
+            return Some(worker);
+        }
+        let status = worker.end();
+        self.dispatch.dismiss(self.slot);
+        self.failed(&format!("a worker {status} before it had started"));
+        None
+    }
+
+    fn failed(&mut self, reason: &str) {
+        self.barren += 1;
+        self.dispatch.failed(self.slot, reason);
+    }
+
+    fn is_stopped_within(&self, pause: Duration) -> bool {
+        is_exiting() || self.inlets.stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected)
+    }
+
+    /// Hands a worker batches until it ends or the pool stops, in which case it was kept.
+    fn work(&mut self, worker: Worker) -> Fate {
+        self.barren += 1;
+        loop {
+            let batch = select_biased! {
+                recv(self.inlets.stop) -> _ => {
+                    worker.dismiss();
+                    self.dispatch.dismiss(self.slot);
+                    return Fate::Kept;
+                }
+                recv(worker.ended()) -> _ => break,
+                recv(self.inlets.queue) -> batch => batch,
+            };
+            // The queue has a sender for as long as this handler has the dispatch.
+            let Ok(batch) = batch else { break };
+            if self.exchange(&worker, batch) == Fate::Lost {
+                break;
+            }
+        }
+        self.dispatch.dismiss(self.slot);
+        Fate::Lost
+    }
+
+    /// Has a worker run a batch.
+    fn exchange(&mut self, worker: &Worker, mut batch: Batch) -> Fate {
+        match worker.send(&batch) {
+            Ok(()) => {}
+            Err(NotSent::Gone) => return self.unread(worker, batch),
+            Err(NotSent::Refused(words)) => {
+                batch.lose_all(&Loss::Exchange(words));
+                return Fate::Kept;
+            }
+        }
+        while !batch.is_done() {
+            match worker.receive() {
+                Received::Packet(packet) if packet.kind() == Kind::OUTCOME => {
+                    self.barren = 0;
+                    batch.settle_next(Ok(packet));
+                }
+                Received::Packet(packet) if packet.kind() == REFUSED => {
+                    batch.lose_all(&Loss::Exchange(words(packet)));
+                }
+                Received::Lost(words) => batch.settle_next(Err(Loss::Exchange(words))),
+                Received::Closed => return self.died(worker, batch),
+                Received::Unread => return self.unread(worker, batch),
+                Received::Packet(_) => return astray(worker, batch, UNKNOWN),
+                Received::Garbage(words) => return astray(worker, batch, &words),
+            }
+        }
+        Fate::Kept
+    }
+
+    /// The worker died while it ran the first call that is not settled.
+    fn died(&self, worker: &Worker, mut batch: Batch) -> Fate {
+        let loss = self.loss(worker, worker.end());
+        batch.settle_next(Err(loss));
+        self.pass_on(batch);
+        Fate::Lost
+    }
+
+    /// The worker died before it had read the request.
+    fn unread(&self, worker: &Worker, mut batch: Batch) -> Fate {
+        let loss = self.loss(worker, worker.end());
+        batch.bounce(&loss);
+        self.pass_on(batch);
+        Fate::Lost
+    }
+
+    /// Gives other workers what is left.
+    fn pass_on(&self, batch: Batch) {
+        if !batch.is_done() {
+            self.dispatch.enqueue(batch);
+        }
+    }
+
+    /// Says why a call has no outcome: the pool has ended and killed the worker, or the worker
+    /// ended by itself.
+    fn loss(&self, worker: &Worker, status: ExitStatus) -> Loss {
+        let died = Loss::Died {
+            pid: worker.process().pid(),
+            status,
+        };
+        self.dispatch.loss().unwrap_or(died)
+    }
+}
+
+/// What came from the worker cannot be told apart: any of the calls may have been run.
+fn astray(worker: &Worker, mut batch: Batch, words: &str) -> Fate {
+    worker.kill();
+    while !batch.is_done() {
+        batch.settle_next(Err(Loss::Exchange(words.to_owned())));
+    }
+    Fate::Lost
+}
+
+fn words(packet: Packet) -> String {
+    packet.decode().unwrap_or_else(|error| error.to_string())
+}
+
+const UNKNOWN: &str = "the worker sent a message of an unknown kind";

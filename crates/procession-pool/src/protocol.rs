@@ -1,0 +1,151 @@
+//! What pool and worker say to each other.
+//!
+//! | who | kind | content |
+//! |---|---|---|
+//! | worker, once | [`READY`] | nothing: it can be asked |
+//! | pool | `REQUEST` | a [`Request`]: a function and the arguments of some calls |
+//! | worker, for each call | `OUTCOME` | what came of it |
+//! | worker, instead | [`REFUSED`] | why it cannot read the request, of which it ran nothing |
+//!
+//! The next request follows the last outcome. Each call's arguments are a message of their own
+//! inside the request, with their own descriptors: one that cannot be decoded fails alone, and
+//! those that a dead worker left can be sent again as they are.
+
+use procession_process::routine::Routine;
+use procession_wire::handle::{deserialize_fd, serialize_fd};
+use procession_wire::{EncodeError, Encoder, Kind, Message, Packet};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The kind of the message by which a worker says that it has started.
+pub(crate) const READY: Kind = Kind(0x22);
+
+/// The kind of the message by which a worker says that it cannot read a request.
+pub(crate) const REFUSED: Kind = Kind(0x23);
+
+/// A function, and the arguments of each call to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request<'a> {
+    pub(crate) routine: Routine,
+    pub(crate) calls: Vec<Arguments<'a>>,
+}
+
+/// A message inside a message.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Arguments<'a> {
+    bytes: Bytes<'a>,
+    fds: Vec<Fd<'a>>,
+}
+
+/// Encodes a request. The messages in it keep their claims, in case they are sent again.
+pub(crate) fn request<'a>(
+    routine: Routine,
+    calls: impl Iterator<Item = &'a Message>,
+) -> Result<Message, EncodeError> {
+    let calls = calls.map(Arguments::of).collect();
+    Message::encode(Kind::REQUEST, &Request { routine, calls })
+}
+
+/// Encodes that the worker has started.
+pub(crate) fn ready() -> Message {
+    Encoder::new(READY).finish()
+}
+
+/// Encodes that a request cannot be read.
+pub(crate) fn refused(words: &str) -> Result<Message, EncodeError> {
+    Message::encode(REFUSED, &words.to_owned())
+}
+
+impl<'a> Arguments<'a> {
+    fn of(message: &'a Message) -> Self {
+        let fds = message.fds().iter().map(|fd| Fd::Lent(fd.as_fd()));
+        Self {
+            bytes: Bytes(Cow::Borrowed(message.bytes())),
+            fds: fds.collect(),
+        }
+    }
+}
+
+impl Arguments<'static> {
+    /// Returns the message as it was before it was put into the request.
+    pub(crate) fn into_packet(self) -> Result<Packet, procession_wire::DecodeError> {
+        let fds = self.fds.into_iter().filter_map(Fd::into_owned).collect();
+        Packet::parse(self.bytes.0.into_owned(), fds)
+    }
+}
+
+/// Bytes that are copied in one go.
+#[derive(Debug)]
+struct Bytes<'a>(Cow<'a, [u8]>);
+
+impl Serialize for Bytes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_byte_buf(BytesVisitor)
+            .map(|bytes| Self(Cow::Owned(bytes)))
+    }
+}
+
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bytes")
+    }
+
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+
+    fn visit_byte_buf<E: Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+        Ok(bytes)
+    }
+}
+
+/// A descriptor, lent to be sent or received to be kept.
+#[derive(Debug)]
+enum Fd<'a> {
+    Lent(BorrowedFd<'a>),
+    Owned(OwnedFd),
+}
+
+impl Fd<'_> {
+    fn into_owned(self) -> Option<OwnedFd> {
+        match self {
+            Self::Lent(_) => None,
+            Self::Owned(fd) => Some(fd),
+        }
+    }
+}
+
+impl AsFd for Fd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Lent(fd) => *fd,
+            Self::Owned(fd) => fd.as_fd(),
+        }
+    }
+}
+
+impl Serialize for Fd<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_fd(self.as_fd(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fd<'_> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_fd(deserializer).map(Self::Owned)
+    }
+}

@@ -1,0 +1,173 @@
+//! Results that are on their way.
+
+use crate::batch::{Loss, Settled};
+use crate::error::PoolError;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use procession_os::wait::Deadline;
+use procession_process::Failure;
+use procession_process::outcome::consume;
+use procession_wire::Packet;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+/// The result of a call that the caller did not wait for, from
+/// [`Pool::apply_async`](crate::Pool::apply_async).
+///
+/// Dropping it does not stop the call.
+///
+/// # Examples
+///
+/// ```
+/// use procession_pool::Pool;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::new(1)?;
+/// let mut slow = pool.apply_async(|| std::thread::park(), ())?;
+/// assert_eq!(slow.get_timeout(Duration::from_millis(1))?, None);
+/// assert!(!slow.ready());
+///
+/// pool.terminate();
+/// assert_eq!(slow.get().unwrap_err().to_string(), "the pool was terminated");
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "dropping it loses the result, and the error if there is one"]
+pub struct AsyncResult<R> {
+    /// Until the result is taken.
+    settled: Option<Receiver<Settled>>,
+    returns: PhantomData<fn() -> R>,
+}
+
+impl<R: DeserializeOwned> AsyncResult<R> {
+    pub(crate) fn new(settled: Receiver<Settled>) -> Self {
+        Self {
+            settled: Some(settled),
+            returns: PhantomData,
+        }
+    }
+
+    /// Waits for the call to be done and returns its result.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::apply`](crate::Pool::apply), and [`PoolError::Taken`] after a
+    /// [`get_timeout`](Self::get_timeout) that returned the result or an error.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`PoolError::WorkerDied`] if the worker was killed, [`PoolError::Terminated`] if the pool
+    /// was terminated or dropped.
+    pub fn get(mut self) -> Result<R, PoolError> {
+        let result = self.get_by(Deadline::NEVER)?;
+        result.ok_or(PoolError::Terminated)
+    }
+
+    /// As [`get`](Self::get), for at most `timeout`; `None` if the call is not done by then.
+    ///
+    /// # Errors
+    ///
+    /// As `get`.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As `get`.
+    pub fn get_timeout(&mut self, timeout: Duration) -> Result<Option<R>, PoolError> {
+        self.get_by(Deadline::after(timeout))
+    }
+
+    fn get_by(&mut self, deadline: Deadline) -> Result<Option<R>, PoolError> {
+        let settled = self.settled.as_ref().ok_or(PoolError::Taken)?;
+        let received = match deadline.left() {
+            Some(left) => settled.recv_timeout(left),
+            None => settled.recv().map_err(RecvTimeoutError::from),
+        };
+        if let Err(RecvTimeoutError::Timeout) = received {
+            return Ok(None);
+        }
+        self.settled = None;
+        let settled = received.map_err(|_| PoolError::Terminated)?;
+        decode(settled.outcome, None).map(Some)
+    }
+}
+
+impl<R> AsyncResult<R> {
+    /// Returns whether the call is done, so that [`get`](Self::get) would not wait.
+    pub fn ready(&self) -> bool {
+        self.settled
+            .as_ref()
+            .is_none_or(|settled| !settled.is_empty())
+    }
+}
+
+impl<R> fmt::Debug for AsyncResult<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncResult")
+            .field("ready", &self.ready())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects the results of `len` items; or, when all of them are settled, the first error.
+pub(crate) fn gather<R: DeserializeOwned>(
+    settled: Receiver<Settled>,
+    len: usize,
+) -> Result<Vec<R>, PoolError> {
+    let mut values: Vec<Option<R>> = Vec::new();
+    values.resize_with(len, || None);
+    let mut first: Option<(usize, PoolError)> = None;
+    for Settled { item, outcome } in settled {
+        match decode(outcome, Some(item)) {
+            Ok(value) => values[item] = Some(value),
+            Err(error) if first.as_ref().is_none_or(|(place, _)| item < *place) => {
+                first = Some((item, error));
+            }
+            Err(_) => {}
+        }
+    }
+    match first {
+        Some((_, error)) => Err(error),
+        None => values
+            .into_iter()
+            .collect::<Option<_>>()
+            .ok_or(PoolError::Terminated),
+    }
+}
+
+fn decode<R: DeserializeOwned>(
+    outcome: Result<Packet, Loss>,
+    item: Option<usize>,
+) -> Result<R, PoolError> {
+    let packet = outcome.map_err(|loss| loss.into_error(item))?;
+    let outcome = consume(packet).map_err(|error| PoolError::ResultNotDecoded { item, error })?;
+    outcome.map_err(|failure| failed(failure, item))
+}
+
+fn failed(failure: Failure, item: Option<usize>) -> PoolError {
+    match failure {
+        Failure::Panicked(panic) => PoolError::Panicked { item, panic },
+        Failure::Failed(error) => PoolError::Failed { item, error },
+        Failure::Arguments(reason) => PoolError::Arguments { item, reason },
+        Failure::Result(reason) => PoolError::ResultNotEncoded { item, reason },
+        failure => PoolError::Exchange {
+            item,
+            reason: failure.to_string(),
+        },
+    }
+}
+
+impl Loss {
+    fn into_error(self, item: Option<usize>) -> PoolError {
+        match self {
+            Self::Died { pid, status } => PoolError::WorkerDied { item, pid, status },
+            Self::Exchange(reason) => PoolError::Exchange { item, reason },
+            Self::Terminated => PoolError::Terminated,
+            Self::Broken(reason) => PoolError::Broken {
+                reason: reason.as_ref().into(),
+            },
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! That a pool which has ended leaves no process, no zombie and no thread.
+//!
+//! The only test of its program, so that all children and threads are its own.
+
+use procession_pool::Pool;
+use procession_process::active_children;
+use procession_testkit::{children, eventually, kill9, watchdog};
+use std::fs;
+
+procession_process::enable_in_tests!();
+
+fn pool_threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").expect("the process has a list of its threads");
+    let names = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok());
+    names
+        .filter(|name| name.trim_end() == "procession-pool")
+        .count()
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd")
+        .expect("the process has a list of its files")
+        .count()
+}
+
+fn exit_at(n: i32) -> i32 {
+    if n == 3 { std::process::exit(3) } else { n }
+}
+
+#[test]
+fn nothing_is_left() {
+    let _watchdog = watchdog();
+    let me = std::process::id();
+    drop(Pool::new(1).unwrap());
+    let before = descriptors();
+    for end in [Pool::join, Pool::terminate, |_: &Pool| ()] {
+        let pool = Pool::new(3).unwrap();
+        assert_eq!(pool_threads(), 3);
+        assert!(pool.map(exit_at, 0..20).is_err());
+        kill9(pool.worker_pids()[0]);
+        end(&pool);
+        drop(pool);
+        assert_eq!(children(me), []);
+        assert!(active_children().is_empty());
+        eventually("the threads are gone", || pool_threads() == 0);
+    }
+    eventually("the descriptors are closed", || descriptors() == before);
+}
