@@ -20,6 +20,13 @@ use std::ptr::NonNull;
 /// let captured = 3_u32;
 /// let _ = procession_process::Process::spawn(move |x: u32| x + captured, (1,));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a task with the arguments `{Args}`",
+    label = "not a function of these arguments that can run in another process",
+    note = "a task is a function or a closure that captures nothing, takes up to eight arguments, \
+            and returns what serde can carry or an `anyhow::Result` of it; one that never returns \
+            says `-> ()`"
+)]
 pub trait Task<Args, Returns>: Copy + 'static {
     /// What the caller gets.
     type Output: Serialize + DeserializeOwned;

@@ -1,11 +1,62 @@
-//! Multiprocessing for Rust.
+//! Multiprocessing for Rust: processes, shared memory, pipes, managers, pools and logs.
+//!
+//! ```
+//! use procession::{Array, Process};
+//!
+//! fn negate(numbers: Array<i32>) {
+//!     for i in 0..numbers.len() {
+//!         numbers.update(i, |number| *number = -*number);
+//!     }
+//! }
+//!
+//! #[procession::main]
+//! fn main() -> anyhow::Result<()> {
+//!     let numbers = Array::from_iter(1..5)?;
+//!     Process::spawn(negate, (numbers.clone(),))?.join()?;
+//!     assert_eq!(numbers.to_vec(), [-1, -2, -3, -4]);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Starting
+//!
+//! A child runs the same executable. [`init`], which [`#[procession::main]`](main) calls, turns it
+//! into what its parent wants; test files call it with [`enable_in_tests!`]. A [`Process`] runs a
+//! function or a closure that captures nothing, and [`join`](Process::join) brings back its result.
+//!
+//! # Sharing
+//!
+//! [`Value`], [`Array`] and [`Lock`] lie in memory that all processes map. A [`Manager`] hosts
+//! collections, locks, queues and your own types in a process of its own. All of these are handles:
+//! clone them, pass them as arguments, send them, put them into your own serde structs.
+//!
+//! # Talking
+//!
+//! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values both ways.
+//!
+//! # Working in parallel
+//!
+//! A [`Pool`] maps a function over many values, and replaces workers that die.
+//!
+//! # What happens when a process is killed
+//!
+//! Whoever waits for it is told. A lock that it held tells its next owner. Its children are killed
+//! with it. What it had in `/dev/shm` goes with its family, or when the next one starts.
 #![forbid(unsafe_code)]
 
-pub use procession_log::builder as logging;
+pub use procession_log::{LogError, builder as logging};
 pub use procession_macros::{main, shared};
-pub use procession_manager as manager;
-pub use procession_pipe::{Connection, NamedPipe, Pipe, PipeReader, PipeWriter, pipe};
-pub use procession_pool::Pool;
-pub use procession_process::{Process, current_process, enable_in_tests, init};
-pub use procession_shm::{Array, Value};
-pub use procession_sync::Lock;
+pub use procession_manager::{self as manager, Manager, ManagerError, Object};
+pub use procession_pipe::{
+    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, pipe,
+};
+pub use procession_pipe::{RecvError, SendError};
+pub use procession_pool::{Pool, PoolError};
+pub use procession_process::{
+    Builder, Cause, ExitStatus, Process, ProcessError, StartError, StartMethod,
+};
+pub use procession_process::{Panic, Task, TaskError, enable_in_tests, inherit, init};
+pub use procession_process::{active_children, current_process};
+pub use procession_shm::family::{leftovers, sweep};
+pub use procession_shm::{Array, Guard, Pod, ShmError, Value, Zeroable, bytemuck};
+pub use procession_sync::{AcquireError, Lock, LockGuard, Poisoned};
