@@ -43,12 +43,17 @@ impl LogFile {
     /// Where a record did not fit on the disk, what was begun stays; the next one begins on a line
     /// of its own.
     pub(crate) fn append(&self, mut record: String) {
-        if TORN.swap(false, Ordering::Relaxed) {
+        let torn = TORN.load(Ordering::Relaxed);
+        if torn {
             record.insert(0, '\n');
         }
-        if let Err(left) = write_all(&self.0, record.as_bytes()) {
-            LOST.fetch_add(1, Ordering::Relaxed);
-            TORN.fetch_or(left < record.len(), Ordering::Relaxed);
+        match write_all(&self.0, record.as_bytes()) {
+            Ok(()) if torn => TORN.store(false, Ordering::Relaxed),
+            Ok(()) => {}
+            Err(left) => {
+                LOST.fetch_add(1, Ordering::Relaxed);
+                TORN.fetch_or(left < record.len(), Ordering::Relaxed);
+            }
         }
     }
 }

@@ -42,7 +42,8 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// Generates the proxy of a type from the public methods of an `impl` block.
 ///
 /// A manager's server hosts a value of the type, and a proxy calls it from any process. The block
-/// itself stays as it is. For `impl Maths` there is then a `MathsProxy` with the same methods.
+/// itself stays as it is, except that its documentation becomes the proxy's. For `impl Maths` there
+/// is then a `MathsProxy` with the same methods.
 ///
 /// # Examples
 ///

@@ -2,11 +2,12 @@
 //!
 //! - `options`: what stands in the attribute's parentheses;
 //! - `target`: the type and the name of its proxy;
-//! - `method`, `argument`, `output`: one method and its counterpart;
+//! - `method`, `argument`, `output`, `docs`: one method and its counterpart;
 //! - `self_type`, `references`: what has to be changed, or refused, inside types;
 //! - `proxy`: the struct itself and the traits it implements.
 
 mod argument;
+mod docs;
 mod method;
 mod options;
 mod output;
@@ -22,14 +23,16 @@ use quote::quote;
 use syn::{Error, ImplItem, ItemImpl, Result, parse2};
 use target::Target;
 
-/// Generates the proxy and leaves the block as it is.
+/// Generates the proxy and leaves the block as it is, but for its documentation, which becomes the
+/// proxy's.
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options = Options::parse(arguments)?;
-    let block = parse2::<ItemImpl>(item.clone())
+    let mut block = parse2::<ItemImpl>(item.clone())
         .map_err(|_| Error::new_spanned(&item, "put this attribute on an `impl` block"))?;
     let target = Target::new(&block, options)?;
     let methods = methods(&block, &target)?;
     let proxy = proxy::expand(&target, &methods);
+    block.attrs.retain(|attribute| !attribute.path().is_ident("doc"));
     Ok(quote!(#block #proxy))
 }
 
@@ -76,6 +79,18 @@ mod tests {
         };
         let expanded = expand(TokenStream::new(), block.clone()).unwrap().to_string();
         assert!(expanded.starts_with(&block.to_string()));
+    }
+
+    #[test]
+    fn the_documentation_of_the_block_becomes_the_proxys() {
+        let block = quote! {
+            /// Knows numbers.
+            impl Maths { pub fn one(&self) -> u8 { 1 } }
+        };
+        let expanded = expand(TokenStream::new(), block).unwrap().to_string();
+        let (block, proxy) = expanded.split_once("struct MathsProxy").unwrap();
+        assert!(block.starts_with("impl Maths"));
+        assert!(block.contains("Knows numbers") && !proxy.contains("Knows numbers"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod server;
 mod shared;
 mod threads;
 mod transport;
+mod types;
 
 pub use address::Address;
 pub use construct::{Constructor, Makes};
@@ -34,6 +35,11 @@ pub use proxy::Proxy;
 pub use refusal::Refusal;
 pub use returns::Returns;
 pub use shared::Shared;
+pub use types::{
+    Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Condition, ConditionGuard, Dict,
+    DictIter, Event, Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock,
+    RLockGuard, Semaphore, Value,
+};
 
 /// What the code that `shared` generates may name.
 #[doc(hidden)]

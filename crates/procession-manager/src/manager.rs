@@ -66,14 +66,22 @@ impl Manager {
             .daemon(true)
             .ignore_interrupts(true)
             .spawn(task::run, (Listening(listener), address.clone()))?;
-        match Route::to(&address)? {
-            Route::Gone(_) => Err(ended_at_once(process)),
-            route => Ok(Self {
-                handle: ManagerHandle::new(route),
-                pid: process.pid(),
-                starter: std::process::id(),
-                process: Mutex::new(Some(process)),
-            }),
+        match Route::to(&address) {
+            Ok(Route::Gone(_)) => Err(ended_at_once(process)),
+            Ok(route) => Ok(Self::new(route, process)),
+            Err(error) => {
+                process.kill()?;
+                Err(error)
+            }
+        }
+    }
+
+    fn new(route: Route, process: Process<()>) -> Self {
+        Self {
+            handle: ManagerHandle::new(route),
+            pid: process.pid(),
+            starter: std::process::id(),
+            process: Mutex::new(Some(process)),
         }
     }
 
@@ -103,8 +111,8 @@ impl Manager {
     pub fn shutdown(&self) -> Result<(), ManagerError> {
         let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(process) = taken else { return Ok(()) };
-        self.handle.route().note(&Note::Shutdown)?;
-        if process.wait_timeout(GRACE)?.is_none() {
+        let asked = self.handle.route().note(&Note::Shutdown);
+        if asked.is_err() || process.wait_timeout(GRACE)?.is_none() {
             process.kill()?;
         }
         Ok(process.join()?)

@@ -13,7 +13,7 @@ mod number;
 mod repr;
 
 pub use convert::UnexpectedKind;
-pub(crate) use repr::{join, quoted};
+pub(crate) use repr::join;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};

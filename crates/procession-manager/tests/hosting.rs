@@ -1,6 +1,6 @@
 //! Objects of any type: creating, calling, failing, and how many there are.
 
-use procession_manager::{Manager, ManagerError, ManagerHandle, Proxy};
+use procession_manager::{Event, Manager, ManagerError, ManagerHandle, Proxy};
 use procession_process::Process;
 use procession_testkit::{eventually, watchdog};
 use std::collections::{HashMap, HashSet};
@@ -162,8 +162,8 @@ fn a_slow_call_stops_its_caller_only() {
         manager.create(Vec::<u8>::new, ()).unwrap(),
     );
     let gate = manager.event().unwrap();
+    let wait = |_: &mut Vec<u8>, gate: Event| gate.wait().unwrap();
     std::thread::scope(|scope| {
-        let wait = |_: &mut Vec<u8>, gate: procession_manager::Event| gate.wait().unwrap();
         let waiting = scope.spawn(|| slow.call(wait, gate.clone()).unwrap());
         assert_eq!(quick.with(|list| list.len()).unwrap(), 0);
         gate.set().unwrap();

@@ -1,5 +1,6 @@
 //! Types with proxies of their own, made by `#[shared]`.
 #![deny(warnings)]
+#![expect(unreachable_pub, reason = "a type that is private here has public methods all the same")]
 
 use procession_manager::{Manager, ManagerError, Proxy, Shared};
 use procession_process::Process;
@@ -19,7 +20,7 @@ struct Maths {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Overflow;
+struct Overflow;
 
 #[procession_manager::shared(crate = "procession_manager")]
 impl Maths {

@@ -124,14 +124,15 @@ impl Handler {
 
     /// Has a worker run a batch.
     fn exchange(&mut self, worker: &Worker, mut batch: Batch) -> Fate {
-        match worker.send(&batch) {
-            Ok(()) => {}
-            Err(NotSent::Gone) => return self.unread(worker, batch),
+        let read = match worker.send(&batch) {
+            Ok(()) => true,
+            // It may have said why it read no further.
+            Err(NotSent::Gone) => false,
             Err(NotSent::Refused(words)) => {
                 batch.lose_all(&Loss::Exchange(words));
                 return Fate::Kept;
             }
-        }
+        };
         while !batch.is_done() {
             match worker.receive() {
                 Received::Packet(packet) if packet.kind() == Kind::OUTCOME => {
@@ -142,8 +143,8 @@ impl Handler {
                     batch.lose_all(&Loss::Exchange(words(packet)));
                 }
                 Received::Lost(words) => batch.settle_next(Err(Loss::Exchange(words))),
-                Received::Closed => return self.died(worker, batch),
-                Received::Unread => return self.unread(worker, batch),
+                Received::Closed if read => return self.died(worker, batch),
+                Received::Closed | Received::Unread => return self.unread(worker, batch),
                 Received::Packet(_) => return astray(worker, batch, UNKNOWN),
                 Received::Garbage(words) => return astray(worker, batch, &words),
             }

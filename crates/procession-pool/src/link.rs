@@ -88,16 +88,17 @@ impl Link {
 
     /// Receives the next message of the worker whose end `sentinel` shows.
     pub(crate) fn receive(&self, sentinel: BorrowedFd<'_>) -> Received {
+        let mut ended = false;
         loop {
-            let ended = match self.wait(PollFlags::POLLIN, sentinel) {
-                Ok(woken) => woken.ended,
-                Err(error) => return Received::Garbage(error.to_string()),
-            };
             let patience = if ended { GRACE } else { Duration::ZERO };
             match self.channel.recv_by(Deadline::after(patience)) {
                 Err(RecvError::TimedOut) if !ended => {}
                 Err(RecvError::TimedOut) => return Received::Closed,
                 received => return Received::from(received),
+            }
+            match self.wait(PollFlags::POLLIN, sentinel) {
+                Ok(woken) => ended = woken.ended,
+                Err(error) => return Received::Garbage(error.to_string()),
             }
         }
     }

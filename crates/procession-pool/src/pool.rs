@@ -205,8 +205,7 @@ impl Pool {
         A: Serialize + DeserializeOwned,
         I: IntoIterator<Item = A>,
     {
-        let chunks = self.size.saturating_mul(CHUNKS_PER_WORKER);
-        self.run(task, items.into_iter(), |len| len.div_ceil(chunks))
+        self.run(task, items.into_iter(), |len| default_chunk(len, self.size))
     }
 
     fn run<F, A, M>(
@@ -371,5 +370,31 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool")
             .field("size", &self.size)
             .finish_non_exhaustive()
+    }
+}
+
+/// Returns what Python's pool takes: the least size that gives each worker four chunks or fewer.
+fn default_chunk(len: usize, workers: usize) -> usize {
+    len.div_ceil(workers.saturating_mul(CHUNKS_PER_WORKER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::default_chunk;
+
+    // POL-002
+    #[test]
+    fn the_default_chunks_are_python_s() {
+        let sizes = [
+            (0, 4),
+            (1, 4),
+            (16, 4),
+            (17, 4),
+            (100, 3),
+            (1000, 4),
+            (7, usize::MAX),
+        ];
+        let chunks = sizes.map(|(len, workers)| default_chunk(len, workers));
+        assert_eq!(chunks, [0, 1, 1, 2, 9, 63, 1]);
     }
 }

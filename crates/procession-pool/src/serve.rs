@@ -14,12 +14,20 @@ pub(crate) fn serve(channel: Channel) {
     while sent.is_ok() {
         sent = match receive(&channel) {
             Ok(request) => answer(&channel, request),
-            Err(RecvError::Decode(error)) => refuse(&channel, &error.to_string()),
-            Err(error @ RecvError::DescriptorsLost) => refuse(&channel, &error.to_string()),
-            // The pool is gone, or sees from this worker's end that it is of no use.
-            Err(_) => return,
+            Err(error) if is_past(&error) => refuse(&channel, &error),
+            Err(error) => {
+                // The rest of the request is on its way, and can be neither read nor passed over;
+                // or the pool is gone and hears nothing.
+                let _ = refuse(&channel, &error);
+                return;
+            }
         };
     }
+}
+
+/// Returns whether the next request can be received all the same.
+fn is_past(error: &RecvError) -> bool {
+    matches!(error, RecvError::Decode(_) | RecvError::DescriptorsLost)
 }
 
 fn receive(channel: &Channel) -> Result<Request<'static>, RecvError> {
@@ -27,8 +35,8 @@ fn receive(channel: &Channel) -> Result<Request<'static>, RecvError> {
     Ok(packet.decode::<Request<'static>>()?)
 }
 
-fn refuse(channel: &Channel, words: &str) -> Result<(), SendError> {
-    channel.send(refused(words)?)
+fn refuse(channel: &Channel, error: &RecvError) -> Result<(), SendError> {
+    channel.send(refused(&error.to_string())?)
 }
 
 fn answer(channel: &Channel, request: Request<'static>) -> Result<(), SendError> {

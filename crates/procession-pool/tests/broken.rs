@@ -2,6 +2,8 @@
 //!
 //! Each runs in a process of its own, which spoils its own ability to start others.
 
+#![expect(clippy::exit, reason = "it is how a worker ends that cannot be set up")]
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procession_pool::{AsyncResult, Pool, PoolError};
 use procession_process::{Process, active_children, inherit};

@@ -1,5 +1,7 @@
 //! How a pool ends, and that nobody waits for one that has.
 
+#![expect(clippy::exit, reason = "it is one of the ways in which a worker dies")]
+
 use procession_pipe::{PipeReader, PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
 use procession_process::Process;

@@ -2,6 +2,8 @@
 //!
 //! The only test of its program, so that all children and threads are its own.
 
+#![expect(clippy::exit, reason = "it is one of the ways in which a worker dies")]
+
 use procession_pool::Pool;
 use procession_process::active_children;
 use procession_testkit::{children, eventually, kill9, watchdog};
@@ -35,7 +37,7 @@ fn nothing_is_left() {
     let before = descriptors();
     for end in [Pool::join, Pool::terminate, |_: &Pool| ()] {
         let pool = Pool::new(3).unwrap();
-        assert_eq!(pool_threads(), 3);
+        eventually("the threads have their names", || pool_threads() == 3);
         assert!(pool.map(exit_at, 0..20).is_err());
         kill9(pool.worker_pids()[0]);
         end(&pool);

@@ -98,32 +98,6 @@ fn map_keeps_the_order_whatever_the_chunks() {
     ));
 }
 
-// POL-002
-#[test]
-fn the_default_chunks_are_a_quarter_of_a_worker_s_share() {
-    let _watchdog = watchdog();
-    let pool = Pool::new(1).unwrap();
-    let deaths = Value::new(0_u32).unwrap();
-    // Each chunk goes to a worker as a whole, so that a death in the first call of a chunk of
-    // three leaves two that another worker runs.
-    let die_once = |deaths: Value<u32>, n: u32| {
-        if n == 0 {
-            deaths.update(|deaths| *deaths += 1);
-            std::process::exit(1);
-        }
-        pid()
-    };
-    let pids = pool
-        .starmap(die_once, (1..10).map(|n| (deaths.clone(), n)))
-        .unwrap();
-    assert_eq!(pids.len(), 9);
-    assert_eq!(deaths.get(), 0);
-    let error = pool
-        .starmap(die_once, (0..10).map(|n| (deaths.clone(), n)))
-        .unwrap_err();
-    assert_eq!((error.item(), deaths.get()), (Some(0), 1));
-}
-
 // POL-003, POL-026
 #[test]
 fn starmap_unpacks_tuples() {
@@ -456,9 +430,9 @@ fn many_threads_use_one_pool() {
         }
     };
     let threads: Vec<_> = (0..8).map(|thread| thread::spawn(call(thread))).collect();
-    threads
-        .into_iter()
-        .for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 #[test]

@@ -1,16 +1,20 @@
 //! Workers that die, at any moment and in any way.
 
+#![expect(clippy::exit, reason = "it is one of the ways in which a worker dies")]
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use procession_pipe::{PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
-use procession_process::ExitStatus;
+use procession_process::{ExitStatus, Process, inherit};
 use procession_shm::{Array, Value};
 use procession_testkit::{alive, eventually, exists, kill9, watchdog};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -267,8 +271,8 @@ fn lend_sockets_and_die(pid: Value<u32>) {
     std::process::exit(9);
 }
 
-/// Returns a duplicate of this process's socket of that place.
-fn socket(place: usize) -> OwnedFd {
+/// Returns the numbers of this process's sockets.
+fn sockets() -> Vec<RawFd> {
     let entries = fs::read_dir("/proc/self/fd").expect("the process has a list of its files");
     let numbers = entries.filter_map(|entry| {
         let entry = entry.ok()?;
@@ -278,10 +282,12 @@ fn socket(place: usize) -> OwnedFd {
             .starts_with("socket:");
         is_socket.then(|| entry.file_name().to_str()?.parse::<RawFd>().ok())?
     });
-    let number = numbers
-        .skip(place)
-        .next()
-        .expect("a worker has two sockets");
+    numbers.collect()
+}
+
+/// Returns a duplicate of this process's socket of that place.
+fn socket(place: usize) -> OwnedFd {
+    let number = sockets()[place];
     // SAFETY: the descriptor is one of this process, which closes none meanwhile.
     let fd = unsafe { BorrowedFd::borrow_raw(number) };
     fd.try_clone_to_owned()
@@ -338,4 +344,73 @@ fn a_worker_that_babbles_is_replaced() {
     assert!(matches!(error, PoolError::Exchange { .. }), "{error}");
     assert_eq!(pool.apply(|| 7, ()).unwrap(), 7);
     assert_ne!(pool.worker_pids(), before);
+}
+
+fn limit_memory(bytes: u64) {
+    setrlimit(Resource::RLIMIT_DATA, bytes, bytes).expect("a limit may be lowered");
+}
+
+/// Asks workers that have little memory for more than they can read, in one of several calls.
+fn with_little_memory() -> (String, u32) {
+    inherit(limit_memory, 48 << 20).expect("the setup is a function of this program");
+    let pool = Pool::new(2).expect("a pool starts");
+    let length = |text: String| text.len() as u32;
+    let error = pool
+        .apply(length, ("x".repeat(64 << 20),))
+        .expect_err("there is no room");
+    assert!(matches!(error, PoolError::Exchange { .. }), "{error}");
+    (
+        error.to_string(),
+        pool.apply(length, ("small".to_owned(),))
+            .expect("the pool lives"),
+    )
+}
+
+#[test]
+fn a_request_that_a_worker_has_no_memory_for_fails_its_call() {
+    let _watchdog = watchdog();
+    let (error, length) = Process::spawn(with_little_memory, ())
+        .unwrap()
+        .join()
+        .unwrap();
+    assert!(error.contains("memory"), "{error}");
+    assert_eq!(length, 5);
+}
+
+/// Exits, on a thread of its own, as soon as the worker is asked for anything.
+fn exit_when_asked(code: i32) {
+    let asked = move || {
+        while sockets().len() < 2 {
+            thread::yield_now();
+        }
+        let sockets = [socket(0), socket(1)];
+        let mut fds = sockets
+            .each_ref()
+            .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+        poll(&mut fds, PollTimeout::NONE).expect("sockets can be waited for");
+        std::process::exit(code);
+    };
+    thread::spawn(asked);
+}
+
+fn with_skittish_workers() -> (String, Vec<u32>) {
+    let pool = Pool::new(2).expect("a pool starts");
+    inherit(exit_when_asked, 5).expect("the setup is a function of this program");
+    pool.worker_pids().into_iter().for_each(kill9);
+    let length = |text: String| text.len() as u32;
+    let error = pool
+        .apply(length, ("x".repeat(64 << 20),))
+        .expect_err("nobody reads it");
+    (error.to_string(), pool.worker_pids())
+}
+
+#[test]
+fn a_request_that_kills_those_who_read_it_is_not_tried_for_ever() {
+    let _watchdog = watchdog();
+    let (error, workers) = Process::spawn(with_skittish_workers, ())
+        .unwrap()
+        .join()
+        .unwrap();
+    assert!(error.contains("exited with code 5"), "{error}");
+    assert!(!workers.is_empty());
 }

@@ -36,6 +36,6 @@ fn main() -> Result<()> {
     }
     println!("Done");
     println!("{}", set.with(|set| set.len())?);
-    println!("{:?}", set.with(Pairs::clone)?);
+    println!("{:?}", set.with(|set| set.clone())?);
     Ok(())
 }

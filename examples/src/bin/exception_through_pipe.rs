@@ -21,7 +21,9 @@ impl fmt::Display for InsufficientFunds {
 }
 
 fn withdraw(balance: u32, wanted: u32) -> Result<u32, InsufficientFunds> {
-    balance.checked_sub(wanted).ok_or(InsufficientFunds { balance, wanted })
+    balance
+        .checked_sub(wanted)
+        .ok_or(InsufficientFunds { balance, wanted })
 }
 
 fn withdraw_and_tell(mut errors: PipeWriter) -> anyhow::Result<()> {

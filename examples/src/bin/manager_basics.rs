@@ -1,9 +1,9 @@
 //! The life of a manager: start it, share what it hosts, shut it down.
 
 use procession::Process;
-use procession::manager::{DictProxy, ListProxy, Manager, Object};
+use procession::manager::{Dict, List, Manager, Object};
 
-fn work(list: ListProxy<i64>, dict: DictProxy<Object, Object>) -> anyhow::Result<()> {
+fn work(list: List<i64>, dict: Dict<Object, Object>) -> anyhow::Result<()> {
     list.append(4)?;
     dict.insert("b", 2)?;
     Ok(())
@@ -17,7 +17,7 @@ fn main() -> anyhow::Result<()> {
     dict.insert("a", 1)?;
     Process::spawn(work, (list.clone(), dict.clone()))?.join()?;
     println!("{:?}", list.to_vec()?);
-    println!("{}", dict.to_object()?);
+    println!("{}", dict.repr()?);
 
     manager.shutdown()?;
     match list.to_vec() {

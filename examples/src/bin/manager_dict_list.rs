@@ -2,10 +2,10 @@
 //!
 //! `Object` is the value of any kind, for collections that are as mixed as Python's.
 
-use procession::manager::{DictProxy, ListProxy, Manager, Object};
 use procession::Process;
+use procession::manager::{Dict, List, Manager, Object};
 
-fn fill(dict: DictProxy<Object, Object>, list: ListProxy<i64>) -> anyhow::Result<()> {
+fn fill(dict: Dict<Object, Object>, list: List<i64>) -> anyhow::Result<()> {
     dict.insert(1, "1")?;
     dict.insert("2", 2)?;
     dict.insert(0.25, Object::None)?;
@@ -19,7 +19,7 @@ fn main() -> anyhow::Result<()> {
     let dict = manager.dict::<Object, Object>()?;
     let list = manager.list_from(0..10)?;
     Process::spawn(fill, (dict.clone(), list.clone()))?.join()?;
-    println!("{}", dict.to_object()?);
+    println!("{}", dict.repr()?);
     println!("{:?}", list.to_vec()?);
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! A manager's queue hands each item to one process, and knows when all of them are done with.
 
 use procession::Process;
-use procession::manager::{Manager, QueueProxy};
+use procession::manager::{Manager, Queue};
 
-fn take_one(queue: QueueProxy<u32>) -> anyhow::Result<()> {
+fn take_one(queue: Queue<u32>) -> anyhow::Result<()> {
     let item = queue.get()?;
     println!("Process {} popped {item}", std::process::id());
     queue.task_done()?;

@@ -13,13 +13,17 @@ const PATIENCE: Option<Duration> = Some(Duration::from_secs(10));
 
 fn read() -> anyhow::Result<()> {
     let mut text = String::new();
-    NamedPipe::at(PATH)?.open_reader(PATIENCE)?.read_to_string(&mut text)?;
+    NamedPipe::at(PATH)?
+        .open_reader(PATIENCE)?
+        .read_to_string(&mut text)?;
     println!("reader: {text}");
     Ok(())
 }
 
 fn write(text: &str) -> anyhow::Result<()> {
-    NamedPipe::at(PATH)?.open_writer(PATIENCE)?.write_all(text.as_bytes())?;
+    NamedPipe::at(PATH)?
+        .open_writer(PATIENCE)?
+        .write_all(text.as_bytes())?;
     println!("writer: done");
     Ok(())
 }
@@ -28,7 +32,10 @@ fn conversation(text: &str) -> anyhow::Result<()> {
     let this_program = std::env::current_exe()?;
     let mut reader = Command::new(&this_program).arg("reader").spawn()?;
     let mut writer = Command::new(&this_program).args(["writer", text]).spawn()?;
-    anyhow::ensure!(reader.wait()?.success() & writer.wait()?.success(), "no conversation");
+    anyhow::ensure!(
+        reader.wait()?.success() & writer.wait()?.success(),
+        "no conversation"
+    );
     Ok(())
 }
 

@@ -20,7 +20,10 @@ fn negate(numbers: Array<i32>, lock: Lock, who: String) {
 fn main() -> anyhow::Result<()> {
     let numbers = Array::from_iter(1..5)?;
     let lock = Lock::new()?;
-    let khanh = Process::spawn(negate, (numbers.clone(), lock.clone(), "khanh process".into()))?;
+    let khanh = Process::spawn(
+        negate,
+        (numbers.clone(), lock.clone(), "khanh process".into()),
+    )?;
     let ai = Process::spawn(negate, (numbers.clone(), lock, "ai process".into()))?;
     khanh.join()?;
     ai.join()?;

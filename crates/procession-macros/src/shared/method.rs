@@ -1,6 +1,7 @@
 //! One method and its counterpart on the proxy.
 
 use super::argument::Argument;
+use super::docs::docs;
 use super::output::output;
 use super::self_type;
 use super::target::Target;
@@ -14,6 +15,7 @@ use syn::{
 /// A method that the proxy has too.
 pub(super) struct Method {
     pub(super) visibility: Visibility,
+    docs: TokenStream,
     attributes: Vec<Attribute>,
     signature: Signature,
     arguments: Vec<Argument>,
@@ -31,6 +33,7 @@ impl Method {
         self_type::write_out(&mut signature, &target.object);
         Ok(Some(Self {
             visibility: function.vis.clone(),
+            docs: docs(&target.name(), &signature.ident, &function.attrs),
             attributes: function.attrs.iter().filter(|one| is_kept(one)).cloned().collect(),
             arguments: arguments(&signature)?,
             output: output(&signature.ident, &signature.output)?,
@@ -40,7 +43,7 @@ impl Method {
 
     /// Generates the proxy's method.
     pub(super) fn expand(&self, target: &Target) -> TokenStream {
-        let Self { visibility, attributes, signature, arguments, output } = self;
+        let Self { visibility, docs, attributes, signature, arguments, output } = self;
         let (name, private, object) = (&signature.ident, target.private(), &target.object);
         let lifetimes = &signature.generics.params;
         let where_clause = &signature.generics.where_clause;
@@ -62,6 +65,7 @@ impl Method {
             )
         };
         quote! {
+            #docs
             #(#attributes)*
             #visibility fn #name<#lifetimes>(
                 &self, #(#declarations),*
@@ -85,7 +89,7 @@ fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
 }
 
 fn is_kept(attribute: &Attribute) -> bool {
-    ["doc", "cfg", "deprecated"].iter().any(|kept| attribute.path().is_ident(kept))
+    ["cfg", "deprecated"].iter().any(|kept| attribute.path().is_ident(kept))
 }
 
 fn check_receiver(name: &Ident, receiver: &Receiver, concurrent: bool) -> Result<()> {

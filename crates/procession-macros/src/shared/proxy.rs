@@ -3,7 +3,7 @@
 use super::method::Method;
 use super::target::Target;
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::{Generics, Visibility, parse_quote};
 
 /// Generates the proxy with all its methods.
@@ -22,21 +22,27 @@ pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
 }
 
 fn definition(target: &Target, methods: &[Method]) -> TokenStream {
-    let Target { proxy, generics, object, .. } = target;
-    let (visibility, inner) = (visibility(methods), target.inner());
+    let Target { proxy, generics, .. } = target;
+    let (docs, visibility, inner) = (docs(target), visibility(methods), target.inner());
     let where_clause = &generics.where_clause;
-    let object = object.to_token_stream().to_string().replace(' ', "");
-    let doc = format!(
-        "The proxy of a `{object}` that a manager hosts.\n\n\
-         It is cheap to clone and can be sent to other processes. The object lives as long as any \
-         process has a proxy of it."
-    );
     quote! {
-        #[doc = #doc]
+        #docs
         #visibility struct #proxy #generics #where_clause {
             proxy: #inner,
         }
     }
+}
+
+/// Returns the documentation of the block, or what is true of every proxy.
+fn docs(target: &Target) -> TokenStream {
+    let own = &target.docs;
+    let usual = format!(
+        "The proxy of a `{}` that a manager hosts.\n\n\
+         It is cheap to clone and can be sent to other processes. The object lives as long as any \
+         process has a proxy of it.",
+        target.name()
+    );
+    if own.is_empty() { quote!(#[doc = #usual]) } else { quote!(#(#own)*) }
 }
 
 /// Returns the widest visibility that a method has.

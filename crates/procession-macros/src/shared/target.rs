@@ -2,7 +2,7 @@
 
 use super::options::Options;
 use proc_macro2::TokenStream;
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{Attribute, Error, Generics, Ident, ItemImpl, Path, Result, Type};
 
 /// What every part of the generated code needs to know about the `impl` block.
@@ -17,6 +17,8 @@ pub(super) struct Target {
     pub(super) concurrent: bool,
     /// The conditions under which the block is compiled.
     pub(super) conditions: Vec<Attribute>,
+    /// The documentation of the block, which is that of the proxy.
+    pub(super) docs: Vec<Attribute>,
     root: Path,
 }
 
@@ -32,15 +34,24 @@ impl Target {
             return Err(Error::new_spanned(lifetime, why));
         }
         let usual = format_ident!("{}Proxy", name(&block.self_ty)?);
-        let is_condition = |attribute: &&Attribute| attribute.path().is_ident("cfg");
+        let attributes = |name: &str| {
+            let named = block.attrs.iter().filter(|attribute| attribute.path().is_ident(name));
+            named.cloned().collect()
+        };
         Ok(Self {
             object: (*block.self_ty).clone(),
             proxy: options.proxy.unwrap_or(usual),
             generics: block.generics.clone(),
             concurrent: options.concurrent,
-            conditions: block.attrs.iter().filter(is_condition).cloned().collect(),
+            conditions: attributes("cfg"),
+            docs: attributes("doc"),
             root: options.root,
         })
+    }
+
+    /// Returns the type as text.
+    pub(super) fn name(&self) -> String {
+        self.object.to_token_stream().to_string().replace(' ', "")
     }
 
     /// Returns the path of the items that generated code may name.

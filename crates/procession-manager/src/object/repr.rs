@@ -43,7 +43,7 @@ fn float(value: f64) -> String {
 }
 
 /// Writes a text between the quotes that need the fewest escapes.
-pub(crate) fn quoted(text: &str) -> String {
+fn quoted(text: &str) -> String {
     let quote = quote(text.contains('\''), text.contains('"'));
     let escaped = text.chars().map(|c| escape(c, quote));
     format!("{quote}{}{quote}", escaped.collect::<String>())

@@ -1,0 +1,42 @@
+//! The built-in objects.
+//!
+//! Each file has the object that the server hosts, with the closed set of its operations in one
+//! `impl` block, and what the generated proxy has beside them: guards, iterators, conversions.
+//!
+//! - collections: `list`, `dict`, `namespace`, `value`, `array`;
+//! - locks: `lock`, `rlock`, `semaphore`, `condition`;
+//! - meeting points: `event`, `barrier`, `queue`;
+//! - what they have in common: [`item`], `ownership` and [`room`].
+
+mod array;
+mod barrier;
+mod bounded;
+mod condition;
+mod create;
+mod dict;
+mod event;
+pub(crate) mod item;
+mod list;
+mod lock;
+mod namespace;
+mod ownership;
+mod queue;
+mod rlock;
+mod room;
+mod semaphore;
+mod value;
+
+pub use array::{Array, ArrayIter};
+pub use barrier::{Barrier, BarrierWaitResult};
+pub use bounded::BoundedSemaphore;
+pub use condition::{Condition, ConditionGuard};
+pub use dict::{Dict, DictIter};
+pub use event::Event;
+pub use item::Item;
+pub use list::{List, ListIter};
+pub use lock::{Lock, LockGuard};
+pub use namespace::Namespace;
+pub use queue::Queue;
+pub use rlock::{RLock, RLockGuard};
+pub use semaphore::{Permit, Semaphore};
+pub use value::Value;

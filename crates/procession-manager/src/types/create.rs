@@ -1,0 +1,117 @@
+//! Making the built-in objects.
+
+use super::array::HostedArray;
+use super::barrier::HostedBarrier;
+use super::condition::HostedCondition;
+use super::dict::HostedDict;
+use super::event::HostedEvent;
+use super::list::HostedList;
+use super::lock::HostedLock;
+use super::namespace::HostedNamespace;
+use super::queue::HostedQueue;
+use super::rlock::HostedRLock;
+use super::semaphore::HostedSemaphore;
+use super::value::HostedValue;
+use super::{
+    Array, Barrier, BoundedSemaphore, Condition, Dict, Event, Item, List, Lock, Namespace, Queue,
+    RLock, Semaphore, Value,
+};
+use crate::error::ManagerError;
+use crate::handle::ManagerHandle;
+use std::hash::Hash;
+
+/// The built-in objects.
+///
+/// Each of these asks the server for a new object, and fails with [`ManagerError`] if that cannot be
+/// had: [`ManagerError::Gone`] if there is no server.
+#[expect(clippy::missing_errors_doc, reason = "said once, for all of them")]
+impl ManagerHandle {
+    /// Makes an empty [`List`].
+    pub fn list<T: Item>(&self) -> Result<List<T>, ManagerError> {
+        self.list_from([])
+    }
+
+    /// Makes a [`List`] of these items.
+    pub fn list_from<T: Item>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<List<T>, ManagerError> {
+        self.create(HostedList::new, (items.into_iter().collect::<Vec<T>>(),))
+    }
+
+    /// Makes an empty [`Dict`].
+    pub fn dict<K: Item + Eq + Hash, V: Item>(&self) -> Result<Dict<K, V>, ManagerError> {
+        self.dict_from([])
+    }
+
+    /// Makes a [`Dict`] of these keys and values.
+    pub fn dict_from<K: Item + Eq + Hash, V: Item>(
+        &self,
+        items: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Dict<K, V>, ManagerError> {
+        self.create(HostedDict::new, (items.into_iter().collect::<Vec<(K, V)>>(),))
+    }
+
+    /// Makes an empty [`Namespace`].
+    pub fn namespace(&self) -> Result<Namespace, ManagerError> {
+        self.create(HostedNamespace::new, ())
+    }
+
+    /// Makes a [`Value`].
+    pub fn value<T: Item>(&self, value: T) -> Result<Value<T>, ManagerError> {
+        self.create(HostedValue::new, (value,))
+    }
+
+    /// Makes an [`Array`] of these elements.
+    pub fn array<T: Item>(
+        &self,
+        elements: impl IntoIterator<Item = T>,
+    ) -> Result<Array<T>, ManagerError> {
+        self.create(HostedArray::new, (elements.into_iter().collect::<Vec<T>>(),))
+    }
+
+    /// Makes a [`Lock`].
+    pub fn lock(&self) -> Result<Lock, ManagerError> {
+        self.create(HostedLock::new, ())
+    }
+
+    /// Makes an [`RLock`].
+    pub fn rlock(&self) -> Result<RLock, ManagerError> {
+        self.create(HostedRLock::new, ())
+    }
+
+    /// Makes a [`Semaphore`] with that many permits.
+    pub fn semaphore(&self, permits: usize) -> Result<Semaphore, ManagerError> {
+        self.create(HostedSemaphore::new, (permits,))
+    }
+
+    /// Makes a [`BoundedSemaphore`] with that many permits.
+    pub fn bounded_semaphore(&self, permits: usize) -> Result<BoundedSemaphore, ManagerError> {
+        self.create(HostedSemaphore::bounded, (permits,)).map(BoundedSemaphore::new)
+    }
+
+    /// Makes a [`Condition`].
+    pub fn condition(&self) -> Result<Condition, ManagerError> {
+        self.create(HostedCondition::new, ())
+    }
+
+    /// Makes an [`Event`] that is not set.
+    pub fn event(&self) -> Result<Event, ManagerError> {
+        self.create(HostedEvent::new, ())
+    }
+
+    /// Makes a [`Barrier`] for that many parties; none are one.
+    pub fn barrier(&self, parties: usize) -> Result<Barrier, ManagerError> {
+        self.create(HostedBarrier::new, (parties,))
+    }
+
+    /// Makes a [`Queue`] without a limit.
+    pub fn queue<T: Item>(&self) -> Result<Queue<T>, ManagerError> {
+        self.create(HostedQueue::new, (None::<usize>,))
+    }
+
+    /// Makes a [`Queue`] with room for that many items; none are one.
+    pub fn bounded_queue<T: Item>(&self, capacity: usize) -> Result<Queue<T>, ManagerError> {
+        self.create(HostedQueue::new, (Some(capacity),))
+    }
+}

@@ -1,0 +1,107 @@
+//! The managed dict.
+
+mod common;
+
+use common::{manager, run, start};
+use procession_manager::{Dict, ManagerError, Object, Refusal};
+use procession_testkit::watchdog;
+
+procession_process::enable_in_tests!();
+
+#[test]
+fn keys_keep_the_order_in_which_they_came() {
+    // MGR-003
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict::<i64, String>().unwrap();
+    let letter = |number: i64| char::from_u32(number as u32).unwrap().to_string();
+    for number in 65..70 {
+        assert_eq!(dict.insert(number, letter(number)).unwrap(), None);
+    }
+    let expected: Vec<(i64, String)> = (65..70).map(|number| (number, letter(number))).collect();
+    assert_eq!(dict.keys().unwrap(), (65..70).collect::<Vec<_>>());
+    assert_eq!(dict.values().unwrap(), ["A", "B", "C", "D", "E"]);
+    assert_eq!(dict.items().unwrap(), expected);
+    assert_eq!(dict.copy().unwrap(), expected.into_iter().collect());
+    assert_eq!(dict.len().unwrap(), 5);
+}
+
+#[test]
+fn it_has_the_operations_of_a_dict() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict_from([("a".to_owned(), 1), ("b".to_owned(), 2)]).unwrap();
+    assert_eq!(dict.insert("a", 10).unwrap(), Some(1));
+    assert_eq!(dict.get("a").unwrap(), Some(10));
+    assert_eq!(dict.get("z").unwrap(), None);
+    assert_eq!(dict.get_or_insert("a", 7).unwrap(), 10);
+    assert_eq!(dict.get_or_insert("c", 7).unwrap(), 7);
+    assert!(dict.contains_key("c").unwrap());
+    assert_eq!(dict.remove("a").unwrap(), Some(10));
+    assert_eq!(dict.remove("a").unwrap(), None);
+    dict.update([("b".to_owned(), 20), ("d".to_owned(), 30)]).unwrap();
+    assert_eq!(dict.keys().unwrap(), ["b", "c", "d"]);
+    assert_eq!(dict.pop().unwrap(), Some(("d".to_owned(), 30)));
+    dict.clear().unwrap();
+    assert!(dict.is_empty().unwrap());
+    assert_eq!(dict.pop().unwrap(), None);
+}
+
+#[test]
+fn it_takes_all_kinds_of_objects() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict::<Object, Object>().unwrap();
+    run(
+        |dict: Dict<Object, Object>| -> anyhow::Result<()> {
+            dict.insert(1, "1")?;
+            dict.insert("2", 2)?;
+            dict.insert(0.25, Object::None)?;
+            Ok(())
+        },
+        (dict.clone(),),
+    );
+    assert_eq!(dict.repr().unwrap(), "{1: '1', '2': 2, 0.25: None}");
+    assert_eq!(dict.get(1.0).unwrap(), Some("1".into()), "1 and 1.0 are one key");
+}
+
+#[test]
+fn no_count_of_two_processes_is_lost() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict::<String, u32>().unwrap();
+    let count = |dict: Dict<String, u32>| {
+        for _ in 0..100 {
+            dict.call(|dict, key| *dict.entry(key).or_insert(0) += 1, "n".to_owned()).unwrap();
+        }
+    };
+    let children = [start(count, (dict.clone(),)), start(count, (dict.clone(),))];
+    children.map(|child| child.join().unwrap());
+    assert_eq!(dict.get("n").unwrap(), Some(200));
+}
+
+#[test]
+fn iterating_gives_each_key_once() {
+    // MGR-004
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict_from((0..3).map(|number| (number, ()))).unwrap();
+    let mut iter = dict.iter();
+    let keys: Vec<i32> = iter.by_ref().map(Result::unwrap).collect();
+    assert_eq!(keys, [0, 1, 2]);
+    assert!(iter.next().is_none());
+}
+
+#[test]
+fn a_change_of_size_ends_the_iteration() {
+    // MGR-004
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict_from((0..3).map(|number| (number, ()))).unwrap();
+    let mut iter = dict.iter();
+    assert_eq!(iter.next().unwrap().unwrap(), 0);
+    dict.insert(3, ()).unwrap();
+    let error = iter.next().unwrap().unwrap_err();
+    assert!(matches!(error, ManagerError::Refused(Refusal::Resized)), "{error}");
+    assert!(iter.next().is_none());
+}

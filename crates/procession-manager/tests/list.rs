@@ -1,0 +1,124 @@
+//! The managed list.
+
+mod common;
+
+use common::{manager, run, start};
+use procession_manager::{List, ManagerError, Object, Refusal};
+use procession_testkit::watchdog;
+
+procession_process::enable_in_tests!();
+
+#[test]
+fn it_has_the_operations_of_a_list() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from([1, 2, 3]).unwrap();
+    list.append(4).unwrap();
+    list.extend([2, 2]).unwrap();
+    list.insert(0, 9).unwrap();
+    assert_eq!(list.to_vec().unwrap(), [9, 1, 2, 3, 4, 2, 2]);
+    assert_eq!(list.set(1, 7).unwrap(), 1);
+    assert_eq!(list.remove(0).unwrap(), 9);
+    assert_eq!(list.pop().unwrap(), Some(2));
+    assert_eq!(list.to_vec().unwrap(), [7, 2, 3, 4, 2]);
+    assert_eq!(list.slice(1..3).unwrap(), [2, 3]);
+    assert_eq!(list.slice(3..100).unwrap(), [4, 2]);
+    assert!(list.slice(7..9).unwrap().is_empty());
+    list.clear().unwrap();
+    assert!(list.is_empty().unwrap());
+    assert_eq!(list.pop().unwrap(), None);
+}
+
+fn change(list: List<i64>) -> anyhow::Result<()> {
+    assert_eq!(list.index(&3)?, Some(2));
+    assert_eq!(list.count(&1)?, 2);
+    list.sort()?;
+    list.reverse()?;
+    assert!(list.contains(&4)?);
+    assert_eq!(list.iter().collect::<Result<Vec<_>, _>>()?, [4, 3, 1, 1]);
+    assert_eq!(list.len()?, 4);
+    assert_eq!(list.pop()?, Some(1));
+    Ok(())
+}
+
+#[test]
+fn a_child_changes_it() {
+    // MGR-021
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from([1, 4, 3, 1]).unwrap();
+    run(change, (list.clone(),));
+    assert_eq!(list.to_vec().unwrap(), [4, 3, 1]);
+}
+
+#[test]
+fn two_processes_append_at_once() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list().unwrap();
+    let append = |list: List<u32>, from: u32| {
+        for number in from..from + 100 {
+            list.append(number).unwrap();
+        }
+    };
+    let children = [start(append, (list.clone(), 0)), start(append, (list.clone(), 100))];
+    children.map(|child| child.join().unwrap());
+    list.sort().unwrap();
+    assert_eq!(list.to_vec().unwrap(), (0..200).collect::<Vec<_>>());
+}
+
+#[test]
+fn iterating_sees_changes_and_ends_once() {
+    // MGR-001
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from(0..10).unwrap();
+    let mut iter = list.iter();
+    assert_eq!(iter.next().unwrap().unwrap(), 0);
+    list.set(1, 100).unwrap();
+    list.append(10).unwrap();
+    let rest: Vec<i32> = iter.by_ref().map(Result::unwrap).collect();
+    assert_eq!(rest, [100, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    list.append(11).unwrap();
+    assert!(iter.next().is_none(), "it has ended");
+}
+
+#[test]
+fn an_index_beyond_the_end_is_refused() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from(["a".to_owned()]).unwrap();
+    let refused = |error: ManagerError| match error {
+        ManagerError::Refused(Refusal::Index { index, len }) => (index, len),
+        error => panic!("{error}"),
+    };
+    assert_eq!(refused(list.set(1, "b".to_owned()).unwrap_err()), (1, 1));
+    assert_eq!(refused(list.remove(5).unwrap_err()), (5, 1));
+    assert_eq!(refused(list.insert(2, "b".to_owned()).unwrap_err()), (2, 1));
+    assert_eq!(list.get(1).unwrap(), None);
+    assert_eq!(list.remove(5).unwrap_err().to_string(), "the index 5 is not below the length 1");
+}
+
+#[test]
+fn several_operations_are_one_step() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from([5, 6]).unwrap();
+    let move_out = |items: &mut Vec<i32>, limit: i32| -> Vec<i32> {
+        items.extract_if(.., |item| *item < limit).collect()
+    };
+    assert_eq!(list.call(move_out, 6).unwrap(), [5]);
+    assert_eq!(list.with(|items| items.len()).unwrap(), 1);
+}
+
+#[test]
+fn its_text_is_pythons() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list::<Object>().unwrap();
+    list.append(1.into()).unwrap();
+    list.append("it's".into()).unwrap();
+    assert_eq!(list.repr().unwrap(), r#"[1, "it's"]"#);
+    let list = manager.list_from((0..10).rev()).unwrap();
+    assert_eq!(list.repr().unwrap(), "[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]");
+}
