@@ -28,12 +28,33 @@ where
 #[procession::main]
 fn main() -> Result<()> {
     let manager = Manager::start()?;
+    let types = [
+        list,
+        dict,
+        namespace,
+        lock,
+        rlock,
+        semaphore,
+        bounded_semaphore,
+        condition,
+        event,
+        barrier,
+        queue,
+        value,
+        array,
+    ];
+    types.iter().try_for_each(|show| show(&manager))
+}
 
+fn list(manager: &Manager) -> Result<()> {
     let list = manager.list()?;
     let append = |list: List<u32>, _: usize| (0..100).for_each(|n| list.append(n).unwrap());
     let n = together(2, &list, append)?.len();
     println!("list: {n} processes appended {} items", list.len()?);
+    Ok(())
+}
 
+fn dict(manager: &Manager) -> Result<()> {
     let dict = manager.dict_from([('n', 0)])?;
     let count = |dict: Dict<char, u32>, _: usize| {
         (0..100).for_each(|_| dict.call(|dict, key| dict[&key] += 1, 'n').unwrap());
@@ -43,7 +64,10 @@ fn main() -> Result<()> {
         "dict: {n} processes counted to {}",
         dict.get('n')?.unwrap_or(0)
     );
+    Ok(())
+}
 
+fn namespace(manager: &Manager) -> Result<()> {
     let names = manager.namespace()?;
     together(2, &names, |names: Namespace, i: usize| match i {
         0 => drop(names.set("x", 10).unwrap()),
@@ -55,7 +79,10 @@ fn main() -> Result<()> {
         get("x")?,
         String::try_from(get("y")?)?
     );
+    Ok(())
+}
 
+fn lock(manager: &Manager) -> Result<()> {
     let (lock, total) = (manager.lock()?, manager.value(0)?);
     together(
         2,
@@ -68,13 +95,19 @@ fn main() -> Result<()> {
         },
     )?;
     println!("Lock: a counter under the lock is exactly {}", total.get()?);
+    Ok(())
+}
 
+fn rlock(manager: &Manager) -> Result<()> {
     let n = together(2, &manager.rlock()?, |lock: RLock, _: usize| {
         let _once = lock.acquire().unwrap();
         let _twice = lock.acquire().unwrap();
     })?;
     println!("RLock: acquired twice by each of {} processes", n.len());
+    Ok(())
+}
 
+fn semaphore(manager: &Manager) -> Result<()> {
     let (two, inside) = (manager.semaphore(2)?, manager.value(0)?);
     let enter = |(two, inside): (Semaphore, Value<u32>), _: usize| {
         let _permit = two.acquire().unwrap();
@@ -98,7 +131,10 @@ fn main() -> Result<()> {
         "Semaphore: at most {most} of {} processes inside",
         seen.len()
     );
+    Ok(())
+}
 
+fn bounded_semaphore(manager: &Manager) -> Result<()> {
     let bounded = manager.bounded_semaphore(1)?;
     together(2, &bounded, |one: BoundedSemaphore, _: usize| {
         drop(one.acquire().unwrap())
@@ -109,7 +145,10 @@ fn main() -> Result<()> {
         "accepted"
     };
     println!("BoundedSemaphore: releasing once too often is {verdict}");
+    Ok(())
+}
 
+fn condition(manager: &Manager) -> Result<()> {
     let woken = together(
         3,
         &manager.condition()?,
@@ -128,14 +167,20 @@ fn main() -> Result<()> {
         },
     )?;
     println!("Condition: {} waiters woken", woken.iter().sum::<u32>());
+    Ok(())
+}
 
+fn event(manager: &Manager) -> Result<()> {
     let event = manager.event()?;
     let saw = together(3, &event, |event: Event, i: usize| match i {
         0 => event.set().map(|()| 0).unwrap(),
         _ => event.wait().map(|()| 1).unwrap(),
     })?;
     println!("Event: {} waiters saw it set", saw.iter().sum::<u32>());
+    Ok(())
+}
 
+fn barrier(manager: &Manager) -> Result<()> {
     let leads = together(3, &manager.barrier(3)?, |barrier: Barrier, _: usize| {
         barrier.wait().unwrap().is_leader()
     })?;
@@ -144,7 +189,10 @@ fn main() -> Result<()> {
         "Barrier: {} processes passed, {leaders} was the leader",
         leads.len()
     );
+    Ok(())
+}
 
+fn queue(manager: &Manager) -> Result<()> {
     let items = together(4, &manager.queue()?, |queue: Queue<u32>, i: usize| {
         match i as u32 {
             i @ 0..2 => (i * 50..i * 50 + 50)
@@ -162,13 +210,19 @@ fn main() -> Result<()> {
         "Queue: 2 producers, 2 consumers, {} items, each once",
         distinct.len()
     );
+    Ok(())
+}
 
+fn value(manager: &Manager) -> Result<()> {
     let value = manager.value(0)?;
     together(2, &value, |value: Value<u32>, _: usize| {
         (0..100).for_each(|_| value.update(|n| *n += 1).unwrap());
     })?;
     println!("Value: exactly {}", value.get()?);
+    Ok(())
+}
 
+fn array(manager: &Manager) -> Result<()> {
     let array = manager.array([0; 2])?;
     together(2, &array, |array: Array<u32>, i: usize| {
         (0..100).for_each(|_| array.call(|array, i| array[i] += 1, i).unwrap());

@@ -9,10 +9,10 @@ use crate::workspace::Package;
 /// Which crates each crate may depend on.
 const EDGES: &[(&str, &[&str])] = &[
     ("procession-macros", &[]),
-    ("procession-testkit", &[]),
     ("procession-os", &[]),
     ("procession-wire", &["procession-os"]),
     ("procession-shm", &["procession-os", "procession-wire"]),
+    ("procession-testkit", &["procession-shm", "procession-wire"]),
     (
         "procession-sync",
         &["procession-os", "procession-wire", "procession-shm"],
