@@ -48,18 +48,57 @@ impl Default for Builder {
 
 impl Builder {
     /// Names the file. It is made if there is none, and appended to if there is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.log");
+    /// fs::write(&path, "what an earlier run wrote\n")?;
+    /// procession_log::builder().file(&path).install()?;
+    /// log::error!("what this one writes");
+    /// assert_eq!(fs::read_to_string(&path)?.lines().count(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
         self
     }
 
     /// Says how a record looks; a line break follows it in any case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.log");
+    /// let format = "%(levelno)03d|%(levelname)-8s|%(processName).4s|%(message)s";
+    /// procession_log::builder().file(&path).format(format).install()?;
+    /// log::error!("oh");
+    /// assert_eq!(fs::read_to_string(&path)?, "040|ERROR   |Main|oh\n");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn format(mut self, format: impl Into<String>) -> Self {
         self.format = format.into();
         self
     }
 
     /// Says which records are written: those of this level and the more severe ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.log");
+    /// let quiet = procession_log::builder().file(&path).level(log::LevelFilter::Error);
+    /// quiet.install()?;
+    /// log::warn!("not written");
+    /// assert_eq!(fs::read_to_string(&path)?, "");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn level(mut self, level: LevelFilter) -> Self {
         self.level = level;
         self

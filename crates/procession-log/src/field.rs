@@ -1,4 +1,8 @@
 //! One conversion of a format: which attribute, and how it looks.
+//!
+//! Python's rules, as far as they can be seen in a log: text is cut to the precision and padded to
+//! the width, in characters; a number is text of at least so many digits, or of so many places;
+//! zeros go between sign and digits, and nowhere if the padding is to the right.
 
 use crate::moment::Moment;
 use log::{Level, Record};
@@ -8,6 +12,8 @@ use std::fmt::{Arguments, Write};
 use std::{process, thread};
 
 /// An attribute of Python's `LogRecord`.
+///
+/// What each is here stands in a table in the crate's documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Attribute {
     Asctime,
@@ -31,8 +37,11 @@ pub(crate) enum Attribute {
 /// The type that is wanted of an attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Conversion {
+    /// `s`
     Text,
+    /// `d`
     Integer,
+    /// `f`
     Fraction,
 }
 
@@ -45,7 +54,9 @@ pub(crate) struct Field {
     pub(crate) left: bool,
     /// Whether a number is padded with zeros.
     pub(crate) zeros: bool,
+    /// The least number of characters, 0 if none was given.
     pub(crate) width: u16,
+    /// What it means depends on the conversion.
     pub(crate) precision: Option<u16>,
 }
 
@@ -53,11 +64,13 @@ pub(crate) struct Field {
 #[derive(Debug)]
 pub(crate) struct Origin<'a> {
     pub(crate) record: &'a Record<'a>,
+    /// When the record was made: one moment for all that shows it.
     pub(crate) moment: Moment,
     /// When the log was set up in this process.
     pub(crate) start: Moment,
 }
 
+/// The value of an attribute, before it is converted.
 enum Value<'a> {
     Asctime(Moment),
     Text(&'a str),
@@ -105,6 +118,7 @@ impl Attribute {
         )
     }
 
+    /// Returns what this record has for it.
     fn value<'a>(self, origin: &Origin<'a>) -> Value<'a> {
         let &Origin {
             record,
@@ -148,14 +162,16 @@ impl Field {
         }
     }
 
+    /// Appends text, cut to the precision and padded.
     fn push_text(&self, text: &str, line: &mut String) {
-        let width = self.width.into();
         let precision = self.precision.map_or(usize::MAX, usize::from);
-        let end = text
-            .char_indices()
-            .nth(precision)
-            .map_or(text.len(), |(end, _)| end);
-        let text = &text[..end];
+        let cut = text.char_indices().nth(precision);
+        self.pad(&text[..cut.map_or(text.len(), |(end, _)| end)], line);
+    }
+
+    /// Appends text, padded with spaces.
+    fn pad(&self, text: &str, line: &mut String) {
+        let width = self.width.into();
         // A string takes whatever is written to it, here and below.
         let _ = if self.left {
             write!(line, "{text:<width$}")
@@ -164,36 +180,32 @@ impl Field {
         };
     }
 
+    /// Appends an integer of at least as many digits as the precision says.
     fn push_integer(&self, number: i64, line: &mut String) {
         let least = self.precision.unwrap_or(1).into();
-        self.push_number(
-            number < 0,
-            &format!("{:0least$}", number.unsigned_abs()),
-            line,
-        );
+        let digits = format!("{:0least$}", number.unsigned_abs());
+        self.push_number(number < 0, &digits, line);
     }
 
+    /// Appends a fraction of as many places as the precision says, or six.
     fn push_fraction(&self, number: f64, line: &mut String) {
         let places = self.precision.unwrap_or(6).into();
         self.push_number(number < 0.0, &format!("{:.places$}", number.abs()), line);
     }
 
+    /// Appends a number that was made text, padded with spaces or zeros.
     fn push_number(&self, negative: bool, digits: &str, line: &mut String) {
         let sign = if negative { "-" } else { "" };
-        let width = usize::from(self.width);
         if self.left || !self.zeros {
-            return Self {
-                precision: None,
-                ..*self
-            }
-            .push_text(&format!("{sign}{digits}"), line);
+            return self.pad(&format!("{sign}{digits}"), line);
         }
-        let width = width.saturating_sub(sign.len());
+        let width = usize::from(self.width).saturating_sub(sign.len());
         let _ = write!(line, "{sign}{digits:0>width$}");
     }
 }
 
 impl Value<'_> {
+    /// Appends the value as Python's `str` shows it.
     fn push(&self, out: &mut String) {
         let _ = match self {
             Self::Asctime(moment) => moment.write_asctime(out),
@@ -229,6 +241,7 @@ impl Value<'_> {
     }
 }
 
+/// Returns Python's name for a level.
 fn level_name(level: Level) -> &'static str {
     match level {
         Level::Error => "ERROR",
@@ -239,6 +252,7 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
+/// Returns Python's number for a level; it has none for `Trace`, which is below its `DEBUG`.
 fn level_number(level: Level) -> u64 {
     match level {
         Level::Error => 40,
@@ -249,19 +263,24 @@ fn level_number(level: Level) -> u64 {
     }
 }
 
+/// Returns the source file, or what Python writes if there is none.
 fn path<'a>(record: &'a Record<'a>) -> &'a str {
     record.file().unwrap_or("(unknown file)")
 }
 
+/// Returns the source file without its folder.
 fn filename<'a>(record: &'a Record<'a>) -> &'a str {
     let path = path(record);
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }
 
+/// Returns the number by which the system knows this thread.
 fn thread_number() -> u64 {
     nix::unistd::gettid().as_raw().cast_unsigned().into()
 }
 
+/// Returns the name of this thread. The main thread of a child is not the one that Rust takes for
+/// it, so it is told by its number.
 fn thread_name() -> String {
     if on_main_thread() {
         return "MainThread".to_owned();

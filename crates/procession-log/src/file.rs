@@ -1,4 +1,8 @@
 //! The file that all processes append to.
+//!
+//! A descriptor that is open for appending is all that processes need to share: for each write the
+//! kernel locks the file, moves to its end and copies the bytes. Two records cannot mix as long as
+//! each is one write, and what was written is the kernel's, whoever dies next.
 
 use crate::error::LogError;
 use procession_wire::handle;
@@ -10,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+/// How many records this process could not write.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Whether the last write of this process stopped in the middle of a line.
@@ -32,6 +37,7 @@ pub fn lost() -> u64 {
 pub(crate) struct LogFile(Arc<File>);
 
 impl LogFile {
+    /// Opens a file, and makes it if there is none.
     pub(crate) fn open(path: PathBuf) -> Result<Self, LogError> {
         let opened = OpenOptions::new().append(true).create(true).open(&path);
         let file = opened.map_err(|source| LogError::Open { path, source })?;

@@ -1,4 +1,12 @@
 //! Python's `%`-style format of a record.
+//!
+//! ```text
+//! format     = { text | "%%" | conversion }
+//! conversion = "%(" attribute ")" { "-" | "0" } [ width ] [ "." [ precision ] ] ( "s" | "d" | "f" )
+//! ```
+//!
+//! It is read once, where the log is set up, so that nothing can be wrong with it when something is
+//! logged.
 
 use crate::error::FormatError;
 use crate::field::{Attribute, Conversion, Field, Origin};
@@ -15,10 +23,13 @@ const USUAL_LINE: usize = 256;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Format {
+    /// As the user wrote it.
     text: String,
+    /// What it means.
     pieces: Vec<Piece>,
 }
 
+/// A part of a line.
 #[derive(Debug, Clone)]
 enum Piece {
     Text(String),
@@ -27,6 +38,10 @@ enum Piece {
 
 impl Format {
     /// Reads a format.
+    ///
+    /// # Errors
+    ///
+    /// [`FormatError`] for the first thing that is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, FormatError> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -106,6 +121,7 @@ fn piece(text: &str) -> Result<(Piece, &str), FormatError> {
     Ok((Piece::Field(field), &rest[letter.len_utf8()..]))
 }
 
+/// Reads the letter that ends a conversion, and checks that the attribute can be converted so.
 fn conversion(attribute: Attribute, name: &str, letter: char) -> Result<Conversion, FormatError> {
     let conversion = match letter {
         's' => return Ok(Conversion::Text),

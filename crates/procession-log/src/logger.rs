@@ -1,4 +1,7 @@
 //! The logger of one process.
+//!
+//! It has no lock and no buffer: threads format their records at once, and the kernel puts them one
+//! after the other into the file.
 
 use crate::file::LogFile;
 use crate::format::Format;
@@ -11,10 +14,12 @@ use log::{Log, Metadata, Record};
 pub(crate) struct Logger {
     file: LogFile,
     format: Format,
+    /// When it was made.
     start: Moment,
 }
 
 impl Logger {
+    /// Makes a logger, which the process still has to be given.
     pub(crate) fn new(setup: &Setup) -> Self {
         let (file, format) = (setup.file.clone(), setup.format.clone());
         Self {
@@ -30,6 +35,8 @@ impl Log for Logger {
         metadata.level() <= log::max_level()
     }
 
+    /// Writes a record, or counts it as lost. What a value's own `Display` does is its affair: it
+    /// may log, or panic, without harm to the records of others.
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             self.file.append(self.format.line(record, self.start));

@@ -11,6 +11,7 @@ const NANOS_PER_MILLI: i128 = 1_000_000;
 pub(crate) struct Moment(Timestamp);
 
 impl Moment {
+    /// Reads the clock.
     pub(crate) fn now() -> Self {
         Self(Timestamp::now())
     }

@@ -29,15 +29,19 @@ pub(crate) fn install(setup: Setup) -> Result<(), LogError> {
     Ok(())
 }
 
+/// What each child calls before its task. If it fails, the child's task does not run, and whoever
+/// joins it is told.
 fn install_in_child(setup: Setup) -> anyhow::Result<()> {
     Ok(install(setup)?)
 }
 
+/// Encodes the level that this process has now, not the one of its installation.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn level_in_force<S: Serializer>(_: &LevelFilter, serializer: S) -> Result<S::Ok, S::Error> {
     log::max_level().as_str().serialize(serializer)
 }
 
+/// Decodes a level.
 fn level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {
     String::deserialize(deserializer)?
         .parse()

@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::{manager, run, start};
+use common::{manager, start};
+use indexmap::IndexMap;
 use procession_manager::{Dict, ManagerError, Object, Refusal};
 use procession_testkit::watchdog;
 
@@ -22,7 +23,7 @@ fn keys_keep_the_order_in_which_they_came() {
     assert_eq!(dict.keys().unwrap(), (65..70).collect::<Vec<_>>());
     assert_eq!(dict.values().unwrap(), ["A", "B", "C", "D", "E"]);
     assert_eq!(dict.items().unwrap(), expected);
-    assert_eq!(dict.copy().unwrap(), expected.into_iter().collect());
+    assert_eq!(dict.copy().unwrap(), expected.into_iter().collect::<IndexMap<_, _>>());
     assert_eq!(dict.len().unwrap(), 5);
 }
 
@@ -52,15 +53,13 @@ fn it_takes_all_kinds_of_objects() {
     let _watchdog = watchdog();
     let manager = manager();
     let dict = manager.dict::<Object, Object>().unwrap();
-    run(
-        |dict: Dict<Object, Object>| -> anyhow::Result<()> {
-            dict.insert(1, "1")?;
-            dict.insert("2", 2)?;
-            dict.insert(0.25, Object::None)?;
-            Ok(())
-        },
-        (dict.clone(),),
-    );
+    let fill = |dict: Dict<Object, Object>| -> anyhow::Result<()> {
+        dict.insert(1, "1")?;
+        dict.insert("2", 2)?;
+        dict.insert(0.25, Object::None)?;
+        Ok(())
+    };
+    start(fill, (dict.clone(),)).join().unwrap();
     assert_eq!(dict.repr().unwrap(), "{1: '1', '2': 2, 0.25: None}");
     assert_eq!(dict.get(1.0).unwrap(), Some("1".into()), "1 and 1.0 are one key");
 }
@@ -75,8 +74,9 @@ fn no_count_of_two_processes_is_lost() {
             dict.call(|dict, key| *dict.entry(key).or_insert(0) += 1, "n".to_owned()).unwrap();
         }
     };
-    let children = [start(count, (dict.clone(),)), start(count, (dict.clone(),))];
-    children.map(|child| child.join().unwrap());
+    for child in [start(count, (dict.clone(),)), start(count, (dict.clone(),))] {
+        child.join().unwrap();
+    }
     assert_eq!(dict.get("n").unwrap(), Some(200));
 }
 

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{manager, run, start};
+use common::{manager, start};
 use procession_manager::{List, ManagerError, Object, Refusal};
 use procession_testkit::watchdog;
 
@@ -47,7 +47,7 @@ fn a_child_changes_it() {
     let _watchdog = watchdog();
     let manager = manager();
     let list = manager.list_from([1, 4, 3, 1]).unwrap();
-    run(change, (list.clone(),));
+    start(change, (list.clone(),)).join().unwrap();
     assert_eq!(list.to_vec().unwrap(), [4, 3, 1]);
 }
 
@@ -61,8 +61,9 @@ fn two_processes_append_at_once() {
             list.append(number).unwrap();
         }
     };
-    let children = [start(append, (list.clone(), 0)), start(append, (list.clone(), 100))];
-    children.map(|child| child.join().unwrap());
+    for child in [start(append, (list.clone(), 0)), start(append, (list.clone(), 100))] {
+        child.join().unwrap();
+    }
     list.sort().unwrap();
     assert_eq!(list.to_vec().unwrap(), (0..200).collect::<Vec<_>>());
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{manager, run};
+use common::{manager, start};
 use procession_manager::{Namespace, Object};
 use procession_testkit::watchdog;
 
@@ -37,6 +37,6 @@ fn children_see_and_change_it() {
         namespace.set("y", x + 1)?;
         Ok(())
     };
-    run(add, (namespace.clone(),));
+    start(add, (namespace.clone(),)).join().unwrap();
     assert_eq!(namespace.repr().unwrap(), "Namespace(x=10, y=11)");
 }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{manager, run, start};
+use common::{manager, start};
 use procession_manager::{Array, ManagerError, Refusal, Value};
 use procession_testkit::watchdog;
 
@@ -19,7 +19,7 @@ fn a_child_reads_and_writes_a_value() {
         value.set(2)?;
         Ok(before)
     };
-    assert_eq!(run(change, (value.clone(),)), 1);
+    assert_eq!(start(change, (value.clone(),)).join().unwrap(), 1);
     assert_eq!(value.replace(3).unwrap(), 2);
     assert_eq!(value.get().unwrap(), 3);
 }
@@ -34,8 +34,9 @@ fn no_update_of_a_value_is_lost() {
             value.update_with(|value, by| *value += by, by).unwrap();
         }
     };
-    let children = [start(count, (value.clone(), 1)), start(count, (value.clone(), 2))];
-    children.map(|child| child.join().unwrap());
+    for child in [start(count, (value.clone(), 1)), start(count, (value.clone(), 2))] {
+        child.join().unwrap();
+    }
     assert_eq!(value.update(|value| *value).unwrap(), 300);
 }
 
@@ -53,7 +54,7 @@ fn a_child_looks_into_an_array() {
         array.set(0, -1)?;
         Ok(())
     };
-    run(look, (array.clone(),));
+    start(look, (array.clone(),)).join().unwrap();
     assert_eq!(array.get(0).unwrap(), -1);
 }
 

@@ -15,11 +15,6 @@ use std::fmt;
 use std::iter::Peekable;
 use std::sync::Arc;
 
-/// To how many workers a batch is handed that die before they have read it.
-///
-/// A request that is too large for a worker kills each that receives it.
-const HANDOVERS: u32 = 3;
-
 /// What came of one call.
 #[derive(Debug)]
 pub(crate) struct Settled {
@@ -52,7 +47,8 @@ pub(crate) struct Batch {
     waiting: VecDeque<Message>,
     /// The place of the first that is not settled.
     first: usize,
-    handovers: u32,
+    /// How many workers died before they had read it.
+    handovers: usize,
     results: Sender<Settled>,
     dispatch: Arc<Dispatch>,
 }
@@ -105,7 +101,7 @@ impl Batch {
     /// Notes that a worker died before it had read the batch; gives up after some.
     pub(crate) fn bounce(&mut self, loss: &Loss) {
         self.handovers += 1;
-        if self.handovers == HANDOVERS {
+        if self.handovers >= self.dispatch.handovers() {
             self.lose_all(loss);
         }
     }

@@ -1,4 +1,7 @@
 //! The calls that a pool is asked for, as messages.
+//!
+//! Everything of the user's that encodes runs here, on the thread of the caller, before the pool
+//! has heard of the call: what fails or panics here has cost nothing.
 
 use crate::error::PoolError;
 use procession_process::Task;
@@ -13,6 +16,7 @@ use std::marker::PhantomData;
 /// Some calls to one function.
 #[derive(Debug)]
 pub(crate) struct Calls {
+    /// The function, as the workers know it.
     pub(crate) routine: Routine,
     /// The arguments of each call.
     pub(crate) arguments: Vec<Message>,
@@ -42,6 +46,7 @@ impl Calls {
 /// The type by which a task is told from all others.
 type Named<F, A, M> = PhantomData<fn() -> (F, A, M)>;
 
+/// What a worker does for one call.
 struct CallEntry<F, A, M>(Named<F, A, M>);
 
 impl<F, A, M> Entry for CallEntry<F, A, M>

@@ -23,14 +23,24 @@
 //!
 //! The handlers stop when the pool is terminated or broken, and when it is closed and nothing is
 //! outstanding. They are told by the loss of [`State::stop`]. A handler that waits for its worker
-//! does not look there; its worker is killed, which wakes it.
+//! does not look there; its worker is killed, which wakes it. Of a closed pool only those workers
+//! are killed that have not started yet; the idle ones are dismissed by their handlers.
 //!
 //! # The one lock
 //!
 //! All of this is under one mutex, which is held for a few instructions, never while something is
-//! sent, received, started or dropped that could come back here. A handler registers a process
-//! with [`Dispatch::employ`] before it waits for it, so that a process is either seen by the one
-//! who ends the pool, or refused here and killed by its handler.
+//! sent, received, started, killed or dropped that could come back here. So it cannot be part of a
+//! deadlock, and there is no order of locks to keep.
+//!
+//! A handler registers a process with [`Dispatch::employ`] before it waits for it. Under the lock,
+//! that comes before or after the end of the pool: a process is either seen by the one who ends
+//! the pool, or refused here and killed by its handler.
+//!
+//! # Who holds whom
+//!
+//! The pool and the handlers hold the dispatch, and so does each batch. The dispatch holds the
+//! queue, which may hold batches: a circle, which the last handler opens when it drops the last
+//! receiver. Results hold nothing, so that they outlive the pool.
 
 use crate::batch::{Batch, Loss, Settled, split};
 use crate::call::Calls;
@@ -43,10 +53,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// How many workers of each slot end in a row without having started, before the pool is broken.
 const FAILURES: u32 = 5;
 
+/// How many workers may die of a request that they have not read.
+///
+/// One that is too large for a worker kills each that receives it.
+const HANDOVERS: usize = 3;
+
 /// The state that a pool and its handlers share.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
+    /// Where batches wait for a worker. Only handlers have the other end.
     queue: Sender<Batch>,
+    /// How many slots there are to be.
     size: usize,
     state: Mutex<State>,
 }
@@ -56,23 +73,28 @@ struct State {
     phase: Phase,
     /// How many batches were accepted and not retired.
     outstanding: usize,
-    /// Taken away to stop the handlers.
+    /// Nothing is sent here. Taken away to stop the handlers.
     stop: Option<Sender<Infallible>>,
+    /// In the order of their numbers; grows while the pool is made.
     slots: Vec<Slot>,
 }
 
+/// See the table above.
 #[derive(Debug, Clone)]
 enum Phase {
     Open,
     Closed,
     Terminated,
+    /// Why the last worker could not be started.
     Broken(Arc<str>),
 }
 
 /// The place of one worker.
 #[derive(Debug)]
 struct Slot {
+    /// The worker, to be killed by whoever ends the pool; the handler alone talks to it.
     process: Option<Arc<Process<()>>>,
+    /// Whether the worker has said that it can be asked.
     ready: bool,
     /// How many in a row ended without having been ready.
     failures: u32,
@@ -95,20 +117,18 @@ impl Dispatch {
             phase: Phase::Open,
             outstanding: 0,
             stop: Some(stop),
-            slots: vec![],
+            slots: Vec::new(),
         };
         let dispatch = Self {
             queue,
             size,
             state: Mutex::new(state),
         };
-        (
-            Arc::new(dispatch),
-            Inlets {
-                queue: queued,
-                stop: stopped,
-            },
-        )
+        let inlets = Inlets {
+            queue: queued,
+            stop: stopped,
+        };
+        (Arc::new(dispatch), inlets)
     }
 
     /// Queues calls, at most `chunk` in a batch, and returns where they will be settled.
@@ -119,22 +139,15 @@ impl Dispatch {
         calls: Calls,
         chunk: usize,
     ) -> Result<Receiver<Settled>, PoolError> {
-        let Calls {
-            routine, arguments, ..
-        } = calls;
+        let Calls { routine, arguments } = calls;
         let parts: Vec<_> = split(arguments, chunk).collect();
         let (results, settled) = unbounded();
         self.accept(parts.len())?;
         let mut first = 0;
         for part in parts {
             let next = first + part.len();
-            self.enqueue(Batch::new(
-                routine,
-                first,
-                part,
-                results.clone(),
-                Arc::clone(self),
-            ));
+            let batch = Batch::new(routine, first, part, results.clone(), Arc::clone(self));
+            self.enqueue(batch);
             first = next;
         }
         Ok(settled)
@@ -159,6 +172,8 @@ impl Dispatch {
     }
 
     /// Counts a batch out; returns why those of its calls that are left have no outcome.
+    ///
+    /// Of a pool that goes on, only a handler that panicked leaves any.
     pub(crate) fn retire(&self) -> Loss {
         let mut state = self.state();
         state.outstanding -= 1;
@@ -167,6 +182,12 @@ impl Dispatch {
         drop(state);
         kill(&idle);
         loss.unwrap_or_else(|| Loss::Exchange("a thread of the pool has failed".to_owned()))
+    }
+
+    /// Returns how many workers may die in turn before they have read a batch, until it is given
+    /// up: if all are killed at once, each handler may try once before it learns of it.
+    pub(crate) fn handovers(&self) -> usize {
+        self.size.saturating_add(HANDOVERS)
     }
 
     /// Returns why the pool has ended, if it was terminated or is broken.
@@ -238,11 +259,8 @@ impl Dispatch {
     pub(crate) fn failed(&self, slot: usize, reason: &str) {
         let mut state = self.state();
         state.slots[slot].failures += 1;
-        let hopeless = state
-            .slots
-            .iter()
-            .filter(|slot| slot.failures >= FAILURES)
-            .count();
+        let hopeless = state.slots.iter().filter(|slot| slot.is_hopeless());
+        let hopeless = hopeless.count();
         drop(state);
         if hopeless == self.size {
             self.end(Phase::Broken(reason.into()));
@@ -251,11 +269,8 @@ impl Dispatch {
 
     /// Returns the numbers of the processes that work.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        self.state()
-            .processes()
-            .iter()
-            .map(|process| process.pid())
-            .collect()
+        let processes = self.state().processes();
+        processes.iter().map(|process| process.pid()).collect()
     }
 
     /// Nothing that can panic runs under this lock, so it is never poisoned.
@@ -264,7 +279,14 @@ impl Dispatch {
     }
 }
 
+impl Slot {
+    fn is_hopeless(&self) -> bool {
+        self.failures >= FAILURES
+    }
+}
+
 impl State {
+    /// Returns the error that a new call gets, if it gets one.
     fn check(&self) -> Result<(), PoolError> {
         match &self.phase {
             Phase::Open => Ok(()),
@@ -276,6 +298,7 @@ impl State {
         }
     }
 
+    /// Returns what calls that are not done come to, if the pool has ended.
     fn loss(&self) -> Option<Loss> {
         match &self.phase {
             Phase::Open | Phase::Closed => None,
@@ -285,10 +308,8 @@ impl State {
     }
 
     fn processes(&self) -> Vec<Arc<Process<()>>> {
-        self.slots
-            .iter()
-            .filter_map(|slot| slot.process.clone())
-            .collect()
+        let processes = self.slots.iter().map(|slot| slot.process.clone());
+        processes.flatten().collect()
     }
 
     /// Stops the handlers of a closed pool that has nothing outstanding; returns the processes
@@ -302,7 +323,8 @@ impl State {
         starting.filter_map(|slot| slot.process.clone()).collect()
     }
 
-    /// Stops the handlers; returns the processes that are to be killed.
+    /// Ends the pool, unless it has ended; stops the handlers, and returns the processes that are
+    /// to be killed.
     fn end(&mut self, phase: Phase) -> Vec<Arc<Process<()>>> {
         if self.loss().is_none() {
             self.phase = phase;
@@ -312,6 +334,7 @@ impl State {
     }
 }
 
+/// Kills processes, which wakes the handlers that wait for them. Called without the lock.
 fn kill(processes: &[Arc<Process<()>>]) {
     for process in processes {
         // A process that cannot be signalled has ended.

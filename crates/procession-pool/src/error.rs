@@ -23,7 +23,7 @@ use std::io;
 /// let error = pool.map(|n: u8| if n == 7 { std::process::exit(3) }, [6, 7, 8]).unwrap_err();
 /// let PoolError::WorkerDied { item: Some(1), status, .. } = &error else { unreachable!("{error}") };
 /// assert_eq!(status.code(), Some(3));
-/// assert!(error.to_string().ends_with("exited with code 3 while it ran item 1"));
+/// assert!(error.to_string().ends_with("while it ran the task for item 1"));
 /// # Ok(())
 /// # }
 /// ```
@@ -114,6 +114,22 @@ pub enum PoolError {
 
 impl PoolError {
     /// Returns the place of the item that failed, if the call was for a sequence of items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let error = pool.map(|n: u8| assert!(n < 7), [5, 6, 7, 8]).unwrap_err();
+    /// assert_eq!(error.item(), Some(2));
+    /// let error = pool.apply(|| -> () { panic!() }, ()).unwrap_err();
+    /// assert_eq!(error.item(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn item(&self) -> Option<usize> {
         match self {
             Self::Encode { item, .. }
@@ -149,42 +165,32 @@ impl Display for PoolError {
             Self::Start(error) => write!(f, "cannot start a worker: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread for a worker: {error}"),
             Self::Routine(error) => error.fmt(f),
-            Self::Encode { item, error } => write!(f, "{} cannot be sent: {error}", Args(*item)),
-            Self::Panicked { item, panic } => write!(f, "{} {panic}", Task(*item)),
-            Self::Failed { item, error } => write!(f, "{} failed: {error}", Task(*item)),
+            Self::Encode { item, error } => {
+                write!(f, "the arguments{} cannot be sent: {error}", For(*item))
+            }
+            Self::Panicked { item, panic } => write!(f, "the task{} {panic}", For(*item)),
+            Self::Failed { item, error } => write!(f, "the task{} failed: {error}", For(*item)),
             Self::WorkerDied { item, pid, status } => {
+                let item = For(*item);
                 write!(
                     f,
-                    "the worker (pid {pid}) {status} while it ran {}",
-                    Call(*item)
+                    "the worker (pid {pid}) {status} while it ran the task{item}"
                 )
             }
             Self::Arguments { item, reason } => {
-                write!(
-                    f,
-                    "{} cannot be decoded by the worker: {reason}",
-                    Args(*item)
-                )
+                write!(f, "the arguments{} cannot be decoded: {reason}", For(*item))
             }
             Self::ResultNotEncoded { item, reason } => {
-                write!(
-                    f,
-                    "{} returned what cannot be encoded: {reason}",
-                    Task(*item)
-                )
+                write!(f, "the result{} cannot be encoded: {reason}", For(*item))
             }
             Self::ResultNotDecoded { item, error } => {
-                write!(
-                    f,
-                    "{} returned what cannot be decoded: {error}",
-                    Task(*item)
-                )
+                write!(f, "the result{} cannot be decoded: {error}", For(*item))
             }
             Self::Exchange { item, reason } => {
+                let item = For(*item);
                 write!(
                     f,
-                    "{} and its result did not get through: {reason}",
-                    Call(*item)
+                    "could not exchange the call{item} with a worker: {reason}"
                 )
             }
             Self::Closed => f.write_str("the pool is closed and takes no more calls"),
@@ -206,38 +212,11 @@ impl Error for PoolError {
     }
 }
 
-/// Says which call.
-struct Call(Option<usize>);
+/// Says which item, if there are several.
+struct For(Option<usize>);
 
-/// Says whose task.
-struct Task(Option<usize>);
-
-/// Says whose arguments.
-struct Args(Option<usize>);
-
-impl Display for Call {
+impl Display for For {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(item) => write!(f, "item {item}"),
-            None => f.write_str("the task"),
-        }
-    }
-}
-
-impl Display for Task {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(item) => write!(f, "the task for item {item}"),
-            None => f.write_str("the task"),
-        }
-    }
-}
-
-impl Display for Args {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(item) => write!(f, "item {item}"),
-            None => f.write_str("the arguments"),
-        }
+        self.0.map_or(Ok(()), |item| write!(f, " for item {item}"))
     }
 }

@@ -1,4 +1,14 @@
 //! The thread of one slot: it keeps a worker, and hands it batches.
+//!
+//! | the slot is | the handler waits for | and goes on with |
+//! |---|---|---|
+//! | empty | a pause, or the stop | starting, or its end |
+//! | starting | the worker's word that it is ready, or its end | idle, or empty |
+//! | idle | the stop, the worker's end, or a batch | its end, empty, or working |
+//! | working | the worker's answers, or its end | idle, or empty |
+//!
+//! A handler takes a batch only when its worker is ready, so that a worker that cannot start keeps
+//! nothing from those that can. No handler waits for another.
 
 use crate::batch::{Batch, Loss};
 use crate::dispatch::{Dispatch, Inlets};
@@ -9,11 +19,15 @@ use crate::worker::Worker;
 use crossbeam_channel::{RecvTimeoutError, select_biased};
 use procession_process::ExitStatus;
 use procession_wire::{Kind, Packet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a slot stays empty after so many of its workers ended without having answered
 /// anything; the last holds for more.
+///
+/// The first successor is started at once: an idle worker was killed. What fails again and again
+/// must not keep the machine busy.
 const PAUSES: [Duration; 6] = [
     Duration::ZERO,
     Duration::ZERO,
@@ -36,7 +50,9 @@ pub(crate) struct Handler {
 /// What became of a worker that was handed a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
+    /// It can be handed the next one.
     Kept,
+    /// It has ended.
     Lost,
 }
 
@@ -52,18 +68,18 @@ impl Handler {
 
     /// Works until the pool stops, beginning with the slot's first worker.
     pub(crate) fn run(mut self, first: Worker) {
-        let mut hired = self.settle_in(first);
-        while let Some(worker) = hired.or_else(|| self.hire()) {
-            hired = None;
-            if self.work(worker) == Fate::Kept {
-                break;
+        let mut ready = self.settle_in(first);
+        while let Some(worker) = ready.or_else(|| self.hire()) {
+            if self.work(&worker).is_break() {
+                return;
             }
+            ready = None;
         }
     }
 
     /// Starts workers until one is ready; `None` if the pool stops.
     fn hire(&mut self) -> Option<Worker> {
-        while !self.is_stopped_within(PAUSES[self.barren.min(PAUSES.len() - 1)]) {
+        while !self.is_stopped() {
             match Worker::start() {
                 Err(error) => self.failed(&error.to_string()),
                 Ok(worker) if !self.dispatch.employ(self.slot, worker.process()) => {
@@ -90,39 +106,43 @@ impl Handler {
         None
     }
 
+    /// Notes that a worker was never ready.
     fn failed(&mut self, reason: &str) {
         self.barren += 1;
         self.dispatch.failed(self.slot, reason);
     }
 
-    fn is_stopped_within(&self, pause: Duration) -> bool {
+    /// Makes the pause that is due before another worker is started; returns whether the pool
+    /// stops instead.
+    fn is_stopped(&self) -> bool {
+        let pause = PAUSES[self.barren.min(PAUSES.len() - 1)];
         is_exiting() || self.inlets.stop.recv_timeout(pause) == Err(RecvTimeoutError::Disconnected)
     }
 
-    /// Hands a worker batches until it ends or the pool stops, in which case it was kept.
-    fn work(&mut self, worker: Worker) -> Fate {
+    /// Hands a worker batches until it ends; breaks when the pool stops.
+    fn work(&mut self, worker: &Worker) -> ControlFlow<()> {
+        // Taken back with its first answer.
         self.barren += 1;
-        loop {
+        let flow = loop {
             let batch = select_biased! {
                 recv(self.inlets.stop) -> _ => {
                     worker.dismiss();
-                    self.dispatch.dismiss(self.slot);
-                    return Fate::Kept;
+                    break ControlFlow::Break(());
                 }
-                recv(worker.ended()) -> _ => break,
+                recv(worker.ended()) -> _ => break ControlFlow::Continue(()),
                 recv(self.inlets.queue) -> batch => batch,
             };
-            // The queue has a sender for as long as this handler has the dispatch.
-            let Ok(batch) = batch else { break };
-            if self.exchange(&worker, batch) == Fate::Lost {
-                break;
+            // The queue does not end while this handler has the dispatch.
+            let fate = batch.map_or(Fate::Lost, |batch| self.exchange(worker, batch));
+            if fate == Fate::Lost {
+                break ControlFlow::Continue(());
             }
-        }
+        };
         self.dispatch.dismiss(self.slot);
-        Fate::Lost
+        flow
     }
 
-    /// Has a worker run a batch.
+    /// Has a worker run a batch; when this returns, every call of it is settled or queued again.
     fn exchange(&mut self, worker: &Worker, mut batch: Batch) -> Fate {
         let read = match worker.send(&batch) {
             Ok(()) => true,
@@ -195,6 +215,7 @@ fn astray(worker: &Worker, mut batch: Batch, words: &str) -> Fate {
     Fate::Lost
 }
 
+/// Returns what a worker says.
 fn words(packet: Packet) -> String {
     packet.decode().unwrap_or_else(|error| error.to_string())
 }

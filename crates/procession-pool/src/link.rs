@@ -23,6 +23,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The pool's end.
 #[derive(Debug)]
 pub(crate) struct Link {
+    /// Never waited for: each call to it takes what is there.
     channel: Channel,
 }
 
@@ -63,6 +64,9 @@ impl Link {
     }
 
     /// Sends a request to the worker whose end `sentinel` shows.
+    ///
+    /// The worker reads a request whole before it answers, so that the two never wait for each
+    /// other to read.
     pub(crate) fn send(&self, message: Message, sentinel: BorrowedFd<'_>) -> Result<(), NotSent> {
         match self.channel.send_by(message, now()) {
             Ok(()) => Ok(()),
@@ -90,6 +94,7 @@ impl Link {
     pub(crate) fn receive(&self, sentinel: BorrowedFd<'_>) -> Received {
         let mut ended = false;
         loop {
+            // What the worker sent before its end is there when the end is seen.
             let patience = if ended { GRACE } else { Duration::ZERO };
             match self.channel.recv_by(Deadline::after(patience)) {
                 Err(RecvError::TimedOut) if !ended => {}
@@ -109,6 +114,7 @@ impl Link {
         let _ = self.channel.shutdown();
     }
 
+    /// Waits for the socket, or the worker's end.
     fn wait(&self, events: PollFlags, sentinel: BorrowedFd<'_>) -> io::Result<Woken> {
         let mut fds = [
             PollFd::new(self.channel.as_fd(), events),

@@ -38,6 +38,7 @@ const CHUNKS_PER_WORKER: usize = 4;
 pub struct Pool {
     dispatch: Arc<Dispatch>,
     size: usize,
+    /// The handlers that nobody has joined.
     handlers: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -208,6 +209,7 @@ impl Pool {
         self.run(task, items.into_iter(), |len| default_chunk(len, self.size))
     }
 
+    /// Calls `task` with each item, in chunks whose size depends on how many there are.
     fn run<F, A, M>(
         &self,
         task: F,
@@ -301,12 +303,38 @@ impl Pool {
     }
 
     /// Returns how many workers the pool keeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// assert_eq!(Pool::new(2)?.size(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn size(&self) -> usize {
         self.size
     }
 
     /// Returns the process numbers of the workers: [`size`](Self::size) of them, less those that
     /// have died and whose successors have not been started yet, and none when the pool has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let pid = pool.apply(|| std::process::id(), ())?;
+    /// assert!(pool.worker_pids().contains(&pid));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn worker_pids(&self) -> Vec<u32> {
         self.dispatch.pids()
     }
@@ -334,6 +362,23 @@ impl Pool {
     }
 
     /// Kills the workers. Calls that are not done return [`PoolError::Terminated`].
+    ///
+    /// It does not wait for the workers' end; [`join`](Self::join) does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let endless = pool.apply_async(|| -> () { loop { std::thread::park() } }, ())?;
+    /// pool.terminate();
+    /// assert!(matches!(endless.get(), Err(PoolError::Terminated)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn terminate(&self) {
         self.dispatch.terminate();
     }
@@ -344,6 +389,23 @@ impl Pool {
     ///
     /// Workers that die are replaced for as long as there is something to run. A
     /// [`terminate`](Self::terminate) by another thread ends the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let results = (1..4).map(|n: u32| pool.apply_async(|n: u32| n * n, (n,)));
+    /// let results = results.collect::<Result<Vec<_>, _>>()?;
+    /// pool.join();
+    /// assert!(results.iter().all(|result| result.ready()));
+    /// assert!(pool.worker_pids().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn join(&self) {
         self.close();
         for handler in self.handlers().drain(..) {

@@ -13,7 +13,7 @@
 
 use procession_process::routine::Routine;
 use procession_wire::handle::{deserialize_fd, serialize_fd};
-use procession_wire::{EncodeError, Encoder, Kind, Message, Packet};
+use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -33,14 +33,21 @@ pub(crate) struct Request<'a> {
     pub(crate) calls: Vec<Arguments<'a>>,
 }
 
-/// A message inside a message.
+/// A message inside a message: its bytes as they are, its descriptors counted anew.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Arguments<'a> {
     bytes: Bytes<'a>,
     fds: Vec<Fd<'a>>,
 }
 
-/// Encodes a request. The messages in it keep their claims, in case they are sent again.
+/// Encodes a request of the arguments of some calls.
+///
+/// Bytes are copied and descriptors duplicated. The messages themselves keep what they claim, in
+/// case they are sent again.
+///
+/// # Errors
+///
+/// If a descriptor cannot be duplicated.
 pub(crate) fn request<'a>(
     routine: Routine,
     calls: impl Iterator<Item = &'a Message>,
@@ -60,6 +67,7 @@ pub(crate) fn refused(words: &str) -> Result<Message, EncodeError> {
 }
 
 impl<'a> Arguments<'a> {
+    /// Lends the parts of a message.
     fn of(message: &'a Message) -> Self {
         let fds = message.fds().iter().map(|fd| Fd::Lent(fd.as_fd()));
         Self {
@@ -71,13 +79,17 @@ impl<'a> Arguments<'a> {
 
 impl Arguments<'static> {
     /// Returns the message as it was before it was put into the request.
-    pub(crate) fn into_packet(self) -> Result<Packet, procession_wire::DecodeError> {
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub(crate) fn into_packet(self) -> Result<Packet, DecodeError> {
         let fds = self.fds.into_iter().filter_map(Fd::into_owned).collect();
         Packet::parse(self.bytes.0.into_owned(), fds)
     }
 }
 
-/// Bytes that are copied in one go.
+/// Bytes that are copied in one go; serde takes a list of bytes one by one.
 #[derive(Debug)]
 struct Bytes<'a>(Cow<'a, [u8]>);
 
@@ -121,6 +133,7 @@ enum Fd<'a> {
 }
 
 impl Fd<'_> {
+    /// Returns a descriptor that was received; the sender's are not its to give away.
     fn into_owned(self) -> Option<OwnedFd> {
         match self {
             Self::Lent(_) => None,

@@ -1,4 +1,7 @@
 //! Results that are on their way.
+//!
+//! What a worker sent is decoded here, on the thread of the caller: a result that cannot be decoded,
+//! or whose decoding panics, is the caller's own affair.
 
 use crate::batch::{Loss, Settled};
 use crate::error::PoolError;
@@ -61,6 +64,21 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     ///
     /// [`PoolError::WorkerDied`] if the worker was killed, [`PoolError::Terminated`] if the pool
     /// was terminated or dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let result = pool.apply_async(|words: String| words.len(), ("to be counted".to_owned(),))?;
+    /// // Do something else meanwhile.
+    /// assert_eq!(result.get()?, 13);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get(mut self) -> Result<R, PoolError> {
         let result = self.get_by(Deadline::NEVER)?;
         result.ok_or(PoolError::Terminated)
@@ -75,10 +93,32 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     /// # When the other side is gone
     ///
     /// As `get`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let mut result = pool.apply_async(|| 7, ())?;
+    /// let value = loop {
+    ///     if let Some(value) = result.get_timeout(Duration::from_millis(100))? {
+    ///         break value;
+    ///     }
+    /// };
+    /// assert_eq!(value, 7);
+    /// assert!(matches!(result.get(), Err(PoolError::Taken)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_timeout(&mut self, timeout: Duration) -> Result<Option<R>, PoolError> {
         self.get_by(Deadline::after(timeout))
     }
 
+    /// Takes the result if it comes in time; an error is a result too.
     fn get_by(&mut self, deadline: Deadline) -> Result<Option<R>, PoolError> {
         let settled = self.settled.as_ref().ok_or(PoolError::Taken)?;
         let received = match deadline.left() {
@@ -96,6 +136,25 @@ impl<R: DeserializeOwned> AsyncResult<R> {
 
 impl<R> AsyncResult<R> {
     /// Returns whether the call is done, so that [`get`](Self::get) would not wait.
+    ///
+    /// # When the other side is gone
+    ///
+    /// True: an error is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let result = pool.apply_async(|| 7, ())?;
+    /// pool.join();
+    /// assert!(result.ready());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ready(&self) -> bool {
         self.settled
             .as_ref()
@@ -137,6 +196,7 @@ pub(crate) fn gather<R: DeserializeOwned>(
     }
 }
 
+/// Reads what came of a call.
 fn decode<R: DeserializeOwned>(
     outcome: Result<Packet, Loss>,
     item: Option<usize>,
@@ -146,6 +206,7 @@ fn decode<R: DeserializeOwned>(
     outcome.map_err(|failure| failed(failure, item))
 }
 
+/// Names the failure of a task that ran, or could not, in a worker that lives on.
 fn failed(failure: Failure, item: Option<usize>) -> PoolError {
     match failure {
         Failure::Panicked(panic) => PoolError::Panicked { item, panic },
@@ -160,6 +221,7 @@ fn failed(failure: Failure, item: Option<usize>) -> PoolError {
 }
 
 impl Loss {
+    /// Tells the caller why the call has no outcome.
     fn into_error(self, item: Option<usize>) -> PoolError {
         match self {
             Self::Died { pid, status } => PoolError::WorkerDied { item, pid, status },

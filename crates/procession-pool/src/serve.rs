@@ -1,4 +1,7 @@
-//! What a worker does.
+//! What a worker does: the other side of the [`protocol`](crate::protocol).
+//!
+//! Whatever a task does short of ending its process, its caller gets an outcome: panics, errors,
+//! arguments that cannot be decoded and results that cannot be encoded or sent are outcomes too.
 
 use crate::protocol::{Arguments, Request, ready, refused};
 use procession_pipe::{Channel, RecvError, SendError};
@@ -30,15 +33,19 @@ fn is_past(error: &RecvError) -> bool {
     matches!(error, RecvError::Decode(_) | RecvError::DescriptorsLost)
 }
 
+/// Receives a request, whole.
 fn receive(channel: &Channel) -> Result<Request<'static>, RecvError> {
     let packet = channel.recv()?.expect(Kind::REQUEST)?;
     Ok(packet.decode::<Request<'static>>()?)
 }
 
+/// Tells the pool that a request cannot be read, and why.
 fn refuse(channel: &Channel, error: &RecvError) -> Result<(), SendError> {
     channel.send(refused(&error.to_string())?)
 }
 
+/// Runs the calls one after the other, and sends each outcome before the next call begins: what is
+/// done stays done if the next one is fatal.
 fn answer(channel: &Channel, request: Request<'static>) -> Result<(), SendError> {
     let Request { routine, calls } = request;
     calls
@@ -46,6 +53,7 @@ fn answer(channel: &Channel, request: Request<'static>) -> Result<(), SendError>
         .try_for_each(|arguments| reply(channel, call(routine, arguments)))
 }
 
+/// Runs one call.
 fn call(routine: Routine, arguments: Arguments<'static>) -> Outcome {
     match prepare(routine, arguments) {
         Ok((run, mut packet)) => run(&(), &mut packet),
@@ -53,6 +61,7 @@ fn call(routine: Routine, arguments: Arguments<'static>) -> Outcome {
     }
 }
 
+/// Finds the function and the arguments; nothing of the user's has run yet.
 fn prepare(routine: Routine, arguments: Arguments<'static>) -> Result<(Run, Packet), Failure> {
     let packet = arguments.into_packet()?;
     let run = routine

@@ -1,4 +1,7 @@
-//! A worker, as the pool sees it.
+//! A worker, as the pool sees it: a process, and the link to it.
+//!
+//! Each worker is awaited once by the thread that sees processes end, which leaves the status in a
+//! channel of one place. So a handler can wait for it beside other things, and nobody reaps twice.
 
 use crate::batch::Batch;
 use crate::link::{Link, NotSent, Received};
@@ -18,13 +21,15 @@ const GRACE: Duration = Duration::from_secs(1);
 /// A process that answers requests.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// Shared with the dispatch, which may have to kill it.
     process: Arc<Process<()>>,
     link: Link,
+    /// Gets the status when the process has ended and was reaped.
     ended: Receiver<ExitStatus>,
 }
 
 impl Worker {
-    /// Starts a process.
+    /// Starts a process. It is a daemon, so that this process does not wait for it at its exit.
     pub(crate) fn start() -> Result<Self, StartError> {
         let (here, there) = Channel::pair().map_err(system("make a socket"))?;
         let builder = Process::builder()
@@ -44,6 +49,7 @@ impl Worker {
                 ended,
             }),
             Err(error) => {
+                // It ends with its link in any case.
                 let _ = process.kill();
                 Err(system("watch a process")(error))
             }
@@ -65,7 +71,7 @@ impl Worker {
         matches!(self.receive(), Received::Packet(packet) if packet.kind() == READY)
     }
 
-    /// Sends what is not settled of a batch.
+    /// Sends what is not settled of a batch. Nothing of it has begun if this fails.
     pub(crate) fn send(&self, batch: &Batch) -> Result<(), NotSent> {
         let request = batch
             .request()
@@ -98,11 +104,13 @@ impl Worker {
         self.wait();
     }
 
+    /// Waits for the worker's end.
     fn wait(&self) -> ExitStatus {
         self.ended.recv().unwrap_or(ExitStatus::Unknown)
     }
 }
 
+/// Says at which step the system refused a worker.
 fn system(step: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System { step, source }
 }
@@ -119,4 +127,5 @@ fn next_name() -> String {
     }
 }
 
+/// How the names of all workers begin.
 const PREFIX: &str = "PoolWorker-";

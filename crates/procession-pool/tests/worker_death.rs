@@ -91,6 +91,17 @@ fn idle_workers_that_are_killed_are_replaced() {
     });
 }
 
+#[test]
+fn all_idle_workers_of_a_large_pool_may_be_killed_at_once() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(8).unwrap();
+    for _ in 0..5 {
+        assert_eq!(pool.apply(|| 7, ()).unwrap(), 7);
+        pool.worker_pids().into_iter().for_each(kill9_if_there);
+        assert_eq!(pool.apply(|| 8, ()).unwrap(), 8);
+    }
+}
+
 /// A worker may have died, and been reaped, since its number was read.
 fn kill9_if_there(pid: u32) {
     let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);

@@ -93,8 +93,12 @@ impl HostedCondition {
         let number = self.room.change(|state| state.begin(ticket, session))?;
         let noticed = self.room.wait(timeout, |state, _| state.notified.remove(&number));
         let was_notified = noticed.is_some() || self.room.change(|state| state.give_up(number));
-        let taken = self.take(None);
-        Ok(taken.map(|taken| Waited { taken, was_notified }))
+        let Some(taken) = self.take(None) else {
+            // The client has ended: what woke it is for the next one.
+            self.notify(usize::from(was_notified));
+            return Ok(None);
+        };
+        Ok(Some(Waited { taken, was_notified }))
     }
 
     /// Wakes the one that has waited longest, if any waits.

@@ -11,21 +11,10 @@ pub(crate) fn manager() -> Manager {
 }
 
 /// Starts a child.
-#[expect(dead_code, reason = "not every test starts one")]
 pub(crate) fn start<F, A, M>(task: F, args: A) -> Process<F::Output>
 where
     F: Task<A, M>,
     A: Serialize + DeserializeOwned,
 {
     Process::spawn(task, args).expect("a child starts")
-}
-
-/// Runs a child to its end.
-#[expect(dead_code, reason = "not every test runs one")]
-pub(crate) fn run<F, A, M>(task: F, args: A) -> F::Output
-where
-    F: Task<A, M>,
-    A: Serialize + DeserializeOwned,
-{
-    start(task, args).join().expect("the child returns")
 }
