@@ -94,6 +94,8 @@ pub(crate) fn remember_panics() {
 
 /// Runs `work`; its panic is data.
 pub(crate) fn caught<R>(work: impl FnOnce() -> R + UnwindSafe) -> Result<R, Panic> {
+    // One that an earlier piece of work caught itself is not what may end this one.
+    LAST.set(None);
     panic::catch_unwind(work).map_err(|payload| {
         let remembered = LAST.take();
         let panic = remembered.unwrap_or_else(|| Panic {
