@@ -36,7 +36,7 @@ use proc_macro::TokenStream;
 /// ```
 #[proc_macro_attribute]
 pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    complete(entry::expand(arguments.into(), item.into()))
+    complete(entry::expand(&arguments.into(), &item.into()))
 }
 
 /// Generates the proxy of a type from the public methods of an `impl` block.
@@ -93,6 +93,9 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | documentation, `#[cfg]`, `#[deprecated]` | the same |
 /// | functions without `self`, private methods, constants | nothing |
 ///
+/// The proxy can be cloned, compared (equal is what stands for the same object), sent and printed.
+/// Its `as_ref` gives the plain `Proxy`, whose `with` and `call` run functions on the object.
+///
 /// `pub(crate)` methods and the like keep their visibility on the proxy. Arguments and results are
 /// values that serde can carry, proxies and other handles among them. A type with parameters needs
 /// the bounds of these values on the block, for example
@@ -125,10 +128,12 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///   given. Programs that use the manager's crate alone say `"procession_manager"`.
 #[proc_macro_attribute]
 pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    complete(shared::expand(arguments.into(), item.into()))
+    complete(shared::expand(arguments.into(), &item.into()))
 }
 
 /// Turns an error into the code that makes the compiler report it.
 fn complete(expanded: syn::Result<proc_macro2::TokenStream>) -> TokenStream {
-    expanded.unwrap_or_else(|error| error.to_compile_error()).into()
+    expanded
+        .unwrap_or_else(|error| error.to_compile_error())
+        .into()
 }

@@ -16,8 +16,11 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+/// The types that tell one call from another.
+type Types<F, T, A, R, M> = fn() -> (F, T, A, R, M);
+
 /// Calls `F` on an object under its lock.
-pub(crate) struct LockedCall<F, T, A, R, M>(PhantomData<fn() -> (F, T, A, R, M)>);
+pub(crate) struct LockedCall<F, T, A, R, M>(PhantomData<Types<F, T, A, R, M>>);
 
 impl<F, T, A, R, M> Entry for LockedCall<F, T, A, R, M>
 where
@@ -37,7 +40,7 @@ where
 }
 
 /// Calls `F` on an object that has no lock.
-pub(crate) struct ConcurrentCall<F, T, A, R, M>(PhantomData<fn() -> (F, T, A, R, M)>);
+pub(crate) struct ConcurrentCall<F, T, A, R, M>(PhantomData<Types<F, T, A, R, M>>);
 
 impl<F, T, A, R, M> Entry for ConcurrentCall<F, T, A, R, M>
 where
@@ -56,7 +59,7 @@ where
 }
 
 /// Makes an object and hosts it; the context is the server itself.
-pub(crate) struct Create<F, A, R, M>(PhantomData<fn() -> (F, A, R, M)>);
+pub(crate) struct Create<F, A, R, M>(PhantomData<Types<F, (), A, R, M>>);
 
 impl<F, A, R, M> Entry for Create<F, A, R, M>
 where

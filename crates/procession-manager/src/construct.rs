@@ -75,7 +75,7 @@ impl<T: Shared> Makes<Fallible<T>> for anyhow::Result<T> {
 /// An object of any type, whose proxy is a plain [`Proxy`](crate::Proxy).
 pub(crate) struct Any<T>(pub(crate) T);
 
-impl<T: Send + 'static> Makes<Any<T>> for Any<T> {
+impl<T: Send + 'static> Makes<Self> for Any<T> {
     type Object = T;
     type Access = Locked;
 

@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::call::Create;
 use crate::construct::{Any, Constructor, Makes};
 use crate::error::ManagerError;
+use crate::protocol::Note;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::route::Route;
@@ -44,7 +45,9 @@ pub struct ManagerHandle {
 
 impl ManagerHandle {
     pub(crate) fn new(route: Route) -> Self {
-        Self { server: Remote::server(route) }
+        Self {
+            server: Remote::server(route),
+        }
     }
 
     pub(crate) fn route(&self) -> &Route {
@@ -80,6 +83,7 @@ impl ManagerHandle {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
     pub fn create<F, A, R, M>(
         &self,
         construct: F,
@@ -119,6 +123,7 @@ impl ManagerHandle {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
     pub fn host<F, A, T>(&self, construct: F, args: A) -> Result<Proxy<T>, ManagerError>
     where
         F: Constructor<A, T>,
@@ -126,14 +131,13 @@ impl ManagerHandle {
         T: Send + 'static,
     {
         let construct = construct.with_tuple();
-        self.build(move |nothing: &mut (), args: A| Any(construct(nothing, args)), &args)
+        self.build(
+            move |nothing: &mut (), args: A| Any(construct(nothing, args)),
+            &args,
+        )
     }
 
-    fn build<F, A, R, M>(
-        &self,
-        _: F,
-        args: &A,
-    ) -> Result<Proxy<R::Object, R::Access>, ManagerError>
+    fn build<F, A, R, M>(&self, _: F, args: &A) -> Result<Proxy<R::Object, R::Access>, ManagerError>
     where
         F: Fn(&mut (), A) -> R + Copy + 'static,
         A: Serialize + DeserializeOwned,
@@ -151,14 +155,39 @@ impl ManagerHandle {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u8>()?;
+    /// assert_eq!(manager.object_count()?, 1);
+    /// drop(list);
+    /// assert_eq!(manager.object_count()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn object_count(&self) -> Result<u64, ManagerError> {
         match self.route() {
             Route::Home(home) => Ok(home.count()),
-            route => route.client()?.count(),
+            route => route.client()?.ask(&Note::Count),
         }
     }
 
     /// Returns where the server listens.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// assert!(manager.address().to_string().starts_with("@procession-"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn address(&self) -> &Address {
         self.route().address()
     }
@@ -166,6 +195,8 @@ impl ManagerHandle {
 
 impl fmt::Debug for ManagerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ManagerHandle").field("address", self.address()).finish()
+        f.debug_struct("ManagerHandle")
+            .field("address", self.address())
+            .finish()
     }
 }

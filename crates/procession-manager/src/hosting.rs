@@ -38,7 +38,10 @@ impl<T: Send + 'static> Access<T> for Locked {
     type Cell = Guarded<T>;
 
     fn hold(object: T) -> Guarded<T> {
-        Guarded { object: Mutex::new(object), holder: AtomicU64::new(NOBODY) }
+        Guarded {
+            object: Mutex::new(object),
+            holder: AtomicU64::new(NOBODY),
+        }
     }
 }
 

@@ -1,4 +1,89 @@
-//! The manager: objects that live in a server process and are called through typed proxies.
+//! Objects that live in a server process and are called through typed proxies.
+//!
+//! ```
+//! use procession_manager::{Manager, ManagerError, Object};
+//! use std::collections::HashSet;
+//!
+//! # fn main() -> Result<(), ManagerError> {
+//! procession_process::init(); // the first line of `main`
+//! let manager = Manager::start()?;
+//!
+//! let dict = manager.dict::<Object, Object>()?;
+//! dict.insert(1, "1")?;
+//! dict.insert("2", 2)?;
+//! dict.insert(0.25, Object::None)?;
+//! assert_eq!(dict.repr()?, "{1: '1', '2': 2, 0.25: None}");
+//!
+//! let set = manager.create(HashSet::<u32>::new, ())?;
+//! set.call(HashSet::insert, 7)?;
+//! assert_eq!(set.with(|set| set.len())?, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Manager`] is the owner of a server process. Any process that has a proxy calls the object
+//! behind it; the call travels to the server, runs there, and its result comes back. Proxies are
+//! handles: clone them, pass them to other processes, put them into your own serde structs and into
+//! other hosted objects.
+//!
+//! # What can be hosted
+//!
+//! - The built-in types, which have Python's names: [`List`], [`Dict`], [`Namespace`], [`Value`],
+//!   [`Array`], [`Lock`], [`RLock`], [`Semaphore`], [`BoundedSemaphore`], [`Condition`], [`Event`],
+//!   [`Barrier`], [`Queue`].
+//! - Your own types, with [`shared`]: it generates a proxy that has the type's methods, and
+//!   [`create`](ManagerHandle::create) returns that proxy.
+//! - The collections of the standard library, with `create` too, and with
+//!   [`host`](ManagerHandle::host) any other type. Their proxy is a [`Proxy`], which runs functions
+//!   on the object: [`with`](Proxy::with) and [`call`](Proxy::call).
+//!
+//! `create` knows the type of the proxy from the type of the object, through the trait [`Shared`].
+//! No type can have both its own proxy and the one that all types have, so that types which do not
+//! implement the trait go through `host`.
+//!
+//! # One step or several
+//!
+//! An object has a lock, and each call is one step to all others. `list.set(0, list.get(0)? + 1)?`
+//! is two calls, between which another process may write. A function that runs in the server is one:
+//!
+//! ```
+//! # fn main() -> Result<(), procession_manager::ManagerError> {
+//! # procession_process::init();
+//! # let manager = procession_manager::Manager::start()?;
+//! let list = manager.list_from([1, 2])?;
+//! list.call(|items, by| items[0] += by, 10)?;
+//! assert_eq!(list.to_vec()?, [11, 2]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It is a `fn` item or a closure that captures nothing, since only its name travels. A method that
+//! panics is an error of its caller, and leaves the object as it is: for the others the object goes
+//! on. Objects that are made for several callers at once, such as the locks here, have no lock of
+//! their own: `#[shared(concurrent)]`.
+//!
+//! A method may call other objects of its server through proxies. That runs on the same thread and
+//! sends nothing. Two objects that call each other at the same time wait for each other as two
+//! mutexes would; an object that calls itself gets an error.
+//!
+//! # How long objects live
+//!
+//! As long as any process has a proxy, or a message with one is on its way. A process that ends,
+//! killed or not, gives back its proxies, and with them its locks and permits; a call in which it
+//! waited takes nothing. Objects that hold proxies of each other in a circle stay until the manager
+//! ends.
+//!
+//! # What happens when the server is gone
+//!
+//! Every call, also one that was waiting, is [`ManagerError::Gone`]. The server ends with its
+//! [`Manager`], and with the process that started it. It leaves nothing behind.
+//!
+//! # Who may connect
+//!
+//! The processes of one family, by a key that only they have, of the same user and of the same
+//! executable. A client that sends garbage, or says nothing, loses its connection, and nobody else
+//! notices. What arrives in the server is only ever taken for one of the functions that the
+//! executable has for this purpose, with arguments of the right types.
 #![forbid(unsafe_code)]
 
 mod address;
@@ -28,6 +113,7 @@ pub use construct::{Constructor, Makes};
 pub use error::ManagerError;
 pub use handle::ManagerHandle;
 pub use hosting::{Access, Concurrent, Locked};
+pub use indexmap::IndexMap;
 pub use manager::Manager;
 pub use object::{Object, UnexpectedKind};
 pub use procession_macros::shared;
@@ -36,8 +122,8 @@ pub use refusal::Refusal;
 pub use returns::Returns;
 pub use shared::Shared;
 pub use types::{
-    Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Condition, ConditionGuard, Dict,
-    DictIter, Event, Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock,
+    Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Condition, ConditionGuard,
+    Dict, DictIter, Event, Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock,
     RLockGuard, Semaphore, Value,
 };
 

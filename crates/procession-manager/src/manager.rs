@@ -1,8 +1,8 @@
 //! The manager: the owner of a server process.
 
+use crate::address::Address;
 use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
-use crate::address::Address;
 use crate::protocol::Note;
 use crate::route::Route;
 use crate::server::task::{self, Listening};
@@ -108,8 +108,27 @@ impl Manager {
     ///
     /// The error says how it ended. All handles, in all processes, answer [`ManagerError::Gone`]
     /// from then on; calls that are blocked end with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::ManagerError;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list::<u8>()?;
+    /// manager.shutdown()?;
+    /// assert!(matches!(list.len(), Err(ManagerError::Gone)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn shutdown(&self) -> Result<(), ManagerError> {
-        let taken = self.process.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self
+            .process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(process) = taken else { return Ok(()) };
         let asked = self.handle.route().note(&Note::Shutdown);
         if asked.is_err() || process.wait_timeout(GRACE)?.is_none() {
@@ -125,7 +144,9 @@ fn next_name() -> String {
 }
 
 fn ended_at_once(process: Process<()>) -> ManagerError {
-    process.join().map_or_else(ManagerError::Server, |()| ManagerError::Gone)
+    process
+        .join()
+        .map_or_else(ManagerError::Server, |()| ManagerError::Gone)
 }
 
 impl Drop for Manager {

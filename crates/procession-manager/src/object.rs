@@ -61,11 +61,11 @@ pub enum Object {
     /// Bytes.
     Bytes(#[serde(with = "codec::bytes")] Vec<u8>),
     /// A list.
-    List(Vec<Object>),
+    List(Vec<Self>),
     /// A tuple.
-    Tuple(Vec<Object>),
+    Tuple(Vec<Self>),
     /// Keys and values, in the order in which the keys were put in.
-    Dict(IndexMap<Object, Object>),
+    Dict(IndexMap<Self, Self>),
 }
 
 impl Object {

@@ -16,8 +16,8 @@
 //! | server | `Kind::OUTCOME` | what came of it, or |
 //! | server | `Kind::REPLY` | a [`Fault`]: nothing was called |
 //!
-//! On a presence connection the client sends [`NOTE`]s, of which only [`Note::Count`] is answered,
-//! with a `Kind::REPLY`. When it closes, the process is gone, and the server takes back what the
+//! On a presence connection the client sends [`NOTE`]s. [`Note::Arrived`] and [`Note::Count`] are
+//! answered with a `Kind::REPLY`, the others are not. When it closes, the process is gone, and the server takes back what the
 //! process had.
 
 use procession_process::routine::Routine;
@@ -61,7 +61,7 @@ pub(crate) enum Purpose {
 }
 
 /// The server's answer to a [`Hello`].
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Admission {
     /// Come in; this is the session.
     Welcome(SessionId),
@@ -100,11 +100,11 @@ pub(crate) enum Note {
     Departed(ObjectId),
     /// It was encoded, and the message was not sent.
     Returned(ObjectId),
-    /// It was decoded.
+    /// It was decoded. The answer is whether the object is there.
     Arrived(ObjectId),
     /// It was dropped.
     Released(ObjectId),
-    /// How many objects are there?
+    /// How many objects are there? The answer is the number.
     Count,
     /// End the server.
     Shutdown,

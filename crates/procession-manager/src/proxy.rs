@@ -43,10 +43,25 @@ pub struct Proxy<T, A = Locked> {
 
 impl<T, A> Proxy<T, A> {
     pub(crate) fn new(remote: Remote) -> Self {
-        Self { remote, object: PhantomData }
+        Self {
+            remote,
+            object: PhantomData,
+        }
     }
 
     /// Returns the number of the object, by which its server knows it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let words = manager.create(Vec::<String>::new, ())?;
+    /// assert_eq!(words.id(), words.clone().id());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn id(&self) -> u64 {
         self.remote.object()
     }
@@ -101,6 +116,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
     pub fn call<A, R, M>(
         &self,
         function: impl Fn(&mut T, A) -> R + Copy + 'static,
@@ -144,6 +160,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
     pub fn call<A, R, M>(
         &self,
         function: impl Fn(&T, A) -> R + Copy + 'static,

@@ -7,9 +7,14 @@
 //! | a process | each handle, clones of one as one | it arrived | it is dropped, or the process ends |
 //! | a message | each handle inside | it is encoded | the receiver says that it arrived, or the message was not sent |
 //!
-//! What a process says about its handles goes over one connection, in order, and is not answered.
-//! The receiver of a message may be heard before its sender. The count of messages is then
-//! negative for a moment; the object stays, because the sender's own handle is still counted.
+//! What a process says about its handles goes over one connection, in order. Only an arrival is
+//! answered, and the process waits for that. So the server counts every handle that a process has,
+//! and when a process sends a handle on, its own is counted until the server has heard of that.
+//!
+//! The receiver of a message may be heard before its sender. The count of messages is then too
+//! small, even negative, but the sender's own handle is still counted. Once no process has a
+//! handle, everything about messages has been heard, and their count is exact: the object goes if
+//! it is zero.
 //!
 //! A message that was sent and never decoded, because its receiver was killed, keeps its objects
 //! until the manager ends.
@@ -34,7 +39,7 @@ struct Counted {
     route: Route,
     object: ObjectId,
     /// Whether the server counts this handle.
-    is_counted: bool,
+    counts: bool,
 }
 
 impl Remote {
@@ -48,8 +53,12 @@ impl Remote {
         Self::new(Route::Home(home), object, true)
     }
 
-    fn new(route: Route, object: ObjectId, is_counted: bool) -> Self {
-        Self(Arc::new(Counted { route, object, is_counted }))
+    fn new(route: Route, object: ObjectId, counts: bool) -> Self {
+        Self(Arc::new(Counted {
+            route,
+            object,
+            counts,
+        }))
     }
 
     pub(crate) fn object(&self) -> ObjectId {
@@ -81,30 +90,32 @@ impl Remote {
             }
             Route::Gone(_) => None,
         };
-        Ok(Departure { route, object, granted_to, is_delivered: false })
+        Ok(Departure {
+            route,
+            object,
+            granted_to,
+            is_delivered: false,
+        })
     }
 
     /// Takes over what the sender secured.
     fn arrive(route: Route, object: ObjectId, secured: Secured) -> Result<Self, ManagerError> {
-        let is_counted = match (&route, secured) {
+        let counts = match (&route, secured) {
             _ if object == SERVER => false,
             (Route::Client(_), Secured::Granted) => true,
-            (Route::Client(_), Secured::InTransit) => {
-                route.note(&Note::Arrived(object))?;
-                true
-            }
+            (Route::Client(_), Secured::InTransit) => route.ask(&Note::Arrived(object))?,
             (Route::Home(home), Secured::InTransit) => home.arrive(object, HOME),
             (Route::Home(_), Secured::Granted) | (Route::Gone(_), _) => false,
         };
-        Ok(Self::new(route, object, is_counted))
+        Ok(Self::new(route, object, counts))
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
         match &self.route {
-            Route::Home(home) if self.is_counted => home.release(self.object, HOME),
-            Route::Client(endpoint) if self.is_counted && endpoint.is_ours() => {
+            Route::Home(home) if self.counts => home.release(self.object, HOME),
+            Route::Client(endpoint) if self.counts && endpoint.is_ours() => {
                 // Without a connection the server has noticed that this process is gone.
                 let _ = endpoint.note(&Note::Released(self.object));
             }
@@ -124,7 +135,8 @@ struct Departure {
 
 impl Departure {
     fn secured(&self) -> Secured {
-        self.granted_to.map_or(Secured::InTransit, |_| Secured::Granted)
+        self.granted_to
+            .map_or(Secured::InTransit, |_| Secured::Granted)
     }
 }
 
@@ -167,8 +179,9 @@ impl Hash for Remote {
 impl Serialize for Remote {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
-        let departure =
-            self.depart().map_err(|error| handle::encode_error::<S::Error>(&error.to_string()))?;
+        let departure = self
+            .depart()
+            .map_err(|error| handle::encode_error::<S::Error>(&error.to_string()))?;
         let sent = (self.route().address(), self.object(), departure.secured());
         handle::departing::<S::Error>(departure)?;
         sent.serialize(serializer)

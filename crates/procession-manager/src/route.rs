@@ -58,7 +58,14 @@ impl Route {
         A: Serialize,
         R: DeserializeOwned,
     {
-        let request = request(&Call { object, routine, thread: this_thread() }, args)?;
+        let request = request(
+            &Call {
+                object,
+                routine,
+                thread: this_thread(),
+            },
+            args,
+        )?;
         read_reply(self.exchange(request)?)
     }
 
@@ -75,6 +82,14 @@ impl Route {
     pub(crate) fn note(&self, note: &Note) -> Result<(), ManagerError> {
         match self.client().and_then(|endpoint| endpoint.note(note)) {
             Err(ManagerError::Gone) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Tells a server elsewhere about a handle, and returns the answer; false if it is dead.
+    pub(crate) fn ask(&self, note: &Note) -> Result<bool, ManagerError> {
+        match self.client().and_then(|endpoint| endpoint.ask(note)) {
+            Err(ManagerError::Gone) => Ok(false),
             result => result,
         }
     }

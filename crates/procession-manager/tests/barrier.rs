@@ -1,4 +1,8 @@
 //! The managed barrier.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what a child is given is its own"
+)]
 
 mod common;
 
@@ -49,7 +53,10 @@ fn a_wait_that_runs_out_breaks_it_for_all() {
     let _watchdog = watchdog();
     let manager = manager();
     let barrier = manager.barrier(3).unwrap();
-    let other = start(|barrier: Barrier| is_broken(&barrier.wait()), (barrier.clone(),));
+    let other = start(
+        |barrier: Barrier| is_broken(&barrier.wait()),
+        (barrier.clone(),),
+    );
     eventually("the other waits", || barrier.waiting().unwrap() == 1);
     assert!(is_broken(&barrier.wait_timeout(Duration::from_millis(2))));
     assert!(other.join().unwrap());
@@ -65,7 +72,10 @@ fn abort_and_reset_end_all_waits() {
     let manager = manager();
     let barrier = manager.barrier(2).unwrap();
     for end in [Barrier::abort, Barrier::reset] {
-        let other = start(|barrier: Barrier| is_broken(&barrier.wait()), (barrier.clone(),));
+        let other = start(
+            |barrier: Barrier| is_broken(&barrier.wait()),
+            (barrier.clone(),),
+        );
         eventually("the other waits", || barrier.waiting().unwrap() == 1);
         end(&barrier).unwrap();
         assert!(other.join().unwrap());
@@ -84,7 +94,10 @@ fn a_party_that_dies_is_not_waited_for() {
     let barrier = manager.barrier(3).unwrap();
     let dead = start(meet_often, (barrier.clone(),));
     eventually("the first waits", || barrier.waiting().unwrap() == 1);
-    let other = start(|barrier: Barrier| is_broken(&barrier.wait()), (barrier.clone(),));
+    let other = start(
+        |barrier: Barrier| is_broken(&barrier.wait()),
+        (barrier.clone(),),
+    );
     eventually("both wait", || barrier.waiting().unwrap() == 2);
     kill9(dead.pid());
     assert!(other.join().unwrap());

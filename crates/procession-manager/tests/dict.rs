@@ -23,7 +23,10 @@ fn keys_keep_the_order_in_which_they_came() {
     assert_eq!(dict.keys().unwrap(), (65..70).collect::<Vec<_>>());
     assert_eq!(dict.values().unwrap(), ["A", "B", "C", "D", "E"]);
     assert_eq!(dict.items().unwrap(), expected);
-    assert_eq!(dict.copy().unwrap(), expected.into_iter().collect::<IndexMap<_, _>>());
+    assert_eq!(
+        dict.copy().unwrap(),
+        expected.into_iter().collect::<IndexMap<_, _>>()
+    );
     assert_eq!(dict.len().unwrap(), 5);
 }
 
@@ -31,7 +34,9 @@ fn keys_keep_the_order_in_which_they_came() {
 fn it_has_the_operations_of_a_dict() {
     let _watchdog = watchdog();
     let manager = manager();
-    let dict = manager.dict_from([("a".to_owned(), 1), ("b".to_owned(), 2)]).unwrap();
+    let dict = manager
+        .dict_from([("a".to_owned(), 1), ("b".to_owned(), 2)])
+        .unwrap();
     assert_eq!(dict.insert("a", 10).unwrap(), Some(1));
     assert_eq!(dict.get("a").unwrap(), Some(10));
     assert_eq!(dict.get("z").unwrap(), None);
@@ -40,7 +45,8 @@ fn it_has_the_operations_of_a_dict() {
     assert!(dict.contains_key("c").unwrap());
     assert_eq!(dict.remove("a").unwrap(), Some(10));
     assert_eq!(dict.remove("a").unwrap(), None);
-    dict.update([("b".to_owned(), 20), ("d".to_owned(), 30)]).unwrap();
+    dict.update([("b".to_owned(), 20), ("d".to_owned(), 30)])
+        .unwrap();
     assert_eq!(dict.keys().unwrap(), ["b", "c", "d"]);
     assert_eq!(dict.pop().unwrap(), Some(("d".to_owned(), 30)));
     dict.clear().unwrap();
@@ -61,7 +67,11 @@ fn it_takes_all_kinds_of_objects() {
     };
     start(fill, (dict.clone(),)).join().unwrap();
     assert_eq!(dict.repr().unwrap(), "{1: '1', '2': 2, 0.25: None}");
-    assert_eq!(dict.get(1.0).unwrap(), Some("1".into()), "1 and 1.0 are one key");
+    assert_eq!(
+        dict.get(1.0).unwrap(),
+        Some("1".into()),
+        "1 and 1.0 are one key"
+    );
 }
 
 #[test]
@@ -71,7 +81,11 @@ fn no_count_of_two_processes_is_lost() {
     let dict = manager.dict::<String, u32>().unwrap();
     let count = |dict: Dict<String, u32>| {
         for _ in 0..100 {
-            dict.call(|dict, key| *dict.entry(key).or_insert(0) += 1, "n".to_owned()).unwrap();
+            dict.call(
+                |dict, key| *dict.entry(key).or_insert(0) += 1,
+                "n".to_owned(),
+            )
+            .unwrap();
         }
     };
     for child in [start(count, (dict.clone(),)), start(count, (dict.clone(),))] {
@@ -85,7 +99,9 @@ fn iterating_gives_each_key_once() {
     // MGR-004
     let _watchdog = watchdog();
     let manager = manager();
-    let dict = manager.dict_from((0..3).map(|number| (number, ()))).unwrap();
+    let dict = manager
+        .dict_from((0..3).map(|number| (number, ())))
+        .unwrap();
     let mut iter = dict.iter();
     let keys: Vec<i32> = iter.by_ref().map(Result::unwrap).collect();
     assert_eq!(keys, [0, 1, 2]);
@@ -97,11 +113,16 @@ fn a_change_of_size_ends_the_iteration() {
     // MGR-004
     let _watchdog = watchdog();
     let manager = manager();
-    let dict = manager.dict_from((0..3).map(|number| (number, ()))).unwrap();
+    let dict = manager
+        .dict_from((0..3).map(|number| (number, ())))
+        .unwrap();
     let mut iter = dict.iter();
     assert_eq!(iter.next().unwrap().unwrap(), 0);
     dict.insert(3, ()).unwrap();
     let error = iter.next().unwrap().unwrap_err();
-    assert!(matches!(error, ManagerError::Refused(Refusal::Resized)), "{error}");
+    assert!(
+        matches!(error, ManagerError::Refused(Refusal::Resized)),
+        "{error}"
+    );
     assert!(iter.next().is_none());
 }

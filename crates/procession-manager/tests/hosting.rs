@@ -1,4 +1,8 @@
 //! Objects of any type: creating, calling, failing, and how many there are.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what a child is given is its own"
+)]
 
 use procession_manager::{Event, Manager, ManagerError, ManagerHandle, Proxy};
 use procession_process::Process;
@@ -16,8 +20,8 @@ fn a_set_is_called_under_its_lock() {
     let _watchdog = watchdog();
     let manager = manager();
     let set = manager.create(HashSet::<u32>::new, ()).unwrap();
-    assert!(set.call(|set, number| set.insert(number), 7).unwrap());
-    assert!(!set.call(|set, number| set.insert(number), 7).unwrap());
+    assert!(set.call(HashSet::insert, 7).unwrap());
+    assert!(!set.call(HashSet::insert, 7).unwrap());
     assert_eq!(set.with(|set| set.len()).unwrap(), 1);
 }
 
@@ -29,14 +33,17 @@ fn any_type_can_be_hosted() {
     let _watchdog = watchdog();
     let manager = manager();
     let counter = manager.host(|count: u64| Counter { count }, (5,)).unwrap();
-    counter.call(|counter, (a, b): (u64, u64)| counter.count += a * b, (3, 4)).unwrap();
+    counter
+        .call(|counter, (a, b): (u64, u64)| counter.count += a * b, (3, 4))
+        .unwrap();
     assert_eq!(counter.with(|counter| counter.count).unwrap(), 17);
 }
 
-fn count_words(words: Proxy<HashMap<String, u64>>, text: String) {
-    for word in text.split(' ').map(str::to_owned) {
-        words.call(|words, word: String| *words.entry(word).or_insert(0) += 1, word).unwrap();
-    }
+fn count_words(words: Proxy<HashMap<String, u64>>, text: String) -> anyhow::Result<()> {
+    let count = |words: &mut HashMap<String, u64>, word| *words.entry(word).or_insert(0) += 1;
+    text.split(' ')
+        .map(str::to_owned)
+        .try_for_each(|word| Ok(words.call(count, word)?))
 }
 
 #[test]
@@ -59,7 +66,9 @@ fn a_panic_concerns_its_caller_only() {
     let manager = manager();
     let list = manager.create(|| vec![1, 2, 3], ()).unwrap();
     let error = list.with(|list| list[3]).unwrap_err();
-    let ManagerError::Panicked(panic) = error else { panic!("{error}") };
+    let ManagerError::Panicked(panic) = error else {
+        panic!("{error}")
+    };
     assert!(panic.message().contains("the len is 3 but the index is 3"));
     assert!(panic.location().unwrap().contains("hosting.rs"));
     assert_eq!(list.with(|list| list.len()).unwrap(), 3);
@@ -89,7 +98,9 @@ fn an_anyhow_error_arrives_with_its_causes() {
     };
     assert_eq!(list.call(parse, "12".to_owned()).unwrap(), 12);
     let error = list.call(parse, "twelve".to_owned()).unwrap_err();
-    let ManagerError::Failed(error) = error else { panic!("{error}") };
+    let ManagerError::Failed(error) = error else {
+        panic!("{error}")
+    };
     assert_eq!(error.to_string(), "invalid digit found in string");
 }
 
@@ -101,7 +112,14 @@ fn a_constructor_may_fail_or_panic() {
         anyhow::ensure!(len < 10, "{len} is too long");
         Ok(vec![0; len])
     };
-    assert_eq!(manager.create(make, (3,)).unwrap().with(|list| list.len()).unwrap(), 3);
+    assert_eq!(
+        manager
+            .create(make, (3,))
+            .unwrap()
+            .with(|list| list.len())
+            .unwrap(),
+        3
+    );
     let error = manager.create(make, (10,)).unwrap_err();
     assert_eq!(error.to_string(), "the call failed: 10 is too long");
     let error = manager.host(|| -> u8 { panic!("no") }, ()).unwrap_err();
@@ -136,7 +154,9 @@ fn an_object_lives_while_it_is_on_its_way() {
     assert_eq!(list.with(|list| list.clone()).unwrap(), [1]);
     assert_eq!(manager.object_count().unwrap(), 1);
     drop(list);
-    eventually("the object is gone", || manager.object_count().unwrap() == 0);
+    eventually("the object is gone", || {
+        manager.object_count().unwrap() == 0
+    });
 }
 
 #[test]
@@ -150,7 +170,9 @@ fn a_process_that_ends_gives_back_its_proxies() {
     };
     let child = Process::spawn(leak, (manager.handle(),)).unwrap();
     assert_eq!(child.join().unwrap(), 1);
-    eventually("the object is gone", || manager.object_count().unwrap() == 0);
+    eventually("the object is gone", || {
+        manager.object_count().unwrap() == 0
+    });
 }
 
 #[test]
@@ -180,7 +202,10 @@ fn what_cannot_be_encoded_is_an_error_of_the_caller() {
     let error = list.call(bad, helper::Unsendable).unwrap_err();
     assert!(matches!(error, ManagerError::Encode(_)), "{error}");
     let error = list.with(|_| helper::Unsendable).unwrap_err();
-    assert!(matches!(error, ManagerError::ResultNotEncoded(_)), "{error}");
+    assert!(
+        matches!(error, ManagerError::ResultNotEncoded(_)),
+        "{error}"
+    );
     assert_eq!(list.with(|list| list.len()).unwrap(), 0);
 }
 

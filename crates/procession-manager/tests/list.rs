@@ -1,4 +1,8 @@
 //! The managed list.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what a child is given is its own"
+)]
 
 mod common;
 
@@ -61,7 +65,10 @@ fn two_processes_append_at_once() {
             list.append(number).unwrap();
         }
     };
-    for child in [start(append, (list.clone(), 0)), start(append, (list.clone(), 100))] {
+    for child in [
+        start(append, (list.clone(), 0)),
+        start(append, (list.clone(), 100)),
+    ] {
         child.join().unwrap();
     }
     list.sort().unwrap();
@@ -97,7 +104,10 @@ fn an_index_beyond_the_end_is_refused() {
     assert_eq!(refused(list.remove(5).unwrap_err()), (5, 1));
     assert_eq!(refused(list.insert(2, "b".to_owned()).unwrap_err()), (2, 1));
     assert_eq!(list.get(1).unwrap(), None);
-    assert_eq!(list.remove(5).unwrap_err().to_string(), "the index 5 is not below the length 1");
+    assert_eq!(
+        list.remove(5).unwrap_err().to_string(),
+        "the index 5 is not below the length 1"
+    );
 }
 
 #[test]

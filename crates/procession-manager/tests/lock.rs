@@ -1,4 +1,8 @@
 //! The managed lock: who has it, and what becomes of it when the owner ends.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what a child is given is its own"
+)]
 
 mod common;
 
@@ -23,7 +27,11 @@ fn it_keeps_others_out() {
         Ok(())
     };
     let args = || (lock.clone(), value.clone());
-    for child in [start(count, args()), start(count, args()), start(count, args())] {
+    for child in [
+        start(count, args()),
+        start(count, args()),
+        start(count, args()),
+    ] {
         child.join().unwrap();
     }
     assert_eq!(value.get().unwrap(), 150);
@@ -37,7 +45,11 @@ fn it_is_held_until_the_guard_is_dropped() {
     let guard = lock.acquire().unwrap();
     assert!(lock.is_locked().unwrap());
     assert!(lock.try_acquire().unwrap().is_none());
-    assert!(lock.acquire_timeout(Duration::from_millis(2)).unwrap().is_none());
+    assert!(
+        lock.acquire_timeout(Duration::from_millis(2))
+            .unwrap()
+            .is_none()
+    );
     drop(guard);
     let guard = lock.acquire_timeout(Duration::MAX).unwrap().unwrap();
     assert!(!guard.was_abandoned());
@@ -56,7 +68,10 @@ fn another_process_may_release_it() {
     assert!(lock.is_locked().unwrap(), "also when the process has ended");
     lock.release().unwrap();
     let error = lock.release().unwrap_err();
-    assert!(matches!(error, ManagerError::Refused(Refusal::NotHeld)), "{error}");
+    assert!(
+        matches!(error, ManagerError::Refused(Refusal::NotHeld)),
+        "{error}"
+    );
 }
 
 #[test]
@@ -68,7 +83,10 @@ fn a_guard_never_releases_the_next_owners_lock() {
     lock.release().unwrap();
     let other = lock.acquire().unwrap();
     let error = one.release().unwrap_err();
-    assert!(matches!(error, ManagerError::Refused(Refusal::NotOwner)), "{error}");
+    assert!(
+        matches!(error, ManagerError::Refused(Refusal::NotOwner)),
+        "{error}"
+    );
     assert!(lock.is_locked().unwrap());
     drop(other);
     assert!(!lock.is_locked().unwrap());
@@ -103,7 +121,10 @@ fn an_owner_that_forgot_its_guard_gives_it_back_at_its_end() {
     let _watchdog = watchdog();
     let manager = manager();
     let lock = manager.lock().unwrap();
-    let take = |lock: Lock| -> anyhow::Result<()> { Ok(std::mem::forget(lock.acquire()?)) };
+    let take = |lock: Lock| -> anyhow::Result<()> {
+        std::mem::forget(lock.acquire()?);
+        Ok(())
+    };
     start(take, (lock.clone(),)).join().unwrap();
     assert!(lock.acquire().unwrap().was_abandoned());
 }

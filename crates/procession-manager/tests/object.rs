@@ -14,8 +14,12 @@ fn hash(object: &Object) -> u64 {
 }
 
 fn travelled(object: &Object) -> Object {
-    let (bytes, fds) = Message::encode(Kind::VALUE, object).expect("it encodes").deliver();
-    Packet::parse(bytes, fds).and_then(Packet::decode).expect("it decodes")
+    let (bytes, fds) = Message::encode(Kind::VALUE, object)
+        .expect("it encodes")
+        .deliver();
+    Packet::parse(bytes, fds)
+        .and_then(Packet::decode)
+        .expect("it decodes")
 }
 
 #[test]
@@ -25,7 +29,10 @@ fn equal_numbers_are_one_key() {
         [Object::from(1), Object::from(true)],
         [Object::from(0), Object::from(-0.0)],
         [Object::from(f64::NAN), Object::from(f64::NAN)],
-        [Object::from(-9.223_372_036_854_775_808e18), Object::from(i64::MIN)],
+        [
+            Object::from(-9.223_372_036_854_776e18),
+            Object::from(i64::MIN),
+        ],
     ] {
         assert_eq!(one, other);
         assert_eq!(hash(&one), hash(&other));
@@ -35,9 +42,12 @@ fn equal_numbers_are_one_key() {
 #[test]
 fn numbers_are_compared_without_rounding() {
     let large = 1_i64 << 53;
-    assert_ne!(Object::from(large + 1), Object::from(large as f64));
-    assert!(Object::from(large + 1) > Object::from(large as f64));
-    assert!(Object::from(i64::MAX) < Object::from(9.223_372_036_854_775_808e18));
+    assert_ne!(
+        Object::from(large + 1),
+        Object::from(9_007_199_254_740_992.0)
+    );
+    assert!(Object::from(large + 1) > Object::from(9_007_199_254_740_992.0));
+    assert!(Object::from(i64::MAX) < Object::from(9.223_372_036_854_776e18));
     assert!(Object::from(i64::MIN) > Object::from(f64::NEG_INFINITY));
     assert!(Object::from(-2) < Object::from(-1.5) && Object::from(-1) > Object::from(-1.5));
     assert!(Object::from(f64::NAN) > Object::from(f64::INFINITY));
@@ -93,7 +103,10 @@ fn texts_are_pythons() {
         ("it's".into(), "\"it's\""),
         ("say \"it's\"".into(), "'say \"it\\'s\"'"),
         ("a\\b\n\r\t\0\u{7f}".into(), r"'a\\b\n\r\t\x00\x7f'"),
-        ("é\u{301}\u{a0}\u{2028}\u{e000}\u{10ffff}".into(), "'é\u{301}\\xa0\\u2028\\ue000\\U0010ffff'"),
+        (
+            "é\u{301}\u{a0}\u{2028}\u{e000}\u{10ffff}".into(),
+            "'é\u{301}\\xa0\\u2028\\ue000\\U0010ffff'",
+        ),
         (b"a'\xff\n".into(), r#"b"a'\xff\n""#),
         ((1,).into(), "(1,)"),
         (Object::Tuple(vec![]), "()"),
@@ -106,7 +119,7 @@ fn texts_are_pythons() {
 #[test]
 fn values_come_back_as_what_they_are() {
     assert_eq!(u8::try_from(Object::from(200)).unwrap(), 200);
-    assert_eq!(f64::try_from(Object::from(2)).unwrap(), 2.0);
+    assert_eq!(f64::try_from(Object::from(2)), Ok(2.0));
     assert_eq!(Vec::<i32>::try_from(Object::from((1, 2))).unwrap(), [1, 2]);
     assert!(bool::try_from(Object::from(true)).unwrap());
     let dict = Object::from(IndexMap::from([("a", 1)]));
@@ -127,7 +140,12 @@ fn depth_has_a_limit_on_both_sides() {
     let deepest = nested(100);
     assert_eq!(travelled(&deepest), deepest);
     let error = Message::encode(Kind::VALUE, &nested(101)).unwrap_err();
-    assert!(error.to_string().ends_with("an object nests more than 100 levels deep"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("an object nests more than 100 levels deep"),
+        "{error}"
+    );
     // Postcard's tag of a list and its length, over and over.
     let deep = [6, 1].repeat(100_000);
     assert!(postcard::from_bytes::<Object>(&deep).is_err());
@@ -136,8 +154,14 @@ fn depth_has_a_limit_on_both_sides() {
     let (mut bytes, fds) = encoder.finish().deliver();
     bytes.pop();
     bytes.extend(deep);
-    let error = Packet::parse(bytes, fds).unwrap().decode::<Object>().unwrap_err();
-    assert!(error.to_string().contains("more than 100 levels"), "{error}");
+    let error = Packet::parse(bytes, fds)
+        .unwrap()
+        .decode::<Object>()
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("more than 100 levels"),
+        "{error}"
+    );
 }
 
 fn objects() -> impl Strategy<Value = Object> {

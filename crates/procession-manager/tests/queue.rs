@@ -45,7 +45,10 @@ fn a_full_queue_refuses_in_time() {
     let queue = manager.bounded_queue(1).unwrap();
     queue.put(1).unwrap();
     assert_eq!(refusal(queue.try_put(2)), Refusal::Full);
-    assert_eq!(refusal(queue.put_timeout(2, Duration::from_millis(2))), Refusal::Full);
+    assert_eq!(
+        refusal(queue.put_timeout(2, Duration::from_millis(2))),
+        Refusal::Full
+    );
     assert_eq!(queue.len().unwrap(), 1);
 }
 
@@ -144,7 +147,10 @@ fn a_reader_killed_while_it_waits_takes_nothing() {
 fn a_writer_killed_while_it_waits_puts_nothing() {
     let _watchdog = watchdog();
     let manager = manager();
-    let (queue, waiting) = (manager.bounded_queue(1).unwrap(), manager.value(false).unwrap());
+    let (queue, waiting) = (
+        manager.bounded_queue(1).unwrap(),
+        manager.value(false).unwrap(),
+    );
     queue.put(1).unwrap();
     let write = |queue: Queue<i32>, waiting: Value<bool>| -> anyhow::Result<()> {
         waiting.set(true)?;

@@ -45,11 +45,17 @@ fn it_belongs_to_one_thread_of_one_process() {
     assert!(start(try_it, (lock.clone(),)).join().unwrap());
     guard.release().unwrap();
     let error = lock.release().unwrap_err();
-    assert!(matches!(error, ManagerError::Refused(Refusal::NotHeld)), "{error}");
+    assert!(
+        matches!(error, ManagerError::Refused(Refusal::NotHeld)),
+        "{error}"
+    );
 }
 
 fn is_not_owner(lock: &RLock) -> bool {
-    matches!(lock.release(), Err(ManagerError::Refused(Refusal::NotOwner)))
+    matches!(
+        lock.release(),
+        Err(ManagerError::Refused(Refusal::NotOwner))
+    )
 }
 
 #[test]

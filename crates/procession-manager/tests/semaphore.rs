@@ -13,7 +13,10 @@ procession_process::enable_in_tests!();
 fn no_more_are_inside_than_there_are_permits() {
     let _watchdog = watchdog();
     let manager = manager();
-    let (semaphore, inside) = (manager.semaphore(2).unwrap(), manager.value((0, 0)).unwrap());
+    let (semaphore, inside) = (
+        manager.semaphore(2).unwrap(),
+        manager.value((0, 0)).unwrap(),
+    );
     let work = |semaphore: Semaphore, inside: Value<(u32, u32)>| -> anyhow::Result<()> {
         for _ in 0..20 {
             let _permit = semaphore.acquire()?;
@@ -41,11 +44,20 @@ fn a_permit_is_had_until_it_is_dropped() {
     let semaphore = manager.semaphore(1).unwrap();
     let permit = semaphore.acquire().unwrap();
     assert!(semaphore.try_acquire().unwrap().is_none());
-    assert!(semaphore.acquire_timeout(Duration::from_millis(2)).unwrap().is_none());
+    assert!(
+        semaphore
+            .acquire_timeout(Duration::from_millis(2))
+            .unwrap()
+            .is_none()
+    );
     permit.release().unwrap();
     assert!(semaphore.try_acquire().unwrap().is_some());
     semaphore.release().unwrap();
-    assert_eq!(semaphore.available().unwrap(), 2, "a release without a permit adds one");
+    assert_eq!(
+        semaphore.available().unwrap(),
+        2,
+        "a release without a permit adds one"
+    );
 }
 
 #[test]
@@ -67,13 +79,15 @@ fn a_bounded_semaphore_is_not_released_too_often() {
     let _watchdog = watchdog();
     let manager = manager();
     let semaphore = manager.bounded_semaphore(1).unwrap();
-    let take = |semaphore: BoundedSemaphore| -> anyhow::Result<()> {
-        Ok(semaphore.acquire()?.leak()?)
-    };
+    let take =
+        |semaphore: BoundedSemaphore| -> anyhow::Result<()> { Ok(semaphore.acquire()?.leak()?) };
     start(take, (semaphore.clone(),)).join().unwrap();
     semaphore.release().unwrap();
     let error = semaphore.release().unwrap_err();
-    assert!(matches!(error, ManagerError::Refused(Refusal::ReleasedTooOften)), "{error}");
+    assert!(
+        matches!(error, ManagerError::Refused(Refusal::ReleasedTooOften)),
+        "{error}"
+    );
     let permit = semaphore.acquire_timeout(Duration::MAX).unwrap().unwrap();
     semaphore.release().unwrap();
     drop(permit);

@@ -1,12 +1,16 @@
 //! Types with proxies of their own, made by `#[shared]`.
-#![deny(warnings)]
-#![expect(unreachable_pub, reason = "a type that is private here has public methods all the same")]
+#![expect(
+    unreachable_pub,
+    clippy::unused_self,
+    reason = "what is shared is public and has a receiver, whatever else it needs"
+)]
 
 use procession_manager::{Manager, ManagerError, Proxy, Shared};
 use procession_process::Process;
 use procession_testkit::watchdog;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 procession_process::enable_in_tests!();
@@ -52,9 +56,11 @@ impl Maths {
         Ok(digits.parse()?)
     }
 
-    pub fn sum(&self, numbers: &[i64], (low, high): (i64, i64), extra: &Option<i64>) -> i64 {
-        let inside = numbers.iter().filter(|&&number| low <= number && number < high);
-        inside.sum::<i64>() + extra.unwrap_or(0)
+    pub fn sum(&self, numbers: &[i64], (low, high): (i64, i64), extra: &BTreeSet<i64>) -> i64 {
+        let inside = numbers
+            .iter()
+            .filter(|&&number| low <= number && number < high);
+        inside.chain(extra).sum()
     }
 
     pub(crate) fn inner(&self) -> i64 {
@@ -97,7 +103,12 @@ fn references_in_arguments_travel_as_values() {
     let _watchdog = watchdog();
     let manager = manager();
     let maths = manager.create(Maths::new, ()).unwrap();
-    assert_eq!(maths.sum(&[1, 2, 3, 4], (2, 4), &Some(10)).unwrap(), 15);
+    assert_eq!(
+        maths
+            .sum(&[1, 2, 3, 4], (2, 4), &BTreeSet::from([10]))
+            .unwrap(),
+        15
+    );
 }
 
 #[test]
@@ -110,7 +121,10 @@ fn a_proxy_goes_to_other_processes() {
     let _watchdog = watchdog();
     let manager = manager();
     let maths = manager.create(Maths::new, ()).unwrap();
-    let work = Work { maths: maths.clone(), x: 5 };
+    let work = Work {
+        maths: maths.clone(),
+        x: 5,
+    };
     let child = Process::spawn(|work: Work| work.maths.shift(work.x).unwrap(), (work,)).unwrap();
     child.join().unwrap();
     assert_eq!(maths.add(0, 0).unwrap(), 5);

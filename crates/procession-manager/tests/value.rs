@@ -34,7 +34,10 @@ fn no_update_of_a_value_is_lost() {
             value.update_with(|value, by| *value += by, by).unwrap();
         }
     };
-    for child in [start(count, (value.clone(), 1)), start(count, (value.clone(), 2))] {
+    for child in [
+        start(count, (value.clone(), 1)),
+        start(count, (value.clone(), 2)),
+    ] {
         child.join().unwrap();
     }
     assert_eq!(value.update(|value| *value).unwrap(), 300);
@@ -49,7 +52,10 @@ fn a_child_looks_into_an_array() {
     let look = |array: Array<i32>| -> anyhow::Result<()> {
         assert_eq!(array.index(&4)?, Some(4));
         assert_eq!(array.len()?, 10);
-        assert_eq!(array.iter().collect::<Result<Vec<_>, _>>()?, (0..10).collect::<Vec<_>>());
+        assert_eq!(
+            array.iter().collect::<Result<Vec<_>, _>>()?,
+            (0..10).collect::<Vec<_>>()
+        );
         assert_eq!(array.slice(2..4)?, [2, 3]);
         array.set(0, -1)?;
         Ok(())
@@ -64,10 +70,18 @@ fn an_array_has_a_fixed_length() {
     let manager = manager();
     let array = manager.array(["a".to_owned(), "b".to_owned()]).unwrap();
     let error = array.set(2, "c".to_owned()).unwrap_err();
-    assert!(matches!(error, ManagerError::Refused(Refusal::Index { index: 2, len: 2 })));
-    assert!(matches!(array.get(9), Err(ManagerError::Refused(Refusal::Index { .. }))));
+    assert!(matches!(
+        error,
+        ManagerError::Refused(Refusal::Index { index: 2, len: 2 })
+    ));
+    assert!(matches!(
+        array.get(9),
+        Err(ManagerError::Refused(Refusal::Index { .. }))
+    ));
     array.fill("x".to_owned()).unwrap();
     assert_eq!(array.to_vec().unwrap(), ["x", "x"]);
-    array.call(|array, text: String| array[0] = text, "y".to_owned()).unwrap();
+    array
+        .call(|array, text: String| array[0] = text, "y".to_owned())
+        .unwrap();
     assert_eq!(array.with(|array| array.concat()).unwrap(), "yx");
 }

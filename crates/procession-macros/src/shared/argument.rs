@@ -11,9 +11,9 @@ pub(super) struct Argument {
     /// The type in the method's signature.
     declared: Type,
     /// The type that travels.
-    sent: TokenStream,
+    travels: TokenStream,
     /// How the proxy makes what travels.
-    send: TokenStream,
+    make: TokenStream,
     /// What the method is called with.
     pass: TokenStream,
 }
@@ -37,8 +37,14 @@ impl Argument {
             let why = format!("`{method}` takes a reference inside a value: {TAKE_OWNED}");
             return Err(Error::new_spanned(ty, why));
         }
-        let (sent, send, pass) = (quote!(#ty), quote!(#name), quote!(#name));
-        Ok(Self { name, declared: ty.clone(), sent, send, pass })
+        let (travels, make, pass) = (quote!(#ty), quote!(#name), quote!(#name));
+        Ok(Self {
+            name,
+            declared: ty.clone(),
+            travels,
+            make,
+            pass,
+        })
     }
 
     fn borrowed(method: &Ident, name: Ident, reference: &TypeReference) -> Result<Self> {
@@ -55,9 +61,15 @@ impl Argument {
             let why = format!("`{method}` takes a reference to a reference: {TAKE_OWNED}");
             return Err(Error::new_spanned(reference, why));
         }
-        let (sent, send) = owned_copy(&name, target);
+        let (travels, make) = owned_copy(&name, target);
         let pass = quote!(&#name);
-        Ok(Self { name, declared: reference.clone().into(), sent, send, pass })
+        Ok(Self {
+            name,
+            declared: reference.clone().into(),
+            travels,
+            make,
+            pass,
+        })
     }
 
     /// Returns the argument as the proxy's method declares it.
@@ -70,12 +82,12 @@ impl Argument {
         &self.name
     }
 
-    pub(super) fn sent(&self) -> &TokenStream {
-        &self.sent
+    pub(super) fn travels(&self) -> &TokenStream {
+        &self.travels
     }
 
-    pub(super) fn send(&self) -> &TokenStream {
-        &self.send
+    pub(super) fn make(&self) -> &TokenStream {
+        &self.make
     }
 
     pub(super) fn pass(&self) -> &TokenStream {
@@ -90,12 +102,19 @@ fn owned_copy(name: &Ident, target: &Type) -> (TokenStream, TokenStream) {
     match target {
         Type::Slice(slice) => {
             let element = &slice.elem;
-            (quote!(::std::vec::Vec<#element>), quote!(<[#element]>::to_vec(#name)))
+            (
+                quote!(::std::vec::Vec<#element>),
+                quote!(<[#element]>::to_vec(#name)),
+            )
         }
-        Type::Path(path) if path.path.is_ident("str") => {
-            (quote!(::std::string::String), quote!(::std::string::String::from(#name)))
-        }
-        other => (quote!(#other), quote!(<#other as ::core::clone::Clone>::clone(#name))),
+        Type::Path(path) if path.path.is_ident("str") => (
+            quote!(::std::string::String),
+            quote!(::std::string::String::from(#name)),
+        ),
+        other => (
+            quote!(#other),
+            quote!(<#other as ::core::clone::Clone>::clone(#name)),
+        ),
     }
 }
 

@@ -7,8 +7,10 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta};
 /// Returns the method's documentation, with what is true of every call where the method itself
 /// says nothing about errors.
 pub(super) fn docs(object: &str, method: &Ident, attributes: &[Attribute]) -> TokenStream {
-    let docs: Vec<&Attribute> =
-        attributes.iter().filter(|attribute| attribute.path().is_ident("doc")).collect();
+    let docs: Vec<&Attribute> = attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("doc"))
+        .collect();
     let own = docs.is_empty().then(|| {
         let doc = format!("Calls `{object}::{method}` in the manager's server.");
         quote!(#[doc = #doc])
@@ -29,9 +31,14 @@ const ERRORS: &str = "
 `ManagerError::Gone`, also if the server ends during the call.";
 
 fn text(doc: &Attribute) -> String {
-    let Meta::NameValue(meta) = &doc.meta else { return String::new() };
+    let Meta::NameValue(meta) = &doc.meta else {
+        return String::new();
+    };
     match &meta.value {
-        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.value(),
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => text.value(),
         _ => String::new(),
     }
 }
@@ -56,7 +63,10 @@ mod tests {
         let docs = of(&[parse_quote!(#[doc = " Adds."])]);
         assert!(docs.starts_with(&quote!(#[doc = " Adds."]).to_string()));
         assert!(docs.contains("# Errors") && !docs.contains("Calls"));
-        let docs = of(&[parse_quote!(#[doc = " Adds."]), parse_quote!(#[doc = " # Errors"])]);
+        let docs = of(&[
+            parse_quote!(#[doc = " Adds."]),
+            parse_quote!(#[doc = " # Errors"]),
+        ]);
         assert!(!docs.contains("ManagerError"));
     }
 }

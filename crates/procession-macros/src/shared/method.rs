@@ -26,7 +26,9 @@ impl Method {
     /// Reads `function`; `None` if the proxy does not have it.
     pub(super) fn read(function: &ImplItemFn, target: &Target) -> Result<Option<Self>> {
         let private = matches!(function.vis, Visibility::Inherited);
-        let Some(receiver) = function.sig.receiver().filter(|_| !private) else { return Ok(None) };
+        let Some(receiver) = function.sig.receiver().filter(|_| !private) else {
+            return Ok(None);
+        };
         check_receiver(&function.sig.ident, receiver, target.concurrent)?;
         check_kind(&function.sig)?;
         let mut signature = function.sig.clone();
@@ -34,7 +36,12 @@ impl Method {
         Ok(Some(Self {
             visibility: function.vis.clone(),
             docs: docs(&target.name(), &signature.ident, &function.attrs),
-            attributes: function.attrs.iter().filter(|one| is_kept(one)).cloned().collect(),
+            attributes: function
+                .attrs
+                .iter()
+                .filter(|one| is_kept(one))
+                .cloned()
+                .collect(),
             arguments: arguments(&signature)?,
             output: output(&signature.ident, &signature.output)?,
             signature,
@@ -43,15 +50,22 @@ impl Method {
 
     /// Generates the proxy's method.
     pub(super) fn expand(&self, target: &Target) -> TokenStream {
-        let Self { visibility, docs, attributes, signature, arguments, output } = self;
+        let Self {
+            visibility,
+            docs,
+            attributes,
+            signature,
+            arguments,
+            output,
+        } = self;
         let (name, private, object) = (&signature.ident, target.private(), &target.object);
         let lifetimes = &signature.generics.params;
         let where_clause = &signature.generics.where_clause;
         let declarations = arguments.iter().map(Argument::declaration);
-        let [names, sent, send, pass] = [
+        let [names, travels, make, pass] = [
             each(arguments, |argument| argument.name().to_token_stream()),
-            each(arguments, |argument| argument.sent().clone()),
-            each(arguments, |argument| argument.send().clone()),
+            each(arguments, |argument| argument.travels().clone()),
+            each(arguments, |argument| argument.make().clone()),
             each(arguments, |argument| argument.pass().clone()),
         ];
         // Whatever the arguments are called, this is another name.
@@ -60,8 +74,8 @@ impl Method {
         let span = Span::call_site().located_at(name.span());
         let call = quote_spanned! {span=>
             self.proxy.call(
-                |#hosted, (#(#names,)*): (#(#sent,)*)| <#object>::#name(#hosted, #(#pass),*),
-                (#(#send,)*),
+                |#hosted, (#(#names,)*): (#(#travels,)*)| <#object>::#name(#hosted, #(#pass),*),
+                (#(#make,)*),
             )
         };
         quote! {
@@ -85,11 +99,16 @@ fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
         FnArg::Typed(typed) => Some(typed),
         FnArg::Receiver(_) => None,
     });
-    typed.enumerate().map(|(place, one)| Argument::new(&signature.ident, place, one)).collect()
+    typed
+        .enumerate()
+        .map(|(place, one)| Argument::new(&signature.ident, place, one))
+        .collect()
 }
 
 fn is_kept(attribute: &Attribute) -> bool {
-    ["cfg", "deprecated"].iter().any(|kept| attribute.path().is_ident(kept))
+    ["cfg", "deprecated"]
+        .iter()
+        .any(|kept| attribute.path().is_ident(kept))
 }
 
 fn check_receiver(name: &Ident, receiver: &Receiver, concurrent: bool) -> Result<()> {
@@ -119,7 +138,10 @@ fn check_kind(signature: &Signature) -> Result<()> {
     };
     let mut parameters = signature.generics.params.iter();
     if let Some(one) = parameters.find(|one| !matches!(one, GenericParam::Lifetime(_))) {
-        return refused(one, "has type parameters, and a proxy's method has one type");
+        return refused(
+            one,
+            "has type parameters, and a proxy's method has one type",
+        );
     }
     if let Some(keyword) = &signature.asyncness {
         return refused(keyword, "is async, and a proxy's call blocks");

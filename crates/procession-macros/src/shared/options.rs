@@ -18,7 +18,11 @@ pub(super) struct Options {
 impl Options {
     pub(super) fn parse(arguments: TokenStream) -> Result<Self> {
         let root = parse_quote!(::procession::manager);
-        let mut options = Self { root, proxy: None, concurrent: false };
+        let mut options = Self {
+            root,
+            proxy: None,
+            concurrent: false,
+        };
         syn::meta::parser(|meta| options.set(&meta)).parse2(arguments)?;
         Ok(options)
     }

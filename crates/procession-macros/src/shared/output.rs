@@ -9,7 +9,9 @@ use syn::{
 
 /// Returns the type that comes back if the call succeeds.
 pub(super) fn output(method: &Ident, declared: &ReturnType) -> Result<TokenStream> {
-    let ReturnType::Type(_, ty) = declared else { return Ok(quote!(())) };
+    let ReturnType::Type(_, ty) = declared else {
+        return Ok(quote!(()));
+    };
     if matches!(&**ty, Type::ImplTrait(_)) {
         let why = format!("`{method}` returns `impl Trait`, which is no type that can travel");
         return Err(Error::new_spanned(ty, why));
@@ -28,7 +30,11 @@ pub(super) fn output(method: &Ident, declared: &ReturnType) -> Result<TokenStrea
 /// `Result<T, anyhow::Error>`.
 fn value_of_anyhow(ty: &Type) -> Option<&Type> {
     let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last().filter(|segment| segment.ident == "Result")?;
+    let last = path
+        .path
+        .segments
+        .last()
+        .filter(|segment| segment.ident == "Result")?;
     match types(last).as_slice() {
         [value] => Some(value),
         [value, Type::Path(error)] if is_anyhow_error(&error.path) => Some(value),
@@ -37,7 +43,9 @@ fn value_of_anyhow(ty: &Type) -> Option<&Type> {
 }
 
 fn types(segment: &PathSegment) -> Vec<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return Vec::new() };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return Vec::new();
+    };
     let types = arguments.args.iter().filter_map(|argument| match argument {
         GenericArgument::Type(ty) => Some(ty),
         _ => None,
@@ -56,28 +64,34 @@ mod tests {
     use super::*;
     use syn::parse_quote;
 
-    fn of(declared: ReturnType) -> String {
+    fn of(declared: &ReturnType) -> String {
         let name: Ident = parse_quote!(f);
-        output(&name, &declared).map_or_else(|error| error.to_string(), |ty| ty.to_string())
+        output(&name, declared).map_or_else(|error| error.to_string(), |ty| ty.to_string())
     }
 
     #[test]
     fn an_anyhow_result_is_its_value() {
         let value = quote!(Vec<u8>).to_string();
-        assert_eq!(of(parse_quote!(-> anyhow::Result<Vec<u8>>)), value);
-        assert_eq!(of(parse_quote!(-> Result<Vec<u8>>)), value);
-        assert_eq!(of(parse_quote!(-> Result<Vec<u8>, ::anyhow::Error>)), value);
+        assert_eq!(of(&parse_quote!(-> anyhow::Result<Vec<u8>>)), value);
+        assert_eq!(of(&parse_quote!(-> Result<Vec<u8>>)), value);
+        assert_eq!(
+            of(&parse_quote!(-> Result<Vec<u8>, ::anyhow::Error>)),
+            value
+        );
     }
 
     #[test]
     fn other_types_are_themselves() {
-        assert_eq!(of(parse_quote!(-> Result<u8, Error>)), quote!(Result<u8, Error>).to_string());
-        assert_eq!(of(ReturnType::Default), "()");
+        assert_eq!(
+            of(&parse_quote!(-> Result<u8, Error>)),
+            quote!(Result<u8, Error>).to_string()
+        );
+        assert_eq!(of(&ReturnType::Default), "()");
     }
 
     #[test]
     fn what_cannot_travel_is_refused_by_name() {
-        assert!(of(parse_quote!(-> Option<&str>)).starts_with("`f` returns a reference"));
-        assert!(of(parse_quote!(-> impl Iterator)).starts_with("`f` returns `impl Trait`"));
+        assert!(of(&parse_quote!(-> Option<&str>)).starts_with("`f` returns a reference"));
+        assert!(of(&parse_quote!(-> impl Iterator)).starts_with("`f` returns `impl Trait`"));
     }
 }

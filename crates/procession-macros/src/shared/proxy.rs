@@ -13,6 +13,7 @@ pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
         hosting(target),
         conversions(target),
         copies(target),
+        comparisons(target),
         travel(target),
         calls(target, methods),
     ];
@@ -22,7 +23,9 @@ pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
 }
 
 fn definition(target: &Target, methods: &[Method]) -> TokenStream {
-    let Target { proxy, generics, .. } = target;
+    let Target {
+        proxy, generics, ..
+    } = target;
     let (docs, visibility, inner) = (docs(target), visibility(methods), target.inner());
     let where_clause = &generics.where_clause;
     quote! {
@@ -39,19 +42,27 @@ fn docs(target: &Target) -> TokenStream {
     let usual = format!(
         "The proxy of a `{}` that a manager hosts.\n\n\
          It is cheap to clone and can be sent to other processes. The object lives as long as any \
-         process has a proxy of it.",
+         process has a proxy of it. `as_ref` gives the plain `Proxy`, which runs functions on the \
+         object.",
         target.name()
     );
-    if own.is_empty() { quote!(#[doc = #usual]) } else { quote!(#(#own)*) }
+    if own.is_empty() {
+        quote!(#[doc = #usual])
+    } else {
+        quote!(#(#own)*)
+    }
 }
 
 /// Returns the widest visibility that a method has.
 fn visibility(methods: &[Method]) -> Visibility {
-    let widest = methods.iter().map(|method| &method.visibility).max_by_key(|one| match one {
-        Visibility::Public(_) => 2,
-        Visibility::Restricted(one) if one.path.is_ident("crate") => 1,
-        _ => 0,
-    });
+    let widest = methods
+        .iter()
+        .map(|method| &method.visibility)
+        .max_by_key(|one| match one {
+            Visibility::Public(_) => 2,
+            Visibility::Restricted(one) if one.path.is_ident("crate") => 1,
+            _ => 0,
+        });
     widest.cloned().unwrap_or(Visibility::Inherited)
 }
 
@@ -71,12 +82,14 @@ fn conversions(target: &Target) -> TokenStream {
     let (parameters, arguments, bounds) = split(&target.generics);
     quote! {
         const _: () = {
+            #[doc(hidden)]
             impl #parameters ::core::convert::From<#inner> for #proxy #arguments #bounds {
                 fn from(proxy: #inner) -> Self {
                     Self { proxy }
                 }
             }
 
+            #[doc(hidden)]
             impl #parameters ::core::convert::AsRef<#inner> for #proxy #arguments #bounds {
                 fn as_ref(&self) -> &#inner {
                     &self.proxy
@@ -100,6 +113,28 @@ fn copies(target: &Target) -> TokenStream {
             impl #parameters ::core::fmt::Debug for #proxy #arguments #bounds {
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.debug_tuple(#name).field(&self.proxy.id()).finish()
+                }
+            }
+        };
+    }
+}
+
+fn comparisons(target: &Target) -> TokenStream {
+    let (parameters, arguments, bounds) = split(&target.generics);
+    let proxy = &target.proxy;
+    quote! {
+        const _: () = {
+            impl #parameters ::core::cmp::PartialEq for #proxy #arguments #bounds {
+                fn eq(&self, other: &Self) -> bool {
+                    self.proxy == other.proxy
+                }
+            }
+
+            impl #parameters ::core::cmp::Eq for #proxy #arguments #bounds {}
+
+            impl #parameters ::core::hash::Hash for #proxy #arguments #bounds {
+                fn hash<__H: ::core::hash::Hasher>(&self, state: &mut __H) {
+                    ::core::hash::Hash::hash(&self.proxy, state);
                 }
             }
         };

@@ -42,7 +42,11 @@ mod tests {
 
     #[test]
     fn references_are_found_at_any_depth() {
-        for ty in [parse_quote!(&str), parse_quote!(Vec<&u8>), parse_quote!(Cow<'a, str>)] {
+        for ty in [
+            parse_quote!(&str),
+            parse_quote!(Vec<&u8>),
+            parse_quote!(Cow<'a, str>),
+        ] {
             assert!(within(&ty));
         }
         for ty in [parse_quote!(Vec<String>), parse_quote!(Cow<'static, str>)] {

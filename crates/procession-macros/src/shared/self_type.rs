@@ -13,7 +13,10 @@ struct WriteOut<'a>(&'a Type);
 impl WriteOut<'_> {
     /// Returns what stands for a path that begins with `Self::`.
     fn qualified(&self, qself: Option<&QSelf>, path: &Path) -> Option<TypePath> {
-        let begins = path.segments.first().is_some_and(|segment| segment.ident == "Self");
+        let begins = path
+            .segments
+            .first()
+            .is_some_and(|segment| segment.ident == "Self");
         if qself.is_some() || !begins || path.segments.len() < 2 {
             return None;
         }

@@ -35,7 +35,10 @@ impl Target {
         }
         let usual = format_ident!("{}Proxy", name(&block.self_ty)?);
         let attributes = |name: &str| {
-            let named = block.attrs.iter().filter(|attribute| attribute.path().is_ident(name));
+            let named = block
+                .attrs
+                .iter()
+                .filter(|attribute| attribute.path().is_ident(name));
             named.cloned().collect()
         };
         Ok(Self {
@@ -69,13 +72,23 @@ impl Target {
     /// Returns the type that says how the object is hosted.
     pub(super) fn access(&self) -> TokenStream {
         let private = self.private();
-        if self.concurrent { quote!(#private::Concurrent) } else { quote!(#private::Locked) }
+        if self.concurrent {
+            quote!(#private::Concurrent)
+        } else {
+            quote!(#private::Locked)
+        }
     }
 }
 
 fn name(object: &Type) -> Result<&Ident> {
     let why = "the type must have a name, from which that of its proxy is made";
     let unnamed = || Error::new_spanned(object, why);
-    let Type::Path(path) = object else { return Err(unnamed()) };
-    path.path.segments.last().map(|segment| &segment.ident).ok_or_else(unnamed)
+    let Type::Path(path) = object else {
+        return Err(unnamed());
+    };
+    path.path
+        .segments
+        .last()
+        .map(|segment| &segment.ident)
+        .ok_or_else(unnamed)
 }

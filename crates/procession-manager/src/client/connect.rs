@@ -41,12 +41,17 @@ fn check(uid: u32) -> Result<(), ManagerError> {
     if uid == geteuid().as_raw() {
         return Ok(());
     }
-    Err(ManagerError::NotAdmitted("its server belongs to another user"))
+    Err(ManagerError::NotAdmitted(
+        "its server belongs to another user",
+    ))
 }
 
 fn hello(purpose: Purpose) -> Result<Message, ManagerError> {
     let key = family::current().map_err(io::Error::other)?.key();
-    let hello = Hello { image: image().identity(), purpose };
+    let hello = Hello {
+        image: image().identity(),
+        purpose,
+    };
     let encoded = || -> Result<_, EncodeError> {
         let mut encoder = Encoder::new(HELLO);
         encoder.push(key)?;

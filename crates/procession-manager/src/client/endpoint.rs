@@ -7,6 +7,7 @@ use crate::protocol::{NOTE, Note, Purpose, SessionId};
 use crate::transport::Transport;
 use procession_pipe::Channel;
 use procession_wire::{Kind, Message, Packet};
+use serde::de::DeserializeOwned;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How many connections are kept when no call needs them.
@@ -63,10 +64,11 @@ impl Endpoint {
         Ok(self.presence.send(Message::encode(NOTE, note)?)?)
     }
 
-    /// Asks how many objects the server hosts, after all that this process has dropped.
-    pub(crate) fn count(&self) -> Result<u64, ManagerError> {
+    /// Tells the server something and waits for the answer, which comes after all that this process
+    /// has told it before.
+    pub(crate) fn ask<R: DeserializeOwned>(&self, note: &Note) -> Result<R, ManagerError> {
         let _asking = lock(&self.asking);
-        self.note(&Note::Count)?;
+        self.note(note)?;
         Ok(self.presence.recv()?.expect(Kind::REPLY)?.decode()?)
     }
 

@@ -100,7 +100,9 @@ impl<T: Into<Self>> FromIterator<T> for Object {
 }
 
 fn dict<K: Into<Object>, V: Into<Object>>(items: impl IntoIterator<Item = (K, V)>) -> Object {
-    let items = items.into_iter().map(|(key, value)| (key.into(), value.into()));
+    let items = items
+        .into_iter()
+        .map(|(key, value)| (key.into(), value.into()));
     Object::Dict(items.collect())
 }
 
@@ -224,13 +226,21 @@ where
 
     fn try_from(object: Object) -> Result<Self, UnexpectedKind> {
         let unexpected = object.not_a("dict");
-        let Object::Dict(items) = object else { return Err(unexpected) };
-        items.into_iter().map(|(key, value)| Ok((key.try_into()?, value.try_into()?))).collect()
+        let Object::Dict(items) = object else {
+            return Err(unexpected);
+        };
+        items
+            .into_iter()
+            .map(|(key, value)| Ok((key.try_into()?, value.try_into()?)))
+            .collect()
     }
 }
 
 impl Object {
     fn not_a(&self, expected: &'static str) -> UnexpectedKind {
-        UnexpectedKind { expected, found: self.kind() }
+        UnexpectedKind {
+            expected,
+            found: self.kind(),
+        }
     }
 }

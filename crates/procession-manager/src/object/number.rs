@@ -61,7 +61,11 @@ impl Ord for Number {
 
 /// A NaN is above all other numbers; NaNs are in the order of their bits.
 fn compare_floats(one: f64, other: f64) -> Ordering {
-    let by_bits = || one.is_nan().cmp(&other.is_nan()).then(one.to_bits().cmp(&other.to_bits()));
+    let by_bits = || {
+        one.is_nan()
+            .cmp(&other.is_nan())
+            .then(one.to_bits().cmp(&other.to_bits()))
+    };
     one.partial_cmp(&other).unwrap_or_else(by_bits)
 }
 

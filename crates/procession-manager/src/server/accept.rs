@@ -25,7 +25,7 @@ pub(super) fn accept_all(listener: &UnixListener, home: &'static Home) {
     loop {
         match listener.accept() {
             Ok((stream, _)) => take(stream, home),
-            Err(_) => turn_away(listener, &mut spare),
+            Err(_) => turn_away(listener, home, &mut spare),
         }
     }
 }
@@ -39,7 +39,7 @@ fn take(stream: UnixStream, home: &'static Home) {
     let channel = Arc::new(Channel::from(OwnedFd::from(stream)));
     let theirs = Arc::clone(&channel);
     let thread = thread::Builder::new().name("manager-client".to_owned());
-    if thread.spawn(move || admit(home, theirs)).is_err() {
+    if thread.spawn(move || admit(home, &theirs)).is_err() {
         send(&channel, &Admission::Busy);
     }
 }
@@ -49,15 +49,19 @@ fn spare() -> Option<File> {
     File::open("/dev/null").ok()
 }
 
-/// Tells the next client that it cannot be served now, instead of leaving it to wait.
-fn turn_away(listener: &UnixListener, reserve: &mut Option<File>) {
-    if reserve.take().is_some() {
-        // Another thread may have been faster; then the client waits for a little longer.
-        if let Ok((stream, _)) = listener.accept() {
+/// Waits for the next client with the reserve for its descriptor, and tells it that there is no
+/// other, instead of leaving it to wait.
+fn turn_away(listener: &UnixListener, home: &'static Home, reserve: &mut Option<File>) {
+    if reserve.take().is_none() {
+        thread::sleep(PAUSE);
+    } else if let Ok((stream, _)) = listener.accept() {
+        *reserve = spare();
+        // There may be descriptors again since.
+        if reserve.is_some() {
+            take(stream, home);
+        } else {
             send(&Channel::from(OwnedFd::from(stream)), &Admission::Busy);
         }
-    } else {
-        thread::sleep(PAUSE);
     }
-    *reserve = spare();
+    *reserve = reserve.take().or_else(spare);
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a client has to say who it is.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// More than a client says before it is known.
 const HELLO_LEN: u64 = 256;
@@ -21,12 +21,14 @@ const HELLO_LEN: u64 = 256;
 /// Admits the client at the other end and serves it until it goes.
 ///
 /// A client that is silent, or says anything but who it is, loses the connection.
-pub(super) fn admit(home: &'static Home, channel: Arc<Channel>) {
+pub(super) fn admit(home: &'static Home, channel: &Arc<Channel>) {
     channel.set_max_len(HELLO_LEN);
-    let Ok(packet) = channel.recv_by(Deadline::after(PATIENCE)) else { return };
+    let Ok(packet) = channel.recv_by(Deadline::after(PATIENCE)) else {
+        return;
+    };
     match known(packet) {
         Ok(purpose) => serve(home, channel, &purpose),
-        Err(Some(refusal)) => send(&channel, &refusal),
+        Err(Some(refusal)) => send(channel, &refusal),
         Err(None) => {}
     }
 }
@@ -39,7 +41,9 @@ fn known(packet: Packet) -> Result<Purpose, Option<Admission>> {
     if !is_equal(&key, family.key()) {
         return Err(Some(Admission::WrongKey));
     }
-    let hello = packet.decode::<Hello>().map_err(|_| Some(Admission::WrongImage))?;
+    let hello = packet
+        .decode::<Hello>()
+        .map_err(|_| Some(Admission::WrongImage))?;
     if hello.image != image().identity() {
         return Err(Some(Admission::WrongImage));
     }
@@ -48,25 +52,28 @@ fn known(packet: Packet) -> Result<Purpose, Option<Admission>> {
 
 /// Compares in a time that does not tell where the keys differ.
 fn is_equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    let differing = one.iter().zip(other).fold(0, |bits, (a, b)| black_box(bits | (a ^ b)));
+    let differing = one
+        .iter()
+        .zip(other)
+        .fold(0, |bits, (a, b)| black_box(bits | (a ^ b)));
     differing == 0
 }
 
-fn serve(home: &'static Home, channel: Arc<Channel>, purpose: &Purpose) {
+fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose) {
     match purpose {
         Purpose::Presence => {
-            let session = home.begin(Arc::clone(&channel));
-            welcome(&channel, &session);
-            keep_presence(home, &session, &channel);
+            let session = home.begin(Arc::clone(channel));
+            welcome(channel, &session);
+            keep_presence(home, &session, channel);
             home.end(&session);
         }
         Purpose::Calls(id) => {
             let Some(session) = home.session(*id) else {
-                return send(&channel, &Admission::NoSession);
+                return send(channel, &Admission::NoSession);
             };
             channel.set_max_len(DEFAULT_MAX_LEN);
-            welcome(&channel, &session);
-            serve_calls(home, &session, &*channel);
+            welcome(channel, &session);
+            serve_calls(home, &session, &**channel);
         }
     }
 }

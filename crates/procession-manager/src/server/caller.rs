@@ -25,7 +25,9 @@ pub(crate) fn current() -> Option<Caller> {
 
 /// Works for `caller` until the guard is dropped.
 pub(super) fn enter(caller: Caller) -> Entered {
-    Entered { before: CALLER.replace(Some(caller)) }
+    Entered {
+        before: CALLER.replace(Some(caller)),
+    }
 }
 
 /// The end of the work for a caller.

@@ -51,7 +51,8 @@ impl Home {
             dropped: undertaker::start()?,
             end,
         };
-        THIS.set(home).map_err(|_| io::Error::other("a process is one server"))?;
+        THIS.set(home)
+            .map_err(|_| io::Error::other("a process is one server"))?;
         THIS.get().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
@@ -91,17 +92,19 @@ impl Home {
 
     /// Counts a handle that is gone.
     pub(crate) fn release(&self, id: ObjectId, session: SessionId) {
-        self.table.release(id, session).map(|object| self.drop_later(object));
+        self.drop_later(self.table.release(id, session));
     }
 
     /// Counts a handle in a message, or one less.
     pub(super) fn transit(&self, id: ObjectId, change: i64) {
-        self.table.transit(id, change).map(|object| self.drop_later(object));
+        self.drop_later(self.table.transit(id, change));
     }
 
-    fn drop_later(&self, object: Object) {
-        // The undertaker lasts as long as this sender.
-        let _ = self.dropped.send(object);
+    fn drop_later(&self, objects: impl IntoIterator<Item = Object>) {
+        for object in objects {
+            // The undertaker lasts as long as this sender.
+            let _ = self.dropped.send(object);
+        }
     }
 
     /// Begins the session of the client at the other end of `presence`.
@@ -121,9 +124,7 @@ impl Home {
     pub(super) fn end(&self, session: &Session) {
         self.sessions().remove(&session.id());
         session.end();
-        for object in self.table.end(session.id()) {
-            self.drop_later(object);
-        }
+        self.drop_later(self.table.end(session.id()));
     }
 
     /// Does what a client asks and returns the answer.
@@ -132,7 +133,11 @@ impl Home {
             Ok(call) => call,
             Err(error) => return unreadable(&error),
         };
-        let caller = Caller { session, thread: call.thread, is_answered: true };
+        let caller = Caller {
+            session,
+            thread: call.thread,
+            is_answered: true,
+        };
         self.run(caller, &call, request)
     }
 
@@ -147,13 +152,18 @@ impl Home {
             is_answered: false,
         };
         let caller = caller::current().unwrap_or_else(own);
-        let caller = Caller { is_answered: false, ..caller };
+        let caller = Caller {
+            is_answered: false,
+            ..caller
+        };
         let (bytes, fds) = self.run(caller, &call, request).deliver();
         Ok(Packet::parse(bytes, fds)?)
     }
 
     fn run(&'static self, caller: Caller, call: &Call, mut request: Packet) -> Message {
-        let Ok(run) = call.routine.resolve() else { return fault(&Fault::UnknownRoutine) };
+        let Ok(run) = call.routine.resolve() else {
+            return fault(&Fault::UnknownRoutine);
+        };
         let _entered = caller::enter(caller);
         if call.object == SERVER {
             return run(&self as &dyn Any, &mut request).message;

@@ -6,6 +6,7 @@ use crate::protocol::{NOTE, Note};
 use crate::transport::Transport;
 use procession_pipe::Channel;
 use procession_wire::{Kind, Message, Packet};
+use serde::Serialize;
 use std::sync::Arc;
 
 /// Answers one request after the other, until the client goes or sends what is no request.
@@ -30,9 +31,9 @@ pub(super) fn keep_presence(home: &'static Home, session: &Session, client: &Cha
         match note {
             Note::Departed(object) => home.transit(object, 1),
             Note::Returned(object) => home.take_back(object),
-            Note::Arrived(object) => _ = home.arrive(object, session.id()),
+            Note::Arrived(object) => tell(client, &home.arrive(object, session.id())),
             Note::Released(object) => home.release(object, session.id()),
-            Note::Count => tell(client, home.count()),
+            Note::Count => tell(client, &home.count()),
             Note::Shutdown => home.shut_down(),
         }
     }
@@ -42,8 +43,8 @@ fn read(packet: Packet) -> Result<Note, ()> {
     packet.expect(NOTE).and_then(Packet::decode).map_err(|_| ())
 }
 
-fn tell(client: &Channel, count: u64) {
-    if let Ok(message) = Message::encode(Kind::REPLY, &count) {
+fn tell<T: Serialize>(client: &Channel, answer: &T) {
+    if let Ok(message) = Message::encode(Kind::REPLY, answer) {
         // A client that has gone meanwhile is noticed when the next note is read.
         let _ = client.send(message);
     }

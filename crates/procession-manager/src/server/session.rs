@@ -35,7 +35,11 @@ const MANY: usize = 64;
 
 impl Session {
     pub(super) fn new(id: SessionId, presence: Option<Arc<Channel>>) -> Self {
-        Self { id, presence, state: Mutex::default() }
+        Self {
+            id,
+            presence,
+            state: Mutex::default(),
+        }
     }
 
     pub(crate) fn id(&self) -> SessionId {
@@ -59,7 +63,11 @@ impl Session {
     /// A process that was killed is noticed here even before its connections are found closed, so
     /// that nothing is handed to it.
     pub(crate) fn is_present(&self) -> bool {
-        !self.has_ended() && self.presence.as_ref().is_none_or(|channel| is_open(channel))
+        !self.has_ended()
+            && self
+                .presence
+                .as_ref()
+                .is_none_or(|channel| is_open(channel))
     }
 
     /// Tells whether the session is over.
@@ -74,7 +82,10 @@ impl Session {
             state.has_ended = true;
             std::mem::take(&mut state.interests)
         };
-        for interest in interests.into_values().filter_map(|interest| interest.upgrade()) {
+        for interest in interests
+            .into_values()
+            .filter_map(|interest| interest.upgrade())
+        {
             interest.ended(self.id);
         }
     }

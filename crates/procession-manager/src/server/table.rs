@@ -34,7 +34,11 @@ struct Slot {
 impl Default for State {
     fn default() -> Self {
         let held = HashMap::from([(HOME, HashMap::new())]);
-        Self { next: 1, slots: HashMap::new(), held }
+        Self {
+            next: 1,
+            slots: HashMap::new(),
+            held,
+        }
     }
 }
 
@@ -44,7 +48,14 @@ impl Table {
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
-        state.slots.insert(id, Slot { object, held: 0, in_transit: 0 });
+        state.slots.insert(
+            id,
+            Slot {
+                object,
+                held: 0,
+                in_transit: 0,
+            },
+        );
         state.grant(id, HOME);
         id
     }
@@ -123,7 +134,8 @@ impl Table {
 
 impl State {
     fn grant(&mut self, id: ObjectId, session: SessionId) -> bool {
-        let (Some(slot), Some(held)) = (self.slots.get_mut(&id), self.held.get_mut(&session)) else {
+        let (Some(slot), Some(held)) = (self.slots.get_mut(&id), self.held.get_mut(&session))
+        else {
             return false;
         };
         slot.held += 1;

@@ -16,7 +16,9 @@ pub(crate) struct HostedArray<T> {
 
 impl<T> HostedArray<T> {
     pub(super) fn new(elements: Vec<T>) -> Self {
-        Self { elements: elements.into() }
+        Self {
+            elements: elements.into(),
+        }
     }
 }
 
@@ -40,7 +42,10 @@ impl<T> HostedArray<T> {
 /// # }
 /// ```
 #[shared(proxy = "Array", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl<T: Item> HostedArray<T> {
     /// Returns a copy of the element at `index`.
     ///
@@ -51,9 +56,15 @@ impl<T: Item> HostedArray<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn get(&self, index: usize) -> Result<T> {
+    pub fn get(&self, index: usize) -> Result<T>
+    where
+        T: Clone,
+    {
         let element = self.elements.get(index).cloned();
-        element.ok_or(Refusal::Index { index, len: self.elements.len() })
+        element.ok_or(Refusal::Index {
+            index,
+            len: self.elements.len(),
+        })
     }
 
     /// Changes the element at `index`.
@@ -67,7 +78,10 @@ impl<T: Item> HostedArray<T> {
     /// [`ManagerError::Gone`](crate::ManagerError::Gone).
     pub fn set(&mut self, index: usize, value: T) -> Result<()> {
         let len = self.elements.len();
-        let element = self.elements.get_mut(index).ok_or(Refusal::Index { index, len })?;
+        let element = self
+            .elements
+            .get_mut(index)
+            .ok_or(Refusal::Index { index, len })?;
         *element = value;
         Ok(())
     }
@@ -75,7 +89,7 @@ impl<T: Item> HostedArray<T> {
     /// Returns the place of the first element that is equal to `value`.
     pub fn index(&self, value: &T) -> Option<usize>
     where
-        T: PartialEq,
+        T: Clone + PartialEq,
     {
         self.elements.iter().position(|element| element == value)
     }
@@ -91,18 +105,30 @@ impl<T: Item> HostedArray<T> {
     }
 
     /// Returns a copy of all elements.
-    pub fn to_vec(&self) -> Vec<T> {
+    pub fn to_vec(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
         self.elements.to_vec()
     }
 
     /// Returns a copy of the elements in `range`, as many of them as there are.
-    pub fn slice(&self, range: Range<usize>) -> Vec<T> {
+    pub fn slice(&self, range: Range<usize>) -> Vec<T>
+    where
+        T: Clone,
+    {
         let end = range.end.min(self.elements.len());
-        self.elements.get(range.start..end).unwrap_or_default().to_vec()
+        self.elements
+            .get(range.start..end)
+            .unwrap_or_default()
+            .to_vec()
     }
 
     /// Makes all elements equal to `value`.
-    pub fn fill(&mut self, value: T) {
+    pub fn fill(&mut self, value: T)
+    where
+        T: Clone,
+    {
         self.elements.fill(value);
     }
 }
@@ -112,8 +138,30 @@ impl<T: Item> Array<T> {
     ///
     /// Each step is one call. For all elements at one moment, iterate over
     /// [`to_vec`](Self::to_vec).
-    pub fn iter(&self) -> ArrayIter<'_, T> {
-        ArrayIter { array: self, next: Some(0) }
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let array = manager.array([1, 2, 3])?;
+    /// let mut sum = 0;
+    /// for element in &array {
+    ///     sum += element?;
+    /// }
+    /// assert_eq!(sum, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn iter(&self) -> ArrayIter<'_, T>
+    where
+        T: Clone,
+    {
+        ArrayIter {
+            array: self,
+            next: Some(0),
+        }
     }
 
     /// Runs `function` on the elements, in the server, in one step.
@@ -125,11 +173,25 @@ impl<T: Item> Array<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let array = manager.array([3, 1, 2])?;
+    /// array.with(|elements| elements.sort())?;
+    /// assert_eq!(array.to_vec()?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut [T]) -> R + Copy + 'static,
     ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref().with(move |array| function(&mut array.elements))
+        self.as_ref()
+            .with(move |array| function(&mut array.elements))
     }
 
     /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
@@ -141,16 +203,30 @@ impl<T: Item> Array<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let array = manager.array([1, 2])?;
+    /// array.call(|elements, (i, j): (usize, usize)| elements.swap(i, j), (0, 1))?;
+    /// assert_eq!(array.to_vec()?, [2, 1]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut [T], A) -> R + Copy + 'static,
         args: A,
     ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref().call(move |array, args| function(&mut array.elements, args), args)
+        self.as_ref()
+            .call(move |array, args| function(&mut array.elements, args), args)
     }
 }
 
-impl<'a, T: Item> IntoIterator for &'a Array<T> {
+impl<'a, T: Item + Clone> IntoIterator for &'a Array<T> {
     type Item = std::result::Result<T, ManagerError>;
     type IntoIter = ArrayIter<'a, T>;
 
@@ -167,7 +243,7 @@ pub struct ArrayIter<'a, T: Item> {
     next: Option<usize>,
 }
 
-impl<T: Item> Iterator for ArrayIter<'_, T> {
+impl<T: Item + Clone> Iterator for ArrayIter<'_, T> {
     type Item = std::result::Result<T, ManagerError>;
 
     fn next(&mut self) -> Option<Self::Item> {

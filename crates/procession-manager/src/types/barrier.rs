@@ -40,7 +40,14 @@ enum Verdict {
 impl HostedBarrier {
     pub(super) fn new(parties: usize) -> Self {
         let (parties, waiting) = (parties.max(1), HashMap::new());
-        Self { room: Room::new(State { parties, is_broken: false, waiting, last: 0 }) }
+        Self {
+            room: Room::new(State {
+                parties,
+                is_broken: false,
+                waiting,
+                last: 0,
+            }),
+        }
     }
 }
 
@@ -71,14 +78,21 @@ impl HostedBarrier {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Barrier", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedBarrier {
     pub(crate) fn pass(&self, timeout: Option<Duration>) -> Result<usize> {
         let session = caller::current().ok_or(Refusal::NotOwner)?.session.id();
         let (number, index) = self.room.change(|state| state.arrive(session))?;
         let verdict = self.room.wait(timeout, |state, _| state.verdict(number));
         let verdict = verdict.unwrap_or_else(|| self.room.change(|state| state.give_up(number)));
-        if verdict == Verdict::Pass { Ok(index) } else { Err(Refusal::Broken) }
+        if verdict == Verdict::Pass {
+            Ok(index)
+        } else {
+            Err(Refusal::Broken)
+        }
     }
 
     /// Breaks the barrier: all who wait, and all who come, get an error.
@@ -113,7 +127,10 @@ impl HostedBarrier {
 impl State {
     /// Returns how many wait for the others.
     fn arrived(&self) -> usize {
-        self.waiting.values().filter(|waiter| waiter.verdict == Verdict::Wait).count()
+        self.waiting
+            .values()
+            .filter(|waiter| waiter.verdict == Verdict::Wait)
+            .count()
     }
 
     /// Adds a waiter; the last of the parties lets all of them pass.
@@ -123,7 +140,13 @@ impl State {
         }
         let (number, index) = (self.last, self.arrived());
         self.last += 1;
-        self.waiting.insert(number, Waiter { session, verdict: Verdict::Wait });
+        self.waiting.insert(
+            number,
+            Waiter {
+                session,
+                verdict: Verdict::Wait,
+            },
+        );
         if index + 1 == self.parties {
             self.decide(Verdict::Pass);
         }
@@ -144,13 +167,19 @@ impl State {
 
     /// Takes the verdict on a waiter, if there is one.
     fn verdict(&mut self, number: u64) -> Option<Verdict> {
-        self.waiting.get(&number).filter(|waiter| waiter.verdict != Verdict::Wait)?;
+        self.waiting
+            .get(&number)
+            .filter(|waiter| waiter.verdict != Verdict::Wait)?;
         self.waiting.remove(&number).map(|waiter| waiter.verdict)
     }
 
     /// Takes the verdict on a waiter whose time has run out; without one, the barrier breaks.
     fn give_up(&mut self, number: u64) -> Verdict {
-        if self.waiting.get(&number).is_some_and(|waiter| waiter.verdict == Verdict::Wait) {
+        if self
+            .waiting
+            .get(&number)
+            .is_some_and(|waiter| waiter.verdict == Verdict::Wait)
+        {
             self.break_up();
         }
         self.verdict(number).unwrap_or(Verdict::Broken)
@@ -180,7 +209,9 @@ impl Barrier {
     /// [`ManagerError::Gone`], also if the server ends during the wait. A process that ends while
     /// it waits breaks the barrier; one that ends before it comes is waited for.
     pub fn wait(&self) -> std::result::Result<BarrierWaitResult, ManagerError> {
-        Ok(BarrierWaitResult { index: self.pass(None)? })
+        Ok(BarrierWaitResult {
+            index: self.pass(None)?,
+        })
     }
 
     /// As [`wait`](Self::wait), for at most `timeout`, after which the barrier is broken.
@@ -192,11 +223,31 @@ impl Barrier {
     /// # When the other side is gone
     ///
     /// As [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::{ManagerError, Refusal};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let barrier = manager.barrier(2)?;
+    /// let error = barrier.wait_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert!(matches!(error, ManagerError::Refused(Refusal::Broken)));
+    /// barrier.reset()?;
+    /// assert!(!barrier.is_broken()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout(
         &self,
         timeout: Duration,
     ) -> std::result::Result<BarrierWaitResult, ManagerError> {
-        Ok(BarrierWaitResult { index: self.pass(Some(timeout))? })
+        Ok(BarrierWaitResult {
+            index: self.pass(Some(timeout))?,
+        })
     }
 }
 
@@ -213,6 +264,20 @@ impl BarrierWaitResult {
     }
 
     /// Returns whether this is the one party that is the leader this time, the first that came.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let alone = manager.barrier(1)?;
+    /// let passed = alone.wait()?;
+    /// assert!(passed.is_leader());
+    /// assert_eq!(passed.index(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_leader(self) -> bool {
         self.index == 0
     }

@@ -41,6 +41,20 @@ impl BoundedSemaphore {
     /// # When the other side is gone
     ///
     /// As [`Semaphore::acquire`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let semaphore = manager.bounded_semaphore(1)?;
+    /// let _permit = semaphore.acquire()?;
+    /// assert_eq!(semaphore.available()?, 0);
+    /// assert!(semaphore.try_acquire()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire(&self) -> Result<Permit, ManagerError> {
         self.0.acquire()
     }
@@ -67,6 +81,20 @@ impl BoundedSemaphore {
     /// # When the other side is gone
     ///
     /// As [`Semaphore::acquire`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let semaphore = manager.bounded_semaphore(1)?;
+    /// assert!(semaphore.acquire_timeout(Duration::from_secs(1))?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<Permit>, ManagerError> {
         self.0.acquire_timeout(timeout)
     }

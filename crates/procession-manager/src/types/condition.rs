@@ -41,7 +41,9 @@ pub(crate) struct Waited {
 
 impl HostedCondition {
     pub(super) fn new() -> Self {
-        Self { room: Room::new(State::default()) }
+        Self {
+            room: Room::new(State::default()),
+        }
     }
 }
 
@@ -77,10 +79,15 @@ impl HostedCondition {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Condition", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedCondition {
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Option<Taken> {
-        self.room.wait(timeout, |state, caller| state.lock.take(caller.session.id()))
+        self.room.wait(timeout, |state, caller| {
+            state.lock.take(caller.session.id())
+        })
     }
 
     pub(crate) fn give_back(&self, ticket: u64) -> Result<()> {
@@ -91,14 +98,19 @@ impl HostedCondition {
     pub(crate) fn wait(&self, ticket: u64, timeout: Option<Duration>) -> Result<Option<Waited>> {
         let session = caller::current().ok_or(Refusal::NotOwner)?.session.id();
         let number = self.room.change(|state| state.begin(ticket, session))?;
-        let noticed = self.room.wait(timeout, |state, _| state.notified.remove(&number));
+        let noticed = self
+            .room
+            .wait(timeout, |state, _| state.notified.remove(&number));
         let was_notified = noticed.is_some() || self.room.change(|state| state.give_up(number));
         let Some(taken) = self.take(None) else {
             // The client has ended: what woke it is for the next one.
             self.notify(usize::from(was_notified));
             return Ok(None);
         };
-        Ok(Some(Waited { taken, was_notified }))
+        Ok(Some(Waited {
+            taken,
+            was_notified,
+        }))
     }
 
     /// Wakes the one that has waited longest, if any waits.
@@ -127,13 +139,19 @@ impl State {
     fn begin(&mut self, ticket: u64, session: SessionId) -> Result<u64> {
         self.lock.give_back(ticket)?;
         self.last += 1;
-        self.waiting.push_back(Waiter { number: self.last, session });
+        self.waiting.push_back(Waiter {
+            number: self.last,
+            session,
+        });
         Ok(self.last)
     }
 
     fn notify(&mut self, count: usize) {
         let count = count.min(self.waiting.len());
-        let woken = self.waiting.drain(..count).map(|waiter| (waiter.number, waiter.session));
+        let woken = self
+            .waiting
+            .drain(..count)
+            .map(|waiter| (waiter.number, waiter.session));
         self.notified.extend(woken);
     }
 
@@ -203,7 +221,11 @@ impl Condition {
         timeout: Option<Duration>,
     ) -> std::result::Result<Option<ConditionGuard>, ManagerError> {
         let taken = self.take(timeout)?;
-        Ok(taken.map(|taken| ConditionGuard { condition: self.clone(), taken, is_over: false }))
+        Ok(taken.map(|taken| ConditionGuard {
+            condition: self.clone(),
+            taken,
+            is_over: false,
+        }))
     }
 }
 
@@ -242,6 +264,21 @@ impl ConditionGuard {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let condition = manager.condition()?;
+    /// let mut held = condition.acquire()?;
+    /// assert!(!held.wait_timeout(Duration::from_millis(1))?); // nobody notified
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout(&mut self, timeout: Duration) -> std::result::Result<bool, ManagerError> {
         self.wait_for(Some(timeout))
     }
@@ -275,6 +312,23 @@ impl ConditionGuard {
     /// # When the other side is gone
     ///
     /// As [`wait_timeout`](Self::wait_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let (condition, items) = (manager.condition()?, manager.list::<u8>()?);
+    /// let mut held = condition.acquire()?;
+    /// assert!(!held.wait_timeout_while(Duration::from_millis(1), || items.is_empty())?);
+    /// items.append(1)?;
+    /// assert!(held.wait_timeout_while(Duration::from_millis(1), || items.is_empty())?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout_while(
         &mut self,
         timeout: Duration,
@@ -311,7 +365,10 @@ impl ConditionGuard {
     }
 
     fn wait_for(&mut self, timeout: Option<Duration>) -> std::result::Result<bool, ManagerError> {
-        let waited = self.condition.wait(self.taken.ticket, timeout)?.ok_or(ManagerError::Gone)?;
+        let waited = self
+            .condition
+            .wait(self.taken.ticket, timeout)?
+            .ok_or(ManagerError::Gone)?;
         self.taken = waited.taken;
         Ok(waited.was_notified)
     }

@@ -40,16 +40,19 @@ impl ManagerHandle {
     }
 
     /// Makes an empty [`Dict`].
-    pub fn dict<K: Item + Eq + Hash, V: Item>(&self) -> Result<Dict<K, V>, ManagerError> {
+    pub fn dict<K: Item + Clone + Eq + Hash, V: Item>(&self) -> Result<Dict<K, V>, ManagerError> {
         self.dict_from([])
     }
 
     /// Makes a [`Dict`] of these keys and values.
-    pub fn dict_from<K: Item + Eq + Hash, V: Item>(
+    pub fn dict_from<K: Item + Clone + Eq + Hash, V: Item>(
         &self,
         items: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Dict<K, V>, ManagerError> {
-        self.create(HostedDict::new, (items.into_iter().collect::<Vec<(K, V)>>(),))
+        self.create(
+            HostedDict::new,
+            (items.into_iter().collect::<Vec<(K, V)>>(),),
+        )
     }
 
     /// Makes an empty [`Namespace`].
@@ -67,7 +70,10 @@ impl ManagerHandle {
         &self,
         elements: impl IntoIterator<Item = T>,
     ) -> Result<Array<T>, ManagerError> {
-        self.create(HostedArray::new, (elements.into_iter().collect::<Vec<T>>(),))
+        self.create(
+            HostedArray::new,
+            (elements.into_iter().collect::<Vec<T>>(),),
+        )
     }
 
     /// Makes a [`Lock`].
@@ -87,7 +93,8 @@ impl ManagerHandle {
 
     /// Makes a [`BoundedSemaphore`] with that many permits.
     pub fn bounded_semaphore(&self, permits: usize) -> Result<BoundedSemaphore, ManagerError> {
-        self.create(HostedSemaphore::bounded, (permits,)).map(BoundedSemaphore::new)
+        self.create(HostedSemaphore::bounded, (permits,))
+            .map(BoundedSemaphore::new)
     }
 
     /// Makes a [`Condition`].

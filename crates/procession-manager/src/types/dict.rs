@@ -18,7 +18,9 @@ pub(crate) struct HostedDict<K, V> {
 
 impl<K: Eq + Hash, V> HostedDict<K, V> {
     pub(super) fn new(items: Vec<(K, V)>) -> Self {
-        Self { items: items.into_iter().collect() }
+        Self {
+            items: items.into_iter().collect(),
+        }
     }
 }
 
@@ -57,26 +59,35 @@ impl<K: Eq + Hash, V> HostedDict<K, V> {
 /// # }
 /// ```
 #[shared(proxy = "Dict", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
-impl<K: Item + Eq + Hash, V: Item> HostedDict<K, V> {
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
+impl<K: Item + Clone + Eq + Hash, V: Item> HostedDict<K, V> {
     pub(crate) fn insert_pair(&mut self, key: K, value: V) -> Option<V> {
         self.items.insert(key, value)
     }
 
-    pub(crate) fn get_or_insert_pair(&mut self, key: K, value: V) -> V {
+    pub(crate) fn get_or_insert_pair(&mut self, key: K, value: V) -> V
+    where
+        V: Clone,
+    {
         self.items.entry(key).or_insert(value).clone()
     }
 
-    pub(crate) fn get_by(&self, key: K) -> Option<V> {
-        self.items.get(&key).cloned()
+    pub(crate) fn get_by(&self, key: &K) -> Option<V>
+    where
+        V: Clone,
+    {
+        self.items.get(key).cloned()
     }
 
-    pub(crate) fn remove_by(&mut self, key: K) -> Option<V> {
-        self.items.shift_remove(&key)
+    pub(crate) fn remove_by(&mut self, key: &K) -> Option<V> {
+        self.items.shift_remove(key)
     }
 
-    pub(crate) fn contains_key_of(&self, key: K) -> bool {
-        self.items.contains_key(&key)
+    pub(crate) fn contains_key_of(&self, key: &K) -> bool {
+        self.items.contains_key(key)
     }
 
     pub(crate) fn update_from(&mut self, items: Vec<(K, V)>) {
@@ -102,17 +113,26 @@ impl<K: Item + Eq + Hash, V: Item> HostedDict<K, V> {
     }
 
     /// Returns a copy of all values.
-    pub fn values(&self) -> Vec<V> {
+    pub fn values(&self) -> Vec<V>
+    where
+        V: Clone,
+    {
         self.items.values().cloned().collect()
     }
 
     /// Returns a copy of all keys, each with its value.
-    pub fn items(&self) -> Vec<(K, V)> {
+    pub fn items(&self) -> Vec<(K, V)>
+    where
+        V: Clone,
+    {
         self.items.clone().into_iter().collect()
     }
 
     /// Returns a copy of the dict.
-    pub fn copy(&self) -> IndexMap<K, V> {
+    pub fn copy(&self) -> IndexMap<K, V>
+    where
+        V: Clone,
+    {
         self.items.clone()
     }
 
@@ -132,7 +152,7 @@ impl<K: Item + Eq + Hash, V: Item> HostedDict<K, V> {
     }
 }
 
-impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
+impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
     /// Puts a value under a key, and returns the value that was there.
     ///
     /// A key that is there already keeps its place.
@@ -144,6 +164,19 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<String, i64>()?;
+    /// assert_eq!(dict.insert("a", 1)?, None);
+    /// assert_eq!(dict.insert("a", 2)?, Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn insert(
         &self,
         key: impl Into<K>,
@@ -162,11 +195,27 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<String, i64>()?;
+    /// assert_eq!(dict.get_or_insert("a", 1)?, 1);
+    /// assert_eq!(dict.get_or_insert("a", 2)?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_or_insert(
         &self,
         key: impl Into<K>,
         value: impl Into<V>,
-    ) -> std::result::Result<V, ManagerError> {
+    ) -> std::result::Result<V, ManagerError>
+    where
+        V: Clone,
+    {
         self.get_or_insert_pair(key.into(), value.into())
     }
 
@@ -179,8 +228,24 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
-    pub fn get(&self, key: impl Into<K>) -> std::result::Result<Option<V>, ManagerError> {
-        self.get_by(key.into())
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([("a".to_owned(), 1)])?;
+    /// assert_eq!(dict.get("a")?, Some(1));
+    /// assert_eq!(dict.get("b")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn get(&self, key: impl Into<K>) -> std::result::Result<Option<V>, ManagerError>
+    where
+        V: Clone,
+    {
+        self.get_by(&key.into())
     }
 
     /// Takes a key and its value out, if it is there; the others keep their order.
@@ -192,8 +257,21 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([("a".to_owned(), 1)])?;
+    /// assert_eq!(dict.remove("a")?, Some(1));
+    /// assert_eq!(dict.remove("a")?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remove(&self, key: impl Into<K>) -> std::result::Result<Option<V>, ManagerError> {
-        self.remove_by(key.into())
+        self.remove_by(&key.into())
     }
 
     /// Returns whether the key is there.
@@ -205,8 +283,20 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([("a".to_owned(), 1)])?;
+    /// assert!(dict.contains_key("a")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn contains_key(&self, key: impl Into<K>) -> std::result::Result<bool, ManagerError> {
-        self.contains_key_of(key.into())
+        self.contains_key_of(&key.into())
     }
 
     /// Puts several values under their keys, all in one step.
@@ -218,6 +308,19 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([(1, "a".to_owned())])?;
+    /// dict.update([(1, "b".to_owned()), (2, "c".to_owned())])?;
+    /// assert_eq!(dict.values()?, ["b", "c"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update(
         &self,
         items: impl IntoIterator<Item = (K, V)>,
@@ -229,8 +332,25 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     ///
     /// If the size changes meanwhile, the next step is [`Refusal::Resized`] and the last. For the
     /// keys as they are now, iterate over [`keys`](Self::keys).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([(1, "a".to_owned()), (2, "b".to_owned())])?;
+    /// for key in &dict {
+    ///     assert!(dict.get(key?)?.is_some());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn iter(&self) -> DictIter<'_, K, V> {
-        DictIter { dict: self, state: IterState::Start }
+        DictIter {
+            dict: self,
+            state: IterState::Start,
+        }
     }
 
     /// Runs `function` on the keys and values, in the server, in one step.
@@ -242,6 +362,18 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([(1, 10), (2, 20)])?;
+    /// assert_eq!(dict.with(|items| items.values().sum::<i32>())?, 30);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut IndexMap<K, V>) -> R + Copy + 'static,
@@ -258,12 +390,26 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict::<String, u64>()?;
+    /// dict.call(|items, key| *items.entry(key).or_insert(0) += 1, "a".to_owned())?;
+    /// assert_eq!(dict.get("a")?, Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut IndexMap<K, V>, A) -> R + Copy + 'static,
         args: A,
     ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref().call(move |dict, args| function(&mut dict.items, args), args)
+        self.as_ref()
+            .call(move |dict, args| function(&mut dict.items, args), args)
     }
 
     /// Returns the text of the dict, as Python writes it.
@@ -275,16 +421,28 @@ impl<K: Item + Eq + Hash, V: Item> Dict<K, V> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let dict = manager.dict_from([("a".to_owned(), 1.5)])?;
+    /// assert_eq!(dict.repr()?, "{'a': 1.5}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn repr(&self) -> std::result::Result<String, ManagerError>
     where
         K: Into<Object>,
-        V: Into<Object>,
+        V: Clone + Into<Object>,
     {
         Ok(Object::from(self.copy()?).to_string())
     }
 }
 
-impl<'a, K: Item + Eq + Hash, V: Item> IntoIterator for &'a Dict<K, V> {
+impl<'a, K: Item + Clone + Eq + Hash, V: Item> IntoIterator for &'a Dict<K, V> {
     type Item = std::result::Result<K, ManagerError>;
     type IntoIter = DictIter<'a, K, V>;
 
@@ -295,7 +453,7 @@ impl<'a, K: Item + Eq + Hash, V: Item> IntoIterator for &'a Dict<K, V> {
 
 /// An iterator over the keys of a [`Dict`].
 #[derive(Debug)]
-pub struct DictIter<'a, K: Item + Eq + Hash, V: Item> {
+pub struct DictIter<'a, K: Item + Clone + Eq + Hash, V: Item> {
     dict: &'a Dict<K, V>,
     state: IterState,
 }
@@ -311,7 +469,7 @@ enum IterState {
     End,
 }
 
-impl<K: Item + Eq + Hash, V: Item> DictIter<'_, K, V> {
+impl<K: Item + Clone + Eq + Hash, V: Item> DictIter<'_, K, V> {
     fn step(&mut self) -> std::result::Result<Option<K>, ManagerError> {
         let (next, len) = match std::mem::replace(&mut self.state, IterState::End) {
             IterState::Start => (0, self.dict.len()?),
@@ -320,13 +478,16 @@ impl<K: Item + Eq + Hash, V: Item> DictIter<'_, K, V> {
         };
         let key = self.dict.key_at(next, len)?;
         if key.is_some() {
-            self.state = IterState::Within { next: next + 1, len };
+            self.state = IterState::Within {
+                next: next + 1,
+                len,
+            };
         }
         Ok(key)
     }
 }
 
-impl<K: Item + Eq + Hash, V: Item> Iterator for DictIter<'_, K, V> {
+impl<K: Item + Clone + Eq + Hash, V: Item> Iterator for DictIter<'_, K, V> {
     type Item = std::result::Result<K, ManagerError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -22,7 +22,9 @@ struct State {
 
 impl HostedEvent {
     pub(super) fn new() -> Self {
-        Self { room: Room::new(State::default()) }
+        Self {
+            room: Room::new(State::default()),
+        }
     }
 }
 
@@ -36,11 +38,16 @@ impl HostedEvent {
 /// use procession_manager::{Event, Manager};
 /// use procession_process::Process;
 ///
+/// fn run(start: Event) -> anyhow::Result<()> {
+///     start.wait()?;
+///     Ok(())
+/// }
+///
 /// # fn main() -> anyhow::Result<()> {
 /// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let start = manager.event()?;
-/// let child = Process::spawn(|start: Event| Ok(start.wait()?), (start.clone(),))?;
+/// let child = Process::spawn(run, (start.clone(),))?;
 /// start.set()?;
 /// child.join()?;
 /// assert!(start.is_set()?);
@@ -48,7 +55,10 @@ impl HostedEvent {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Event", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedEvent {
     /// Sets the flag, and wakes all who wait for it.
     pub fn set(&self) {
@@ -71,7 +81,9 @@ impl HostedEvent {
     pub(crate) fn wait_for(&self, timeout: Option<Duration>) -> bool {
         let before = self.room.look(|state| state.times);
         let is_due = |state: &State| state.is_set || state.times != before;
-        self.room.wait(timeout, |state, _| is_due(state).then_some(())).is_some()
+        self.room
+            .wait(timeout, |state, _| is_due(state).then_some(()))
+            .is_some()
     }
 }
 
@@ -90,6 +102,22 @@ impl Event {
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait. If those who would set the
     /// flag have ended, nobody does: wait with a timeout then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let event = manager.event()?;
+    /// std::thread::scope(|scope| {
+    ///     let waiting = scope.spawn(|| event.wait());
+    ///     event.set()?;
+    ///     waiting.join().unwrap()
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait(&self) -> Result<(), ManagerError> {
         self.wait_for(None)?.then_some(()).ok_or(ManagerError::Gone)
     }
@@ -103,6 +131,22 @@ impl Event {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let event = manager.event()?;
+    /// assert!(!event.wait_timeout(Duration::from_millis(1))?);
+    /// event.set()?;
+    /// assert!(event.wait_timeout(Duration::from_millis(1))?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<bool, ManagerError> {
         self.wait_for(Some(timeout))
     }

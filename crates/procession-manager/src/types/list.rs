@@ -46,7 +46,10 @@ impl<T> HostedList<T> {
 /// # }
 /// ```
 #[shared(proxy = "List", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl<T: Item> HostedList<T> {
     /// Adds an item at the end.
     pub fn append(&mut self, item: T) {
@@ -96,7 +99,10 @@ impl<T: Item> HostedList<T> {
     }
 
     /// Returns a copy of the item at `index`, if there is one.
-    pub fn get(&self, index: usize) -> Option<T> {
+    pub fn get(&self, index: usize) -> Option<T>
+    where
+        T: Clone,
+    {
         self.items.get(index).cloned()
     }
 
@@ -117,7 +123,7 @@ impl<T: Item> HostedList<T> {
     /// Returns the place of the first item that is equal to `item`.
     pub fn index(&self, item: &T) -> Option<usize>
     where
-        T: PartialEq,
+        T: Clone + PartialEq,
     {
         self.items.iter().position(|one| one == item)
     }
@@ -125,7 +131,7 @@ impl<T: Item> HostedList<T> {
     /// Returns how many items are equal to `item`.
     pub fn count(&self, item: &T) -> usize
     where
-        T: PartialEq,
+        T: Clone + PartialEq,
     {
         self.items.iter().filter(|one| *one == item).count()
     }
@@ -133,7 +139,7 @@ impl<T: Item> HostedList<T> {
     /// Returns whether an item is equal to `item`.
     pub fn contains(&self, item: &T) -> bool
     where
-        T: PartialEq,
+        T: Clone + PartialEq,
     {
         self.items.contains(item)
     }
@@ -162,14 +168,23 @@ impl<T: Item> HostedList<T> {
     }
 
     /// Returns a copy of all items.
-    pub fn to_vec(&self) -> Vec<T> {
+    pub fn to_vec(&self) -> Vec<T>
+    where
+        T: Clone,
+    {
         self.items.clone()
     }
 
     /// Returns a copy of the items in `range`, as many of them as there are.
-    pub fn slice(&self, range: Range<usize>) -> Vec<T> {
+    pub fn slice(&self, range: Range<usize>) -> Vec<T>
+    where
+        T: Clone,
+    {
         let end = range.end.min(self.items.len());
-        self.items.get(range.start..end).unwrap_or_default().to_vec()
+        self.items
+            .get(range.start..end)
+            .unwrap_or_default()
+            .to_vec()
     }
 
     /// Takes all items out.
@@ -179,7 +194,11 @@ impl<T: Item> HostedList<T> {
 
     fn check(&self, index: usize) -> Result<()> {
         let len = self.items.len();
-        if index < len { Ok(()) } else { Err(Refusal::Index { index, len }) }
+        if index < len {
+            Ok(())
+        } else {
+            Err(Refusal::Index { index, len })
+        }
     }
 }
 
@@ -193,6 +212,19 @@ impl<T: Item> List<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list_from([1])?;
+    /// list.extend(2..4)?;
+    /// assert_eq!(list.to_vec()?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn extend(
         &self,
         items: impl IntoIterator<Item = T>,
@@ -220,8 +252,14 @@ impl<T: Item> List<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn iter(&self) -> ListIter<'_, T> {
-        ListIter { list: self, next: Some(0) }
+    pub fn iter(&self) -> ListIter<'_, T>
+    where
+        T: Clone,
+    {
+        ListIter {
+            list: self,
+            next: Some(0),
+        }
     }
 
     /// Runs `function` on the items, in the server, in one step.
@@ -233,6 +271,19 @@ impl<T: Item> List<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list_from([1, 2, 3, 4])?;
+    /// let even = list.with(|items| items.extract_if(.., |item| *item % 2 == 0).collect::<Vec<_>>())?;
+    /// assert_eq!((even, list.to_vec()?), (vec![2, 4], vec![1, 3]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn with<R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut Vec<T>) -> R + Copy + 'static,
@@ -249,12 +300,26 @@ impl<T: Item> List<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list_from([1, 2])?;
+    /// list.call(|items, (index, by)| items[index] += by, (0_usize, 10))?;
+    /// assert_eq!(list.to_vec()?, [11, 2]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn call<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut Vec<T>, A) -> R + Copy + 'static,
         args: A,
     ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref().call(move |list, args| function(&mut list.items, args), args)
+        self.as_ref()
+            .call(move |list, args| function(&mut list.items, args), args)
     }
 
     /// Returns the text of the list, as Python writes it.
@@ -266,15 +331,27 @@ impl<T: Item> List<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list_from(["it's".to_owned(), "so".to_owned()])?;
+    /// assert_eq!(list.repr()?, r#"["it's", 'so']"#);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn repr(&self) -> std::result::Result<String, ManagerError>
     where
-        T: Into<Object>,
+        T: Clone + Into<Object>,
     {
         Ok(Object::from(self.to_vec()?).to_string())
     }
 }
 
-impl<'a, T: Item> IntoIterator for &'a List<T> {
+impl<'a, T: Item + Clone> IntoIterator for &'a List<T> {
     type Item = std::result::Result<T, ManagerError>;
     type IntoIter = ListIter<'a, T>;
 
@@ -291,7 +368,7 @@ pub struct ListIter<'a, T: Item> {
     next: Option<usize>,
 }
 
-impl<T: Item> Iterator for ListIter<'_, T> {
+impl<T: Item + Clone> Iterator for ListIter<'_, T> {
     type Item = std::result::Result<T, ManagerError>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -16,7 +16,9 @@ pub(crate) struct HostedLock {
 
 impl HostedLock {
     pub(super) fn new() -> Self {
-        Self { room: Room::new(Ownership::default()) }
+        Self {
+            room: Room::new(Ownership::default()),
+        }
     }
 }
 
@@ -55,10 +57,14 @@ impl HostedLock {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Lock", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedLock {
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Option<Taken> {
-        self.room.wait(timeout, |lock, caller| lock.take(caller.session.id()))
+        self.room
+            .wait(timeout, |lock, caller| lock.take(caller.session.id()))
     }
 
     pub(crate) fn give_back(&self, ticket: u64) -> Result<()> {
@@ -109,6 +115,21 @@ impl Lock {
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait. An owner that ends does not
     /// keep the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.lock()?;
+    /// let held = lock.acquire()?;
+    /// assert!(lock.is_locked()?);
+    /// drop(held);
+    /// assert!(!lock.is_locked()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire(&self) -> std::result::Result<LockGuard, ManagerError> {
         self.guard(None)?.ok_or(ManagerError::Gone)
     }
@@ -122,6 +143,19 @@ impl Lock {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.lock()?;
+    /// let _held = lock.acquire()?;
+    /// assert!(lock.try_acquire()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_acquire(&self) -> std::result::Result<Option<LockGuard>, ManagerError> {
         self.guard(Some(Duration::ZERO))
     }
@@ -135,6 +169,21 @@ impl Lock {
     /// # When the other side is gone
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.lock()?;
+    /// let _held = lock.acquire()?;
+    /// assert!(lock.acquire_timeout(Duration::from_millis(1))?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire_timeout(
         &self,
         timeout: Duration,
@@ -147,7 +196,11 @@ impl Lock {
         timeout: Option<Duration>,
     ) -> std::result::Result<Option<LockGuard>, ManagerError> {
         let taken = self.take(timeout)?;
-        Ok(taken.map(|taken| LockGuard { lock: self.clone(), taken, is_over: false }))
+        Ok(taken.map(|taken| LockGuard {
+            lock: self.clone(),
+            taken,
+            is_over: false,
+        }))
     }
 }
 
@@ -162,6 +215,23 @@ pub struct LockGuard {
 
 impl LockGuard {
     /// Returns whether the owner before this one ended without releasing the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::Lock;
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.lock()?;
+    /// let forget = |lock: Lock| std::mem::forget(lock.acquire().unwrap());
+    /// Process::spawn(forget, (lock.clone(),)).unwrap().join().unwrap();
+    /// assert!(lock.acquire()?.was_abandoned());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn was_abandoned(&self) -> bool {
         self.taken.was_abandoned
     }
@@ -176,6 +246,19 @@ impl LockGuard {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.lock()?;
+    /// lock.acquire()?.release()?;
+    /// assert!(!lock.is_locked()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn release(mut self) -> std::result::Result<(), ManagerError> {
         self.is_over = true;
         self.lock.give_back(self.taken.ticket)
@@ -191,6 +274,20 @@ impl LockGuard {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.lock()?;
+    /// lock.acquire()?.leak()?;
+    /// assert!(lock.is_locked()?);
+    /// lock.release()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leak(mut self) -> std::result::Result<(), ManagerError> {
         self.is_over = true;
         self.lock.detach(self.taken.ticket)

@@ -12,7 +12,9 @@ pub(crate) struct HostedNamespace {
 
 impl HostedNamespace {
     pub(super) fn new() -> Self {
-        Self { values: IndexMap::new() }
+        Self {
+            values: IndexMap::new(),
+        }
     }
 }
 
@@ -36,7 +38,10 @@ impl HostedNamespace {
 /// # }
 /// ```
 #[shared(proxy = "Namespace", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedNamespace {
     pub(crate) fn set_value(&mut self, name: &str, value: Object) -> Option<Object> {
         self.values.insert(name.to_owned(), value)
@@ -73,6 +78,19 @@ impl Namespace {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let namespace = manager.namespace()?;
+    /// assert_eq!(namespace.set("x", 1)?, None);
+    /// assert_eq!(namespace.set("x", "one")?, Some(1.into()));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set(
         &self,
         name: &str,
@@ -90,6 +108,20 @@ impl Namespace {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let namespace = manager.namespace()?;
+    /// namespace.set("x", 1)?;
+    /// namespace.set("_y", 2)?;
+    /// assert_eq!(namespace.repr()?, "Namespace(x=1)");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn repr(&self) -> Result<String, ManagerError> {
         let values = self.copy()?;
         let shown = values.iter().filter(|(name, _)| !name.starts_with('_'));

@@ -37,8 +37,14 @@ impl Ownership {
         }
         self.last_ticket += 1;
         let ticket = self.last_ticket;
-        self.owner = Some(Owner { ticket, session: Some(session) });
-        Some(Taken { ticket, was_abandoned: std::mem::take(&mut self.is_abandoned) })
+        self.owner = Some(Owner {
+            ticket,
+            session: Some(session),
+        });
+        Some(Taken {
+            ticket,
+            was_abandoned: std::mem::take(&mut self.is_abandoned),
+        })
     }
 
     pub(super) fn is_held(&self) -> bool {
@@ -65,13 +71,20 @@ impl Ownership {
 
     /// Ends the acquisition of a client that has ended.
     pub(super) fn leave(&mut self, session: SessionId) {
-        if self.owner.as_ref().is_some_and(|owner| owner.session == Some(session)) {
+        if self
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.session == Some(session))
+        {
             self.owner = None;
             self.is_abandoned = true;
         }
     }
 
     fn owner_with(&mut self, ticket: u64) -> Result<&mut Owner> {
-        self.owner.as_mut().filter(|owner| owner.ticket == ticket).ok_or(Refusal::NotOwner)
+        self.owner
+            .as_mut()
+            .filter(|owner| owner.ticket == ticket)
+            .ok_or(Refusal::NotOwner)
     }
 }

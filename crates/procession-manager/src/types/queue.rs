@@ -81,7 +81,10 @@ impl<T: Item> HostedQueue<T> {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Queue", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl<T: Item> HostedQueue<T> {
     pub(crate) fn put_within(&self, item: T, timeout: Option<Duration>) -> Result<()> {
         let mut item = Some(item);
@@ -118,7 +121,9 @@ impl<T: Item> HostedQueue<T> {
     }
 
     pub(crate) fn join_within(&self, timeout: Option<Duration>) -> Result<bool> {
-        self.room.wait(timeout, |state, _| state.joined()).unwrap_or(Ok(false))
+        self.room
+            .wait(timeout, |state, _| state.joined())
+            .unwrap_or(Ok(false))
     }
 
     /// Returns how many items are in the queue at this moment.
@@ -155,7 +160,8 @@ impl<T: Item> HostedQueue<T> {
 
 impl<T> State<T> {
     fn is_full(&self) -> bool {
-        self.capacity.is_some_and(|capacity| self.items.len() >= capacity)
+        self.capacity
+            .is_some_and(|capacity| self.items.len() >= capacity)
     }
 
     fn put(&mut self, item: &mut Option<T>) -> Option<Result<()>> {
@@ -180,7 +186,11 @@ impl<T> State<T> {
     /// Counts an item as done, of the caller if it has any, or else of another client.
     fn done(&mut self, session: SessionId) -> Result<()> {
         let has_own = self.undone.contains_key(&session);
-        let session = if has_own { Some(session) } else { self.undone.keys().next().copied() };
+        let session = if has_own {
+            Some(session)
+        } else {
+            self.undone.keys().next().copied()
+        };
         let session = session.ok_or(Refusal::DoneTooOften)?;
         let count = self.undone.entry(session).or_insert(1);
         *count -= 1;
@@ -215,6 +225,19 @@ impl<T: Item> Queue<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue()?;
+    /// queue.put("a".to_owned())?;
+    /// assert_eq!(queue.get()?, "a");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn put(&self, item: T) -> std::result::Result<(), ManagerError> {
         self.put_within(item, None)
     }
@@ -228,6 +251,22 @@ impl<T: Item> Queue<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::{ManagerError, Refusal};
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.bounded_queue(1)?;
+    /// queue.try_put(1)?;
+    /// let error = queue.try_put(2).unwrap_err();
+    /// assert!(matches!(error, ManagerError::Refused(Refusal::Full)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_put(&self, item: T) -> std::result::Result<(), ManagerError> {
         self.put_within(item, Some(Duration::ZERO))
     }
@@ -241,11 +280,22 @@ impl<T: Item> Queue<T> {
     /// # When the other side is gone
     ///
     /// As [`put`](Self::put).
-    pub fn put_timeout(
-        &self,
-        item: T,
-        timeout: Duration,
-    ) -> std::result::Result<(), ManagerError> {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.bounded_queue(1)?;
+    /// queue.put_timeout(1, Duration::from_secs(1))?;
+    /// assert!(queue.put_timeout(2, Duration::from_millis(1)).is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn put_timeout(&self, item: T, timeout: Duration) -> std::result::Result<(), ManagerError> {
         self.put_within(item, Some(timeout))
     }
 
@@ -260,6 +310,24 @@ impl<T: Item> Queue<T> {
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait. If those who would put
     /// something in have ended, nobody does: wait with a timeout, or have somebody close the queue.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::{ManagerError, Refusal};
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue()?;
+    /// queue.put(1)?;
+    /// queue.close()?;
+    /// assert_eq!(queue.get()?, 1);
+    /// let error = queue.get().unwrap_err();
+    /// assert!(matches!(error, ManagerError::Refused(Refusal::Closed)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get(&self) -> std::result::Result<T, ManagerError> {
         self.get_within(None)?.ok_or(ManagerError::Gone)
     }
@@ -273,6 +341,18 @@ impl<T: Item> Queue<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u8>()?;
+    /// assert_eq!(queue.try_get()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_get(&self) -> std::result::Result<Option<T>, ManagerError> {
         self.get_within(Some(Duration::ZERO))
     }
@@ -286,6 +366,20 @@ impl<T: Item> Queue<T> {
     /// # When the other side is gone
     ///
     /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue::<u8>()?;
+    /// assert_eq!(queue.get_timeout(Duration::from_millis(1))?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn get_timeout(&self, timeout: Duration) -> std::result::Result<Option<T>, ManagerError> {
         self.get_within(Some(timeout))
     }
@@ -301,7 +395,9 @@ impl<T: Item> Queue<T> {
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait.
     pub fn join(&self) -> std::result::Result<(), ManagerError> {
-        self.join_within(None)?.then_some(()).ok_or(ManagerError::Gone)
+        self.join_within(None)?
+            .then_some(())
+            .ok_or(ManagerError::Gone)
     }
 
     /// As [`join`](Self::join), for at most `timeout`; false if something is left to do then.
@@ -313,6 +409,24 @@ impl<T: Item> Queue<T> {
     /// # When the other side is gone
     ///
     /// As [`join`](Self::join).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let queue = manager.queue()?;
+    /// queue.put(1)?;
+    /// assert!(!queue.join_timeout(Duration::from_millis(1))?);
+    /// queue.get()?;
+    /// queue.task_done()?;
+    /// assert!(queue.join_timeout(Duration::from_millis(1))?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn join_timeout(&self, timeout: Duration) -> std::result::Result<bool, ManagerError> {
         self.join_within(Some(timeout))
     }

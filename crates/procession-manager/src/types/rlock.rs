@@ -30,7 +30,9 @@ struct Owner {
 
 impl HostedRLock {
     pub(super) fn new() -> Self {
-        Self { room: Room::new(State::default()) }
+        Self {
+            room: Room::new(State::default()),
+        }
     }
 }
 
@@ -56,7 +58,10 @@ impl HostedRLock {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "RLock", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedRLock {
     /// Returns whether the owner before ended while it had the lock.
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Option<bool> {
@@ -101,7 +106,11 @@ impl State {
             Some(_) => None,
             None => {
                 let (session, thread) = (caller.session.id(), caller.thread);
-                self.owner = Some(Owner { session, thread, depth: 1 });
+                self.owner = Some(Owner {
+                    session,
+                    thread,
+                    depth: 1,
+                });
                 Some(std::mem::take(&mut self.is_abandoned))
             }
         }
@@ -122,7 +131,11 @@ impl State {
 
 impl Leave for State {
     fn leave(&mut self, session: SessionId) {
-        if self.owner.as_ref().is_some_and(|owner| owner.session == session) {
+        if self
+            .owner
+            .as_ref()
+            .is_some_and(|owner| owner.session == session)
+        {
             self.owner = None;
             self.is_abandoned = true;
         }
@@ -153,6 +166,23 @@ impl RLock {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.rlock()?;
+    /// let _outer = lock.acquire()?;
+    /// assert!(lock.try_acquire()?.is_some()); // this thread has it
+    /// let elsewhere = std::thread::scope(|scope| {
+    ///     scope.spawn(|| lock.try_acquire().map(|guard| guard.is_some())).join().unwrap()
+    /// });
+    /// assert_eq!(elsewhere?, false);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_acquire(&self) -> std::result::Result<Option<RLockGuard>, ManagerError> {
         self.guard(Some(Duration::ZERO))
     }
@@ -166,6 +196,20 @@ impl RLock {
     /// # When the other side is gone
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let lock = manager.rlock()?;
+    /// assert!(lock.acquire_timeout(Duration::from_secs(1))?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire_timeout(
         &self,
         timeout: Duration,

@@ -84,7 +84,10 @@ impl<S: Leave> Room<S> {
 
     fn sleep<'a>(&self, state: MutexGuard<'a, S>, deadline: Deadline) -> MutexGuard<'a, S> {
         match deadline.left() {
-            None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+            None => self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
             Some(left) => {
                 let woken = self.changed.wait_timeout(state, left);
                 woken.unwrap_or_else(PoisonError::into_inner).0

@@ -33,7 +33,13 @@ impl HostedSemaphore {
     }
 
     fn with(available: usize, bound: Option<usize>) -> Self {
-        Self { room: Room::new(State { available, held: HashMap::new(), bound }) }
+        Self {
+            room: Room::new(State {
+                available,
+                held: HashMap::new(),
+                bound,
+            }),
+        }
     }
 }
 
@@ -57,15 +63,22 @@ impl HostedSemaphore {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Semaphore", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl HostedSemaphore {
     pub(crate) fn take(&self, timeout: Option<Duration>) -> bool {
-        let taken = self.room.wait(timeout, |state, caller| state.take(caller.session.id()));
+        let taken = self
+            .room
+            .wait(timeout, |state, caller| state.take(caller.session.id()));
         taken.is_some()
     }
 
     pub(crate) fn give_back(&self) {
-        let Some(caller) = caller::current() else { return };
+        let Some(caller) = caller::current() else {
+            return;
+        };
         self.room.change(|state| {
             let had = state.forget(caller.session.id());
             state.add(usize::from(had));
@@ -73,7 +86,9 @@ impl HostedSemaphore {
     }
 
     pub(crate) fn detach(&self) {
-        let Some(caller) = caller::current() else { return };
+        let Some(caller) = caller::current() else {
+            return;
+        };
         self.room.change(|state| state.forget(caller.session.id()));
     }
 
@@ -112,7 +127,10 @@ impl State {
         if self.bound.is_some_and(|bound| self.available >= bound) {
             return Err(Refusal::ReleasedTooOften);
         }
-        self.available = self.available.checked_add(1).ok_or(Refusal::ReleasedTooOften)?;
+        self.available = self
+            .available
+            .checked_add(1)
+            .ok_or(Refusal::ReleasedTooOften)?;
         self.forget(session);
         Ok(())
     }
@@ -125,7 +143,9 @@ impl State {
 
     /// Counts one permit less to a client; false if it has none.
     fn forget(&mut self, session: SessionId) -> bool {
-        let Some(count) = self.held.get_mut(&session) else { return false };
+        let Some(count) = self.held.get_mut(&session) else {
+            return false;
+        };
         *count -= 1;
         if *count == 0 {
             self.held.remove(&session);
@@ -152,6 +172,21 @@ impl Semaphore {
     ///
     /// [`ManagerError::Gone`], also if the server ends during the wait. A process that ends does
     /// not keep its permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let semaphore = manager.semaphore(3)?;
+    /// let permit = semaphore.acquire()?;
+    /// assert_eq!(semaphore.available()?, 2);
+    /// drop(permit);
+    /// assert_eq!(semaphore.available()?, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire(&self) -> std::result::Result<Permit, ManagerError> {
         self.permit(None)?.ok_or(ManagerError::Gone)
     }
@@ -165,6 +200,20 @@ impl Semaphore {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let semaphore = manager.semaphore(0)?;
+    /// assert!(semaphore.try_acquire()?.is_none());
+    /// semaphore.release()?; // adds one
+    /// assert!(semaphore.try_acquire()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_acquire(&self) -> std::result::Result<Option<Permit>, ManagerError> {
         self.permit(Some(Duration::ZERO))
     }
@@ -178,6 +227,20 @@ impl Semaphore {
     /// # When the other side is gone
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let semaphore = manager.semaphore(0)?;
+    /// assert!(semaphore.acquire_timeout(Duration::from_millis(1))?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquire_timeout(
         &self,
         timeout: Duration,
@@ -190,7 +253,10 @@ impl Semaphore {
         timeout: Option<Duration>,
     ) -> std::result::Result<Option<Permit>, ManagerError> {
         let taken = self.take(timeout)?;
-        Ok(taken.then(|| Permit { semaphore: self.clone(), is_over: false }))
+        Ok(taken.then(|| Permit {
+            semaphore: self.clone(),
+            is_over: false,
+        }))
     }
 }
 
@@ -227,6 +293,21 @@ impl Permit {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let semaphore = manager.semaphore(1)?;
+    /// semaphore.acquire()?.leak()?;
+    /// assert_eq!(semaphore.available()?, 0);
+    /// semaphore.release()?;
+    /// assert_eq!(semaphore.available()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn leak(mut self) -> std::result::Result<(), ManagerError> {
         self.is_over = true;
         self.semaphore.detach()

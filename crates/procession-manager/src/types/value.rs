@@ -40,10 +40,16 @@ impl<T> HostedValue<T> {
 /// # }
 /// ```
 #[shared(proxy = "Value", crate = "crate")]
-#[expect(unreachable_pub, reason = "the proxy's methods are as visible as these")]
+#[expect(
+    unreachable_pub,
+    reason = "the proxy's methods are as visible as these"
+)]
 impl<T: Item> HostedValue<T> {
     /// Returns a copy of the value.
-    pub fn get(&self) -> T {
+    pub fn get(&self) -> T
+    where
+        T: Clone,
+    {
         self.value.clone()
     }
 
@@ -68,11 +74,24 @@ impl<T: Item> Value<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let value = manager.value(1)?;
+    /// assert_eq!(value.update(|value| { *value += 1; *value })?, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update<R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut T) -> R + Copy + 'static,
     ) -> Result<R::Output, ManagerError> {
-        self.as_ref().with(move |hosted| function(&mut hosted.value))
+        self.as_ref()
+            .with(move |hosted| function(&mut hosted.value))
     }
 
     /// As [`update`](Self::update), for a function that takes another value too.
@@ -84,11 +103,25 @@ impl<T: Item> Value<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`], also if the server ends during the call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let words = manager.value(String::new())?;
+    /// words.update_with(|words, word: String| words.push_str(&word), "hello".to_owned())?;
+    /// assert_eq!(words.get()?, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn update_with<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
         &self,
         function: impl Fn(&mut T, A) -> R + Copy + 'static,
         args: A,
     ) -> Result<R::Output, ManagerError> {
-        self.as_ref().call(move |hosted, args| function(&mut hosted.value, args), args)
+        self.as_ref()
+            .call(move |hosted, args| function(&mut hosted.value, args), args)
     }
 }
