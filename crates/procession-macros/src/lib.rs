@@ -88,7 +88,7 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `pub fn f(&self, ..) -> T`, `pub fn f(&mut self, ..) -> T` | `f(&self, ..) -> Result<T, ManagerError>` |
 /// | returns nothing | `Result<(), ManagerError>` |
 /// | returns `Result<T, E>` | `Result<Result<T, E>, ManagerError>` |
-/// | returns `anyhow::Result<T>`, or a `Result<T>` that stands for it | `Result<T, ManagerError>`; the error arrives as `ManagerError::Failed` |
+/// | returns `anyhow::Result<T>`, or a bare `Result<T>` that stands for it | `Result<T, ManagerError>`; the error arrives as `ManagerError::Failed` |
 /// | an argument `&str`, `&[T]`, `&T` | the same; an owned copy travels |
 /// | documentation, `#[cfg]`, `#[deprecated]` | the same |
 /// | functions without `self`, private methods, constants | nothing |

@@ -26,6 +26,26 @@ fn a_set_is_called_under_its_lock() {
 }
 
 #[test]
+fn a_set_is_made_of_what_can_be_iterated() {
+    // MGR-024
+    let _watchdog = watchdog();
+    let manager = manager();
+    let of_list = manager
+        .create(HashSet::<u32>::from_iter::<Vec<u32>>, (vec![1, 2, 2],))
+        .unwrap();
+    assert_eq!(of_list.with(|set| set.len()).unwrap(), 2);
+    let keys = |map: HashMap<String, u32>| map.into_keys().collect::<HashSet<_>>();
+    let of_map = manager
+        .create(keys, (HashMap::from([("a".to_owned(), 1)]),))
+        .unwrap();
+    assert!(
+        of_map
+            .call(|set, key: String| set.contains(&key), "a".to_owned())
+            .unwrap()
+    );
+}
+
+#[test]
 fn any_type_can_be_hosted() {
     struct Counter {
         count: u64,

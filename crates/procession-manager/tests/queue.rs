@@ -4,7 +4,9 @@ mod common;
 
 use common::{manager, start};
 use procession_manager::{ManagerError, Queue, Refusal, Value};
+use procession_pipe::Channel;
 use procession_testkit::{eventually, kill9, watchdog};
+use procession_wire::{Kind, Message};
 use std::time::Duration;
 
 procession_process::enable_in_tests!();
@@ -186,4 +188,19 @@ fn closing_wakes_all_and_loses_nothing() {
     assert!(queue.is_closed().unwrap());
     assert_eq!(queue.get().unwrap(), 1, "what was in can be taken");
     assert_eq!(refusal(queue.try_get()), Refusal::Closed);
+}
+
+#[test]
+fn a_connection_goes_through_it() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let queue = manager.queue::<Channel>().unwrap();
+    let (here, there) = Channel::pair().unwrap();
+    queue.put(there).unwrap();
+    let answer = |queue: Queue<Channel>| -> anyhow::Result<()> {
+        let message = Message::encode(Kind::VALUE, &42_u8)?;
+        Ok(queue.get()?.send(message)?)
+    };
+    start(answer, (queue,)).join().unwrap();
+    assert_eq!(here.recv().unwrap().decode::<u8>().unwrap(), 42);
 }

@@ -105,7 +105,10 @@ fn read_folder(root: &Path, folder: &Path, into: &mut Vec<(String, String)>) -> 
     for entry in entries {
         let entry = entry?;
         let (path, kind) = (entry.path(), entry.file_type()?);
-        if kind.is_dir() && !is_generated(&path) {
+        if is_generated(&path) {
+            continue;
+        }
+        if kind.is_dir() {
             read_folder(root, &path, into)?;
         } else if kind.is_file()
             && let Ok(text) = String::from_utf8(read(&path)?)
@@ -121,9 +124,10 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Tells whether git or cargo made this folder; cargo tags its own.
-fn is_generated(folder: &Path) -> bool {
-    folder.ends_with(".git") || folder.ends_with("target") || folder.join("CACHEDIR.TAG").exists()
+/// Tells whether git or cargo made this; git has a file where a work tree is linked to another,
+/// and cargo tags its folders.
+fn is_generated(path: &Path) -> bool {
+    path.ends_with(".git") || path.ends_with("target") || path.join("CACHEDIR.TAG").exists()
 }
 
 #[cfg(test)]

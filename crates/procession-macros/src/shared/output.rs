@@ -5,6 +5,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{
     Error, GenericArgument, Ident, Path, PathArguments, PathSegment, Result, ReturnType, Type,
+    TypePath,
 };
 
 /// Returns the type that comes back if the call succeeds.
@@ -26,18 +27,19 @@ pub(super) fn output(method: &Ident, declared: &ReturnType) -> Result<TokenStrea
     Ok(value_of_anyhow(ty).map_or_else(|| quote!(#ty), |value| quote!(#value)))
 }
 
-/// Returns `T` of `anyhow::Result<T>`, of a `Result<T>` that is short for it, and of
+/// Returns `T` of `anyhow::Result<T>`, of a bare `Result<T>`, which is short for it, and of
 /// `Result<T, anyhow::Error>`.
 fn value_of_anyhow(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else { return None };
+    let Type::Path(TypePath { path, .. }) = ty else {
+        return None;
+    };
     let last = path
-        .path
         .segments
         .last()
         .filter(|segment| segment.ident == "Result")?;
     match types(last).as_slice() {
-        [value] => Some(value),
-        [value, Type::Path(error)] if is_anyhow_error(&error.path) => Some(value),
+        [value] if path.segments.len() == 1 || is_in_anyhow(path) => Some(value),
+        [value, Type::Path(error)] if is_in_anyhow(&error.path) => Some(value),
         _ => None,
     }
 }
@@ -53,10 +55,12 @@ fn types(segment: &PathSegment) -> Vec<&Type> {
     types.collect()
 }
 
-fn is_anyhow_error(path: &Path) -> bool {
-    let mut names = path.segments.iter().rev().map(|segment| &segment.ident);
-    names.next().is_some_and(|name| name == "Error")
-        && names.next().is_some_and(|name| name == "anyhow")
+fn is_in_anyhow(path: &Path) -> bool {
+    path.segments
+        .iter()
+        .rev()
+        .nth(1)
+        .is_some_and(|segment| segment.ident == "anyhow")
 }
 
 #[cfg(test)]
@@ -86,6 +90,8 @@ mod tests {
             of(&parse_quote!(-> Result<u8, Error>)),
             quote!(Result<u8, Error>).to_string()
         );
+        let other = quote!(io::Result<u8>).to_string();
+        assert_eq!(of(&parse_quote!(-> io::Result<u8>)), other);
         assert_eq!(of(&ReturnType::Default), "()");
     }
 
