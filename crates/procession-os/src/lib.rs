@@ -3,6 +3,8 @@
 //! Each module wraps one mechanism in types that cannot be misused by accident, and knows nothing
 //! of the crates above it.
 //!
+//! - [`futex`]: sleeping until a word in shared memory changes;
+//! - [`policy`]: how long to look again before sleeping;
 //! - [`robust`]: a mutex in shared memory that tells the next locker when its owner died;
 //! - [`pidfd`]: child processes by descriptor, so that no number is ever mistaken for another
 //!   process;
@@ -14,10 +16,12 @@
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
+pub mod futex;
 pub mod image;
 pub mod lifetime;
 pub mod parent;
 pub mod pidfd;
+pub mod policy;
 pub mod robust;
 pub mod socket;
 pub mod wait;
