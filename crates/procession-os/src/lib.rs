@@ -10,6 +10,7 @@
 //!   process;
 //! - [`socket`]: messages with file descriptors beside them, and who is at the other end;
 //! - [`wait`]: waiting for descriptors with a deadline;
+//! - [`identity`]: a process in 64 bits, never mistaken for a later one;
 //! - [`image`]: the running executable: its identity, and which addresses lie in its data;
 //! - [`parent`]: what happens to this process when its parent ends;
 //! - [`lifetime`]: what runs when this process exits.
@@ -17,6 +18,7 @@
 //! All waiting is on the monotonic clock and goes on after a signal.
 
 pub mod futex;
+pub mod identity;
 pub mod image;
 pub mod lifetime;
 pub mod parent;
