@@ -38,27 +38,35 @@
 //! its name away; and is never confused by forks.
 
 mod array;
+mod block;
 mod error;
 pub mod family;
 mod format;
 mod guard;
 mod header;
 mod held;
+mod list;
 mod mapping;
 mod name;
 mod poison;
+mod raw;
 mod registry;
 mod reserve;
 mod segment;
+mod shared;
 mod value;
 
 pub use array::{AccessError, Array};
+pub use block::{BlockError, NameError, OutOfBlock, SharedMemory};
 pub use bytemuck::{self, Pod, Zeroable};
 pub use error::{OpenError, ShmError};
 pub use format::{Format, SegmentKind};
 pub use guard::Guard;
 pub use held::Held;
+pub use list::{ListError, ListItem, ShareableList};
 pub use poison::{AcquireError, LockResult, Poisoned, Repair};
 pub use procession_os::robust::LockError;
+pub use raw::{RawArray, RawValue};
 pub use segment::Segment;
+pub use shared::{Atomics, Shared};
 pub use value::Value;

@@ -82,7 +82,7 @@ impl Mapping {
 
     fn open(name: Name, entry: Entry) -> Result<Self, OpenError> {
         check_owner(name)?;
-        let memory = reserve::find(name).map_err(|error| OpenError::from(&error))?;
+        let memory = reserve::find(&name.to_string()).map_err(|error| OpenError::from(&error))?;
         if memory.len() < size_of::<Header>() {
             return Err(OpenError::Damaged("it is shorter than its header"));
         }
