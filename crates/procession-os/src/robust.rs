@@ -86,6 +86,9 @@ pub enum LockError {
     /// The memory was overwritten and is no mutex any more.
     #[error("the lock's memory was overwritten; make a new one")]
     Damaged,
+    /// More processes wait for it, or hold it, than it can keep account of.
+    #[error("too many processes use the lock at one time")]
+    TooManyProcesses,
     /// The kernel has no room for another waiter or holder.
     #[error("the system has no resources for another lock: {0}")]
     Exhausted(Errno),
