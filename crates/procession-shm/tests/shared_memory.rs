@@ -176,6 +176,7 @@ fn a_random_name_that_is_taken_is_not_taken_again() {
     assert!(number(&next) > last);
 }
 
+// SHM-028
 #[test]
 fn only_the_owner_removes() {
     let _watchdog = watchdog();
@@ -309,6 +310,7 @@ fn own_a_block() {
     wait_for_end();
 }
 
+// SHM-016
 #[test]
 fn an_owner_that_exits_without_a_drop_leaves_nothing() {
     let _watchdog = watchdog();
