@@ -127,10 +127,12 @@ impl Home {
 
     /// Returns the table of a joinable queue.
     pub(crate) fn table(&self) -> Option<Table<'_>> {
+        if !self.joinable {
+            return None;
+        }
         let entries = self.behind_control(0).cast::<[Entry; ENTRIES]>();
         // SAFETY: a joinable queue has so many entries there, which are made of atomics.
-        let entries = self.joinable.then(|| unsafe { entries.as_ref() });
-        entries.map(|entries| Table::new(entries))
+        Some(Table::new(unsafe { entries.as_ref() }))
     }
 
     fn behind_control(&self, more: usize) -> NonNull<u8> {
@@ -147,8 +149,10 @@ fn total(joinable: bool) -> usize {
 ///
 /// `at` must point to zeroed memory of this size and alignment that nobody else uses yet.
 unsafe fn init_at(at: *mut Control) -> std::io::Result<()> {
-    // SAFETY: the sides lie inside of what `at` points to.
-    let (put, get) = unsafe { (&raw mut (*at).put, &raw mut (*at).get) };
+    // SAFETY: the side lies inside of what `at` points to.
+    let put = unsafe { &raw mut (*at).put };
+    // SAFETY: as above.
+    let get = unsafe { &raw mut (*at).get };
     for side in [put, get] {
         // SAFETY: the caller vouches for the memory.
         unsafe { Side::init_at(side) }?;

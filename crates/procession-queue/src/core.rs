@@ -291,10 +291,9 @@ fn read(
     while read < max as u64 {
         match reader.next() {
             Ok(Some((kind, content))) => sink(Taken(kind, content)),
-            Ok(None) => break,
             Err(fault) if read == 0 => return Err(fault),
-            // The next call tells of it.
-            Err(_) => break,
+            // Of an error after the first item the next call tells.
+            Ok(None) | Err(_) => break,
         }
         read += 1;
     }

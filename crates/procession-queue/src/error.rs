@@ -29,9 +29,6 @@ pub enum Fault {
     /// As many living processes as a joinable queue can tell apart have items that are not done.
     #[error("too many processes have items of this queue that are not done; call task_done")]
     TooManyConsumers,
-    /// This process cannot find out who it is in `/proc`.
-    #[error("cannot read /proc to find out which processes live: {0}")]
-    Proc(#[source] io::Error),
 }
 
 /// The state of a queue cannot be told.

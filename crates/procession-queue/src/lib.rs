@@ -26,8 +26,8 @@
 //! # Why no death does harm
 //!
 //! - *No half change is ever seen.* Each side of the queue writes where nobody looks, and makes
-//!   it part of the queue with one store ([`cursor`](self) words hold the number of items and the
-//!   current one of two places). There is nothing to repair, so nobody is told of a poisoned lock.
+//!   it part of the queue with one store (of a word that holds the number of items and which of two
+//!   places is the current one). There is nothing to repair, so nobody is told of a poisoned lock.
 //! - *Nobody waits for the dead.* The locks are robust mutexes, which the kernel passes on.
 //! - *Nobody sleeps on.* Whoever puts wakes the others before the item is there, under the lock;
 //!   whoever wants to sleep looks again, under the same lock. Nobody counts waiters.
@@ -35,7 +35,6 @@
 //!   got: one item, or the items of one `put_many` or `get_many`. A chunk that it was about to
 //!   make part of the queue is removed with the family.
 
-mod alive;
 mod control;
 mod core;
 mod cursor;

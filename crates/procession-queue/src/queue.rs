@@ -2,7 +2,7 @@
 
 use crate::control::Plan;
 use crate::core::{Core, Patience};
-use crate::item::Item;
+use crate::item::{Item, Taken};
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
 use procession_os::wait::Deadline;
 use procession_shm::ShmError;
@@ -313,7 +313,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
             self.core.get(max, patience, |taken| items.push(taken))?;
         }
         // All are decoded, so that what the handles in each of them claimed is given back.
-        let decoded: Vec<_> = items.into_iter().map(|item| item.decode()).collect();
+        let decoded: Vec<_> = items.into_iter().map(Taken::decode).collect();
         decoded.into_iter().collect()
     }
 }

@@ -114,14 +114,10 @@ impl Area {
         let head = self.head(offset)?.load(Ordering::Relaxed);
         let kind = Kind::of(head).ok_or(Fault::Damaged("a record is of no kind"))?;
         let len = (head >> 8) as usize;
-        let content = self.content(offset, len)?;
+        let from = self.content(offset, len)?.as_ptr();
         let mut copy = Vec::<u8>::with_capacity(len);
-        // SAFETY: so many bytes lie at `content`, and there is room for them in the copy.
-        unsafe {
-            content
-                .as_ptr()
-                .copy_to_nonoverlapping(copy.as_mut_ptr(), len)
-        };
+        // SAFETY: so many bytes lie at `from`, and there is room for them in the copy.
+        unsafe { from.copy_to_nonoverlapping(copy.as_mut_ptr(), len) };
         // SAFETY: they were written on the line before.
         unsafe { copy.set_len(len) };
         Ok((kind, copy))

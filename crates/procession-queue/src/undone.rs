@@ -1,7 +1,7 @@
 //! Who has taken items of a joinable queue, and how many of them are not done.
 //!
-//! Each process that takes items has an entry: its number, the moment it started (a number may be
-//! used again), and how many items it has taken and not done. Entries are read and written under
+//! Each process that takes items has an entry: who it is, and how many items it has taken and not
+//! done. Entries are read and written under
 //! the consumers' lock only.
 //!
 //! *Lost* are the items that were taken and are not done, less those that living processes have.
@@ -10,7 +10,7 @@
 //! reason the entry of a dead process may be given to another one.
 
 use crate::Fault;
-use crate::alive::{self, Identity};
+use procession_os::identity::Identity;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How many processes can have items that are not done.
@@ -19,43 +19,51 @@ pub(crate) const ENTRIES: usize = 1024;
 /// What one process has taken and not done.
 #[repr(C)]
 pub(crate) struct Entry {
-    /// The process's number, or zero.
-    pid: AtomicU32,
-    /// When it started, as the kernel counts it.
-    started: AtomicU64,
+    /// The process's [`Identity`], or zero.
+    owner: AtomicU64,
     items: AtomicU64,
 }
 
 impl Entry {
-    fn owner(&self) -> Identity {
-        Identity {
-            pid: self.pid.load(Ordering::Relaxed),
-            started: self.started.load(Ordering::Relaxed),
+    /// Counts items that this process has taken.
+    pub(crate) fn add(&self, items: u64) {
+        let sum = self.items().saturating_add(items);
+        self.items.store(sum, Ordering::Relaxed);
+    }
+
+    /// Counts one item less; false if there was none.
+    pub(crate) fn remove_one(&self) -> bool {
+        let less = self.items().checked_sub(1);
+        if let Some(items) = less {
+            self.items.store(items, Ordering::Relaxed);
         }
+        less.is_some()
+    }
+
+    fn owner(&self) -> Option<Identity> {
+        Identity::from_word(self.owner.load(Ordering::Relaxed))
     }
 
     fn items(&self) -> u64 {
         self.items.load(Ordering::Relaxed)
     }
 
-    /// Gives the entry to another process. Killed in between, it is nobody's.
+    /// Gives the entry to another process. Killed in between, it has none of its items.
     fn give_to(&self, owner: Identity) {
-        self.pid.store(0, Ordering::Relaxed);
         self.items.store(0, Ordering::Relaxed);
-        self.started.store(owner.started, Ordering::Relaxed);
-        self.pid.store(owner.pid, Ordering::Relaxed);
+        // Release: nobody finds the new owner with the old one's items.
+        self.owner.store(owner.to_word(), Ordering::Release);
     }
 
     /// Whether another process may have it.
     fn is_free(&self) -> bool {
-        let owner = self.owner();
-        owner.pid == 0 || self.items() == 0 || !alive::is_alive(owner)
+        self.items_of_living() == 0
     }
 
     fn items_of_living(&self) -> u64 {
         match self.items() {
             0 => 0,
-            items if alive::is_alive(self.owner()) => items,
+            items if self.owner().is_some_and(Identity::is_alive) => items,
             _ => 0,
         }
     }
@@ -74,9 +82,13 @@ impl<'a> Table<'a> {
 
     /// Returns the entry of this process, whose index `hint` remembers.
     pub(crate) fn ours(self, hint: &AtomicU32) -> Result<&'a Entry, Fault> {
-        let me = alive::me()?;
+        let me = Identity::of_this_process();
         let index = hint.load(Ordering::Relaxed) as usize;
-        if let Some(entry) = self.entries.get(index).filter(|entry| entry.owner() == me) {
+        if let Some(entry) = self
+            .entries
+            .get(index)
+            .filter(|entry| entry.owner() == Some(me))
+        {
             return Ok(entry);
         }
         let index = self.find_or_enter(me)?;
@@ -86,7 +98,7 @@ impl<'a> Table<'a> {
 
     fn find_or_enter(self, me: Identity) -> Result<usize, Fault> {
         let mut entries = self.entries.iter();
-        if let Some(index) = entries.position(|entry| entry.owner() == me) {
+        if let Some(index) = entries.position(|entry| entry.owner() == Some(me)) {
             return Ok(index);
         }
         let free = self.entries.iter().position(Entry::is_free);
@@ -99,22 +111,5 @@ impl<'a> Table<'a> {
     pub(crate) fn items_of_living(self) -> u64 {
         let items = self.entries.iter().map(Entry::items_of_living);
         items.fold(0, u64::saturating_add)
-    }
-}
-
-impl Entry {
-    /// Counts items that this process has taken.
-    pub(crate) fn add(&self, items: u64) {
-        let sum = self.items().saturating_add(items);
-        self.items.store(sum, Ordering::Relaxed);
-    }
-
-    /// Counts one item less; false if there was none.
-    pub(crate) fn remove_one(&self) -> bool {
-        let less = self.items().checked_sub(1);
-        if let Some(items) = less {
-            self.items.store(items, Ordering::Relaxed);
-        }
-        less.is_some()
     }
 }

@@ -405,7 +405,9 @@ fn many_producers_and_consumers_share_it() {
         let consumers: Vec<_> = (0..3)
             .map(|_| Process::spawn(get_numbers, (queue.clone(),)).unwrap())
             .collect();
-        producers.into_iter().for_each(|p| p.join().unwrap());
+        for producer in producers {
+            producer.join().unwrap();
+        }
         put_numbers(queue.clone(), STOP - 3..STOP);
         let mut got: Vec<u32> = Vec::new();
         for consumer in consumers {

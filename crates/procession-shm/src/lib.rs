@@ -52,6 +52,7 @@ mod poison;
 mod raw;
 mod registry;
 mod reserve;
+pub mod ring;
 mod segment;
 mod shared;
 mod value;

@@ -261,7 +261,7 @@ proptest! {
     #[test]
     fn garbage_in_the_memory_is_an_error(
         bytes in proptest::collection::vec(any::<u8>(), 1..700),
-        at in 128_u64..900,
+        at in 128_u64..896,
         sent in 0_usize..100,
     ) {
         let _watchdog = watchdog();
