@@ -58,11 +58,12 @@ use words::WORD;
 /// The process that created the block *owns* it: when the handle from [`create`](Self::create)
 /// and its clones are dropped there, the name goes, unless [`keep`](Self::keep) was called.
 /// [`unlink`](Self::unlink) takes it away earlier. Those who attached keep the memory as long as
-/// they map it, and their end removes nothing. If the owner is killed, the name goes with the last
-/// process of its [family](crate::family), or is swept.
+/// they map it, and their end removes nothing. If the owner ends without dropping, killed or not,
+/// the name goes with the last process of its [family](crate::family), or is swept. A process
+/// that gives away a block and ends before it has arrived calls `keep`.
 ///
-/// Python before 3.13 removes at its exit what it merely attached, and 3.13 does unless told
-/// `track=False`. There, `resource_tracker.unregister(shm._name, "shared_memory")` prevents it.
+/// Python removes at its exit what it merely attached, unless it was attached with `track=False`
+/// (since 3.13), or `resource_tracker.unregister(shm._name, "shared_memory")` was called.
 ///
 /// # When the other side is gone
 ///
