@@ -57,15 +57,3 @@ impl From<FamilyError> for BlockError {
         Self::Memory(error.into())
     }
 }
-
-/// Bytes were asked for that the block does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{len} bytes at offset {offset} are not inside of the block, which has {size}")]
-pub struct OutOfBlock {
-    /// Where the first byte was asked for.
-    pub offset: usize,
-    /// How many bytes were asked for.
-    pub len: usize,
-    /// The size of the block.
-    pub size: usize,
-}

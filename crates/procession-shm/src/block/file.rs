@@ -59,10 +59,9 @@ fn open(name: &BlockName) -> Result<(File, Metadata), BlockError> {
 
 /// Gives the segment a name that other programs know, beside its own.
 pub(super) fn publish(own: Name, name: &BlockName) -> Result<Inode, BlockError> {
-    let of_name = |error| BlockError::of_name(error, name);
     let own = format!("{DIRECTORY}{own}");
-    fs::hard_link(&own, path(name)).map_err(of_name)?;
     let metadata = fs::symlink_metadata(&own).map_err(BlockError::System)?;
+    fs::hard_link(&own, path(name)).map_err(|error| BlockError::of_name(error, name))?;
     Ok(metadata.ino())
 }
 

@@ -76,16 +76,16 @@ fn remove_with_twins(name: &str) -> usize {
 /// The names in the directory that stand for the same file and are not the library's.
 fn twins(of: &Metadata) -> Vec<PathBuf> {
     let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
-    let others = entries.filter(|entry| {
-        !entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(PREFIX.as_bytes())
-    });
-    others
-        .filter(|entry| {
-            is_ours(entry) && entry.metadata().is_ok_and(|found| found.ino() == of.ino())
-        })
+    let public = |entry: &DirEntry| {
+        let name = entry.file_name();
+        !name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+    };
+    let same = |entry: &DirEntry| {
+        let found = entry.metadata();
+        found.is_ok_and(|found| (found.dev(), found.ino()) == (of.dev(), of.ino()))
+    };
+    entries
+        .filter(|entry| public(entry) && is_ours(entry) && same(entry))
         .map(|entry| entry.path())
         .collect()
 }
