@@ -5,7 +5,7 @@
     reason = "a helper process fails by panicking, like a test"
 )]
 
-use procession_shm::{BlockError, NameError, OutOfBlock, SharedMemory, family};
+use procession_shm::{BlockError, NameError, OutOfBlock, ShareableList, SharedMemory, family};
 use procession_testkit::helper::{Helper, arrive, read, roundtrip, say, send, wait_for_end};
 use procession_testkit::{eventually, watchdog};
 use procession_wire::Packet;
@@ -18,7 +18,13 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-procession_testkit::helpers!(write_to_a_block, own_a_block, attach_by_name, exit_as_owner);
+procession_testkit::helpers!(
+    write_to_a_block,
+    own_a_block,
+    attach_by_name,
+    exit_as_owner,
+    make_and_drop_for_ever
+);
 
 /// A name that no other test uses.
 fn fresh() -> String {
@@ -308,6 +314,44 @@ fn own_a_block() {
     say(block.name());
     say(kept.name());
     wait_for_end();
+}
+
+// SHM-019
+#[test]
+fn an_owner_that_is_killed_at_any_moment_leaves_nothing() {
+    let _watchdog = watchdog();
+    for round in 0..40_u32 {
+        let mut owner = Helper::start("make_and_drop_for_ever", &["go".to_owned()]);
+        assert_eq!(owner.hear(), "begun");
+        // So that each round hits another step.
+        for step in 0..round * 997 {
+            std::hint::black_box(step);
+        }
+        owner.kill9();
+        family::sweep();
+        let anonymous = format!("psm_{:x}_", owner.pid());
+        let own = format!("test-storm-{}", owner.pid());
+        let entries = fs::read_dir("/dev/shm").unwrap();
+        let left: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|found| found.starts_with(&anonymous) || *found == own)
+            .collect();
+        assert_eq!(left, [""; 0], "round {round}");
+    }
+}
+
+fn make_and_drop_for_ever() {
+    if read().is_none() {
+        return;
+    }
+    let name = format!("test-storm-{}", process::id());
+    say("begun");
+    loop {
+        let block = SharedMemory::create(&name, 100).unwrap();
+        let list = ShareableList::new(["a", "b"]).unwrap();
+        block.unlink().unwrap();
+        drop(list);
+    }
 }
 
 // SHM-016
