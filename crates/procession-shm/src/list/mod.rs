@@ -33,8 +33,9 @@ pub use item::ListItem;
 /// A clone is another handle. What is decoded from a message is attached by the block's name.
 /// Who removes the block, and when: see [`SharedMemory`].
 ///
-/// CPython 3.8 has another layout, which is refused. Before 3.14, CPython counts characters for
-/// the length of slots, not bytes: what is not ASCII may be cut when such a list is *made* there.
+/// CPython 3.8 has another layout, which is refused. CPython (3.13 still) counts characters for
+/// the length of slots, not bytes: what is not ASCII may be cut when a list is *made* there. Here
+/// the bytes count.
 ///
 /// # When the other side is gone
 ///
