@@ -94,7 +94,8 @@ impl Side {
             locked => locked?,
         };
         if ready() {
-            return Ok(true);
+            // Ready, and yet the caller may have failed to get the other side's lock in time.
+            return Ok(!deadline.passed());
         }
         let expected = self.inner.event.expect();
         drop(locked);
