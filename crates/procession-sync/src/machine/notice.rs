@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `turn` | changes with each notification; the futex | under the mutex |
 //! | `granted` | notices that were given and not yet taken | under the mutex |
-//! | `waiting` | who has how many waiters | under the mutex |
+//! | `waiting` | who has how many waiters; marked are those who were there at the last notification | under the mutex |
 //!
 //! A waiter joins before it releases the lock, and remembers the turn. It may take a notice once
 //! the turn is another: then a notification came after it joined. So no notice is taken by who
@@ -19,7 +19,7 @@
 //! A waiter that dies stays counted until a living one that naps finds it. Until then a notice may
 //! be left over that nobody else should have: a waiter that joined before the next notification
 //! can return without cause. It can never be missing: notices are only given up when there are
-//! more than waiters.
+//! more than living waiters that they were meant for.
 //!
 //! Whoever dies while changing this state leaves counts that do not fit together. Recovery gives a
 //! notice to everybody: they return without cause.
@@ -74,22 +74,34 @@ impl NoticeState {
 
     fn take(&self, ticket: Ticket) -> bool {
         let granted = self.granted();
-        let may = granted > 0 && self.turn() != ticket.turn;
+        let may = granted > 0 && self.is_marked(ticket);
         if may {
             self.granted.store(granted - 1, Relaxed);
-            self.waiting.take(ticket.who);
+            self.strike_out(ticket);
         }
         may
     }
 
-    /// Gives up the notices that nobody is there for.
+    fn is_marked(&self, ticket: Ticket) -> bool {
+        self.turn() != ticket.turn
+    }
+
+    fn strike_out(&self, ticket: Ticket) {
+        if self.is_marked(ticket) {
+            self.waiting.unmark(ticket.who);
+        }
+        self.waiting.take(ticket.who);
+    }
+
+    /// Gives up the notices that nobody is left for.
     fn trim(&self) {
-        let granted = self.granted().min(self.waiting.sum());
+        let granted = self.granted().min(self.waiting.marked());
         self.granted.store(granted, Relaxed);
     }
 
     fn grant(&self, count: u32) {
         let granted = self.granted().saturating_add(count);
+        self.waiting.mark_all();
         self.granted.store(granted.min(self.waiting.sum()), Relaxed);
         self.turn.store(self.turn().wrapping_add(1), Relaxed);
         wake(&self.turn, count);
@@ -146,7 +158,7 @@ where
     let _pass = place.enter(Deadline::NEVER)?;
     let noticed = state.take(ticket);
     if !noticed {
-        state.waiting.take(ticket.who);
+        state.strike_out(ticket);
         state.trim();
     }
     Ok(noticed)

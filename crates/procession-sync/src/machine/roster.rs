@@ -31,7 +31,8 @@ pub(crate) struct Roster {
 struct Slot {
     who: AtomicU64,
     count: AtomicU32,
-    _reserved: AtomicU32,
+    /// Of these, how many were there when all were marked last.
+    marked: AtomicU32,
 }
 
 impl Roster {
@@ -40,7 +41,7 @@ impl Roster {
         let slot = |_| Slot {
             who: AtomicU64::new(0),
             count: AtomicU32::new(0),
-            _reserved: AtomicU32::new(0),
+            marked: AtomicU32::new(0),
         };
         Self {
             slots: std::array::from_fn(slot),
@@ -80,6 +81,26 @@ impl Roster {
         true
     }
 
+    /// Marks all that everybody has. Under the mutex.
+    pub(crate) fn mark_all(&self) {
+        for slot in self.in_use() {
+            slot.marked.store(slot.count(), Relaxed);
+        }
+    }
+
+    /// Takes one mark from `who`. Under the mutex.
+    pub(crate) fn unmark(&self, who: Identity) {
+        if let Some(slot) = self.find(who.to_word()) {
+            let fewer = slot.marked.load(Relaxed).saturating_sub(1);
+            slot.marked.store(fewer, Relaxed);
+        }
+    }
+
+    /// Returns how many are marked. Under the mutex.
+    pub(crate) fn marked(&self) -> u32 {
+        self.total(|slot| &slot.marked)
+    }
+
     /// Takes all from those named, who are dead. Under the mutex.
     pub(crate) fn remove(&self, dead: &[Identity]) {
         for slot in self.in_use() {
@@ -100,9 +121,12 @@ impl Roster {
 
     /// Computes the sum anew. Under the mutex.
     pub(crate) fn recount(&self) {
-        let named = self.slots.iter().filter(|slot| slot.who() != 0);
-        let sum = named.fold(0_u32, |sum, slot| sum.saturating_add(slot.count()));
-        self.sum.store(sum, Relaxed);
+        self.sum.store(self.total(|slot| &slot.count), Relaxed);
+    }
+
+    fn total(&self, of: impl Fn(&Slot) -> &AtomicU32) -> u32 {
+        let named = self.in_use().iter().filter(|slot| slot.who() != 0);
+        named.fold(0, |sum, slot| sum.saturating_add(of(slot).load(Relaxed)))
     }
 
     fn find(&self, who: u64) -> Option<&Slot> {
@@ -136,6 +160,7 @@ impl Slot {
 
     fn fill(&self, who: Identity, count: u32) {
         self.count.store(count, Relaxed);
+        self.marked.store(0, Relaxed);
         self.who.store(who.to_word(), Relaxed);
     }
 
