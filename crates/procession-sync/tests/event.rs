@@ -1,10 +1,5 @@
 //! The event between processes and between threads.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a child process fails by panicking, like a test"
-)]
-
 use procession_process::Process;
 use procession_sync::Event;
 use procession_testkit::helper::roundtrip;
