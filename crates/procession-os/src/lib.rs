@@ -3,21 +3,27 @@
 //! Each module wraps one mechanism in types that cannot be misused by accident, and knows nothing
 //! of the crates above it.
 //!
+//! - [`futex`]: sleeping until a word in shared memory changes;
+//! - [`policy`]: how long to look again before sleeping;
 //! - [`robust`]: a mutex in shared memory that tells the next locker when its owner died;
 //! - [`pidfd`]: child processes by descriptor, so that no number is ever mistaken for another
 //!   process;
 //! - [`socket`]: messages with file descriptors beside them, and who is at the other end;
 //! - [`wait`]: waiting for descriptors with a deadline;
+//! - [`identity`]: a process in 64 bits, never mistaken for a later one;
 //! - [`image`]: the running executable: its identity, and which addresses lie in its data;
 //! - [`parent`]: what happens to this process when its parent ends;
 //! - [`lifetime`]: what runs when this process exits.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
+pub mod futex;
+pub mod identity;
 pub mod image;
 pub mod lifetime;
 pub mod parent;
 pub mod pidfd;
+pub mod policy;
 pub mod robust;
 pub mod socket;
 pub mod wait;

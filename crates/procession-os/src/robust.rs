@@ -11,6 +11,10 @@
 //!   told again;
 //! - locking twice from one thread is an error, not a deadlock.
 //!
+//! Who finds it locked looks again for a while before sleeping, as the process's
+//! [`WaitPolicy`](crate::policy::WaitPolicy) says: it is usually held for less time than falling
+//! asleep takes. The order of the waiters is not kept.
+//!
 //! The list of held mutexes runs through the mutexes themselves: memory that holds a locked mutex
 //! must not be unmapped before it is unlocked or the thread has ended. The kernel follows the list
 //! of a dead thread for 2,048 mutexes; a thread must not hold more.
@@ -25,17 +29,17 @@
 //!
 //! [`init_at`]: RobustMutex::init_at
 
+use crate::futex;
+use crate::policy::wait_policy;
 use crate::wait::Deadline;
 use libc::{c_int, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
 use nix::errno::Errno;
-use nix::time::{ClockId, clock_gettime};
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
-use std::time::Duration;
 
 unsafe extern "C" {
     // Since glibc 2.30; the libc crate does not declare it.
@@ -82,6 +86,9 @@ pub enum LockError {
     /// The memory was overwritten and is no mutex any more.
     #[error("the lock's memory was overwritten; make a new one")]
     Damaged,
+    /// More processes wait for it, or hold it, than it can keep account of.
+    #[error("too many processes use the lock at one time")]
+    TooManyProcesses,
     /// The kernel has no room for another waiter or holder.
     #[error("the system has no resources for another lock: {0}")]
     Exhausted(Errno),
@@ -148,10 +155,10 @@ impl RobustMutex {
     /// [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired, LockError> {
-        self.checked()?;
-        // SAFETY: the word that steers the call is as `init_at` wrote it.
-        let code = unsafe { libc::pthread_mutex_lock(self.0.get()) };
-        self.settle(code)
+        match self.try_lock() {
+            Err(LockError::WouldBlock) => self.lock_contended(Deadline::NEVER),
+            result => result,
+        }
     }
 
     /// Locks it if nobody else holds it at this moment.
@@ -181,16 +188,10 @@ impl RobustMutex {
     ///
     /// As [`lock`](Self::lock).
     pub fn lock_until(&self, deadline: Deadline) -> Result<Acquired, LockError> {
-        let Some(left) = deadline.left() else {
-            return self.lock();
-        };
-        self.checked()?;
-        let until = monotonic_after(left)?;
-        let mutex = self.0.get();
-        // SAFETY: as in `lock`; `until` lives until the call returns.
-        let code =
-            unsafe { pthread_mutex_clocklock(mutex, libc::CLOCK_MONOTONIC, &raw const until) };
-        self.settle(code)
+        match self.try_lock() {
+            Err(LockError::WouldBlock) => self.lock_contended(deadline),
+            result => result,
+        }
     }
 
     /// Unlocks it.
@@ -221,6 +222,33 @@ impl RobustMutex {
         // SAFETY: the word lies inside the mutex and is only ever changed by atomic operations.
         let word = unsafe { AtomicU32::from_ptr(self.word(LOCK_WORD).cast()) };
         Some(word.load(Ordering::Relaxed) & THREAD_MASK).filter(|&thread| thread != 0)
+    }
+
+    #[cold]
+    fn lock_contended(&self, deadline: Deadline) -> Result<Acquired, LockError> {
+        let spun = wait_policy().spin(deadline, || self.lock_if_free());
+        spun.unwrap_or_else(|| self.lock_asleep(deadline))
+    }
+
+    /// Only reads for as long as somebody holds it, so that the holder keeps the cache line.
+    fn lock_if_free(&self) -> Option<Result<Acquired, LockError>> {
+        if self.holder().is_some() {
+            return None;
+        }
+        Some(self.try_lock()).filter(|&result| result != Err(LockError::WouldBlock))
+    }
+
+    fn lock_asleep(&self, deadline: Deadline) -> Result<Acquired, LockError> {
+        let until = futex::absolute(deadline).map_err(LockError::Exhausted)?;
+        self.checked()?;
+        let mutex = self.0.get();
+        let code = match &until {
+            // SAFETY: the word that steers the call is as `init_at` wrote it.
+            None => unsafe { libc::pthread_mutex_lock(mutex) },
+            // SAFETY: as above; `until` lives until the call returns.
+            Some(until) => unsafe { pthread_mutex_clocklock(mutex, libc::CLOCK_MONOTONIC, until) },
+        };
+        self.settle(code)
     }
 
     #[inline]
@@ -339,15 +367,4 @@ fn check(code: c_int) -> io::Result<()> {
     } else {
         Err(io::Error::from_raw_os_error(code))
     }
-}
-
-fn monotonic_after(left: Duration) -> Result<timespec, LockError> {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_err(LockError::Exhausted)?;
-    let now = Duration::new(now.tv_sec().cast_unsigned(), now.tv_nsec() as u32);
-    let until = now.saturating_add(left);
-    let seconds = i64::try_from(until.as_secs()).unwrap_or(i64::MAX);
-    Ok(timespec {
-        tv_sec: seconds,
-        tv_nsec: until.subsec_nanos().into(),
-    })
 }

@@ -108,6 +108,11 @@ impl From<&ShmemError> for OpenError {
     }
 }
 
+/// What the system said to the crate.
+pub(crate) fn io_error(error: &ShmemError) -> io::Error {
+    errno_of(error).into()
+}
+
 fn errno_of(error: &ShmemError) -> Errno {
     match *error {
         ShmemError::MapCreateFailed(code)

@@ -24,6 +24,12 @@ impl SegmentKind {
     pub const VALUE: Self = Self::new(1, "value");
     /// A fixed number of values.
     pub const ARRAY: Self = Self::new(2, "array");
+    /// One value without a lock.
+    pub const RAW_VALUE: Self = Self::new(3, "raw value");
+    /// A fixed number of values without a lock.
+    pub const RAW_ARRAY: Self = Self::new(4, "raw array");
+    /// Atomics.
+    pub const SHARED: Self = Self::new(5, "shared atomic");
 
     /// Makes a kind of the number that goes into the header, and of the word for error messages.
     ///

@@ -18,6 +18,13 @@
 //! what arrives when one is encoded into a message to another process with [`procession_wire`].
 //! The memory lives for as long as there is a handle to it, messages on their way included.
 //!
+//! | | lock | for |
+//! |---|---|---|
+//! | [`Value`], [`Array`] | one each | whatever is read and then written |
+//! | [`RawValue`], [`RawArray`] | none | what has one writer, or parts that each have one |
+//! | [`Shared`] | none | counters, flags and what else atomics are for |
+//! | [`SharedMemory`], [`ShareableList`] | none | what programs in C or Python use too; found by name |
+//!
 //! # Locks, and what happens when their owner dies
 //!
 //! Each segment has a robust mutex, and every access to the data is made under it. A process that
@@ -32,33 +39,42 @@
 //!
 //! # What this crate makes of `shared_memory`
 //!
-//! The segments are mapped by the [`shared_memory`] crate. On top of it, each segment is reserved
+//! The segments and named blocks are mapped by the [`shared_memory`] crate. On top of it, each segment is reserved
 //! when it is made, so that a full `/dev/shm` is an error and not a signal later; has a header
 //! that is checked when it is opened; is counted, so that the last holder and nobody else takes
 //! its name away; and is never confused by forks.
 
 mod array;
+mod block;
 mod error;
 pub mod family;
 mod format;
 mod guard;
 mod header;
 mod held;
+mod list;
 mod mapping;
 mod name;
 mod poison;
+mod raw;
 mod registry;
 mod reserve;
+pub mod ring;
 mod segment;
+mod shared;
 mod value;
 
 pub use array::{AccessError, Array};
+pub use block::{BlockError, NameError, OutOfBlock, SharedMemory};
 pub use bytemuck::{self, Pod, Zeroable};
 pub use error::{OpenError, ShmError};
 pub use format::{Format, SegmentKind};
 pub use guard::Guard;
 pub use held::Held;
+pub use list::{ListError, ListItem, ShareableList};
 pub use poison::{AcquireError, LockResult, Poisoned, Repair};
 pub use procession_os::robust::LockError;
+pub use raw::{RawArray, RawValue};
 pub use segment::Segment;
+pub use shared::{Atomics, Shared};
 pub use value::Value;

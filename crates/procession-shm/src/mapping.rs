@@ -26,6 +26,8 @@ pub(crate) struct Mapping {
     /// Whether a thread of this process holds the lock; written by the holder only.
     pub(crate) held: AtomicBool,
     memory: ManuallyDrop<Shmem>,
+    /// Where the first element is.
+    payload: NonNull<u8>,
     /// The process that the header counts for this mapping. A forked child is not.
     process: u32,
     released: AtomicBool,
@@ -82,7 +84,7 @@ impl Mapping {
 
     fn open(name: Name, entry: Entry) -> Result<Self, OpenError> {
         check_owner(name)?;
-        let memory = reserve::find(name).map_err(|error| OpenError::from(&error))?;
+        let memory = reserve::find(&name.to_string()).map_err(|error| OpenError::from(&error))?;
         if memory.len() < size_of::<Header>() {
             return Err(OpenError::Damaged("it is shorter than its header"));
         }
@@ -100,11 +102,14 @@ impl Mapping {
     }
 
     fn new(name: Name, memory: Shmem, found: Found) -> Self {
+        let payload = memory.as_ptr().wrapping_add(found.measure.payload_at);
         Self {
             name,
             found,
             held: AtomicBool::new(false),
             memory: ManuallyDrop::new(memory),
+            // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
+            payload: unsafe { NonNull::new_unchecked(payload) },
             process: process::id(),
             released: AtomicBool::new(false),
         }
@@ -119,12 +124,7 @@ impl Mapping {
 
     #[inline]
     pub(crate) fn payload(&self) -> NonNull<u8> {
-        let at = self
-            .memory
-            .as_ptr()
-            .wrapping_add(self.found.measure.payload_at);
-        // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
-        unsafe { NonNull::new_unchecked(at) }
+        self.payload
     }
 
     fn payload_of_new(&mut self) -> &mut [u8] {

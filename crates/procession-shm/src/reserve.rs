@@ -10,8 +10,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::fstatvfs;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// A name in `/dev/shm` that goes when this is dropped, unless it is kept.
 struct Unlink(Option<Name>);
@@ -47,10 +48,23 @@ pub(crate) fn make(family: u64, total: usize) -> Result<(Name, Shmem), ShmError>
     Ok((name, memory))
 }
 
-/// Maps a segment that exists.
-pub(crate) fn find(name: Name) -> Result<Shmem, ShmemError> {
+/// Maps what exists under a name that begins with a slash.
+pub(crate) fn find(name: &str) -> Result<Shmem, ShmemError> {
     let _placeholder = occupy_descriptor_0();
-    ShmemConf::new().os_id(name.to_string()).open()
+    ShmemConf::new().os_id(name).open()
+}
+
+/// Reserves what the maker of a file did not, so that writing to it never is a signal.
+pub(crate) fn fill_holes(file: &File, metadata: &Metadata) -> Result<(), ShmError> {
+    /// The unit of `st_blocks`.
+    const BLOCK: u64 = 512;
+    let there = metadata.blocks().saturating_mul(BLOCK);
+    let total = usize::try_from(metadata.len()).map_err(|_| ShmError::out_of_memory(usize::MAX))?;
+    if there >= metadata.len() {
+        return Ok(());
+    }
+    let missing = usize::try_from(metadata.len() - there).unwrap_or(usize::MAX);
+    reserve_file(file.as_fd(), total, missing)
 }
 
 fn make_sparse(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
@@ -91,12 +105,17 @@ fn occupy_descriptor_0() -> Option<File> {
 fn reserve(name: Name, total: usize) -> Result<(), ShmError> {
     let file = shm_open(name.to_string().as_str(), OFlag::O_RDWR, Mode::empty())
         .map_err(|errno| ShmError::from_errno(errno, total))?;
-    check_room(file.as_fd(), total)?;
+    reserve_file(file.as_fd(), total, total)
+}
+
+/// Reserves all of a file, of which so many bytes are not there yet.
+fn reserve_file(file: BorrowedFd<'_>, total: usize, missing: usize) -> Result<(), ShmError> {
+    check_room(file, missing)?;
     // In steps, so that a program with a timer signal gets there too: a step that is interrupted
     // is undone.
     for at in (0..total).step_by(STEP) {
         let len = STEP.min(total - at);
-        reserve_step(file.as_fd(), at, len).map_err(|errno| ShmError::from_errno(errno, total))?;
+        reserve_step(file, at, len).map_err(|errno| ShmError::from_errno(errno, total))?;
     }
     Ok(())
 }

@@ -218,6 +218,7 @@ impl Segment {
     }
 
     /// Returns whether a holder of the lock died or panicked since the poison was last cleared.
+    #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.mapping.header().poison.load(Ordering::Relaxed) != 0
     }
@@ -246,6 +247,7 @@ impl Segment {
     /// # Safety
     ///
     /// The calling thread must hold the lock.
+    #[inline]
     pub(crate) unsafe fn unlock(&self) {
         // Noted first: as soon as it is unlocked, somebody else writes this.
         self.mapping.held.store(false, Ordering::Relaxed);

@@ -349,3 +349,79 @@ fn hold_an_array() {
     helper::say("holding");
     helper::wait_for_end();
 }
+
+#[test]
+fn ranges_are_read_and_written_under_one_lock() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..6).unwrap();
+    assert_eq!(numbers.read_range(..), Ok(vec![0, 1, 2, 3, 4, 5]));
+    assert_eq!(numbers.read_range(4..), Ok(vec![4, 5]));
+    assert_eq!(numbers.read_range(..=1), Ok(vec![0, 1]));
+    assert_eq!(numbers.read_range(6..), Ok(vec![]));
+    assert_eq!(numbers.write_range(4, &[40, 50]), Ok(()));
+    assert_eq!(numbers.write_range(6, &[]), Ok(()));
+    assert_eq!(numbers.update_range(1..3, |range| range.len()), Ok(2));
+    assert_eq!(numbers.update_range(..2, <[i32]>::reverse), Ok(()));
+    assert_eq!(
+        numbers.iter().rev().collect::<Vec<_>>(),
+        [50, 40, 3, 2, 0, 1]
+    );
+    let mut sum = 0;
+    for number in &numbers {
+        sum += number;
+        numbers.set(0, 0);
+    }
+    assert_eq!(sum, 96);
+}
+
+#[test]
+fn ranges_out_of_bounds_are_refused_and_do_not_poison() {
+    let _watchdog = watchdog();
+    let numbers = Array::from_iter(0..3_u8).unwrap();
+    let refused = |start, end| AccessError::RangeOutOfBounds { start, end, len: 3 };
+    assert_eq!(numbers.read_range(1..4), Err(refused(1, 4)));
+    assert_eq!(numbers.read_range(4..), Err(refused(4, 3)));
+    assert_eq!(numbers.write_range(2, &[1, 2]), Err(refused(2, 4)));
+    assert_eq!(
+        numbers.write_range(usize::MAX, &[1]),
+        Err(refused(usize::MAX, usize::MAX))
+    );
+    assert!(numbers.read_range(..=usize::MAX).is_err());
+    assert!(
+        numbers
+            .update_range(0..9, |_| panic!("not called"))
+            .is_err()
+    );
+    assert_eq!(numbers.to_vec(), [0, 1, 2]);
+    assert!(!numbers.is_poisoned());
+
+    let guard = numbers.lock().unwrap();
+    let own = Err(AccessError::Lock(LockError::HeldByThisThread));
+    assert_eq!(numbers.read_range(..), own);
+    drop(guard);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        numbers.update_range(.., |_| panic!("half done"))
+    }));
+    assert!(panicked.is_err() && numbers.is_poisoned());
+}
+
+// SHM-006
+#[test]
+fn an_arrays_lock_is_its_own_and_cannot_be_another() {
+    let _watchdog = watchdog();
+    let [one, other] = [[0; 3], [1; 3]].map(|numbers| Array::from_slice(&numbers).unwrap());
+    let guard = one.lock().unwrap();
+    assert_eq!(*guard, [0; 3]);
+    assert_eq!(other.try_lock().unwrap()[..], [1; 3]);
+    let held = roundtrip(&one);
+    thread::scope(|scope| {
+        let seen = scope.spawn(|| held.try_lock().map(drop).is_err());
+        assert!(seen.join().unwrap());
+    });
+    assert_eq!(
+        one.segment().holder().is_some(),
+        other.segment().holder().is_none()
+    );
+    drop(guard);
+    assert_eq!(held.try_lock().unwrap().len(), 3);
+}

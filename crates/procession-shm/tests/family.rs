@@ -44,6 +44,7 @@ fn be_a_child() {
     std::mem::forget(value);
 }
 
+// SHM-016
 #[test]
 fn a_family_leaves_nothing_when_it_ends() {
     let _watchdog = watchdog();
@@ -67,6 +68,7 @@ fn the_last_to_leave_cleans_up() {
     assert!(shared_memory(&id).is_empty());
 }
 
+// SHM-022
 #[test]
 fn two_that_leave_at_once_clean_up() {
     let _watchdog = watchdog();
@@ -81,6 +83,7 @@ fn two_that_leave_at_once_clean_up() {
     }
 }
 
+// SHM-019
 #[test]
 fn a_killed_family_is_swept() {
     let _watchdog = watchdog();
@@ -136,6 +139,7 @@ fn segments_without_a_lease_are_swept() {
     eventually("an orphan is swept", || shared_memory(&orphan).is_empty());
 }
 
+// SHM-028
 #[test]
 fn other_names_are_left_alone() {
     let _watchdog = watchdog();

@@ -3,9 +3,10 @@
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use procession_os::lifetime::at_exit;
-use procession_shm::{Array, LockError, Value, family};
+use procession_shm::{Array, LockError, SharedMemory, Value, family};
 use procession_testkit::{eventually, shared_memory, watchdog};
 use std::collections::BTreeSet;
+use std::fs;
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -17,6 +18,7 @@ fn main() {
     a_forked_child_can_share_things_of_its_own();
     a_forked_child_does_not_unlock_its_parents_lock();
     a_message_copied_by_a_fork_is_claimed_once();
+    a_forked_owner_removes_no_block();
     who_leaves_does_not_wait_for_a_forked_child();
 }
 
@@ -123,6 +125,26 @@ fn a_message_copied_by_a_fork_is_claimed_once() {
     assert_eq!(value.segment().holders(), 2);
     drop(message);
     assert_eq!(value.segment().holders(), 1);
+}
+
+fn a_forked_owner_removes_no_block() {
+    let block = SharedMemory::create_anonymous(1).expect("there is room");
+    let path = format!("/dev/shm/{}", block.name());
+    let before = names();
+    ends_well(forked(|| {
+        assert!(!block.is_owner());
+        block.keep();
+        // SAFETY: this process does not use the parent's handle any more.
+        drop(unsafe { std::ptr::read(&raw const block) });
+    }));
+    ends_well(forked(|| {
+        let own = SharedMemory::create_anonymous(1).expect("there is room");
+        assert!(own.is_owner());
+    }));
+    assert_eq!(names(), before);
+    assert!(fs::exists(&path).expect("it can be looked at"));
+    drop(block);
+    assert!(!fs::exists(&path).expect("it can be looked at"));
 }
 
 fn who_leaves_does_not_wait_for_a_forked_child() {

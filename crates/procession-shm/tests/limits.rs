@@ -8,7 +8,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, setrlimit};
-use procession_shm::{Array, ShmError, family};
+use procession_shm::{Array, BlockError, SharedMemory, ShmError, family};
 use procession_testkit::helper::{Helper, read, say};
 use procession_testkit::{helper, watchdog};
 
@@ -53,7 +53,26 @@ fn exhaust_descriptors() {
     // The lease is there too, and what failed is not.
     assert_eq!(procession_testkit::shared_memory(id).len(), made - 2 + 1);
     assert_eq!(Array::from_iter(0..3_u8).unwrap().to_vec(), [0, 1, 2]);
+    blocks_run_out_of_descriptors();
     say("done");
+}
+
+fn blocks_run_out_of_descriptors() {
+    let block = SharedMemory::create_anonymous(1).unwrap();
+    let mut blocks = Vec::new();
+    let error = loop {
+        match SharedMemory::attach(block.name()) {
+            Ok(block) => blocks.push(block),
+            Err(error) => break error,
+        }
+        assert!(blocks.len() < 50, "the limit does not bite");
+    };
+    let BlockError::System(error) = error else {
+        panic!("another error: {error}")
+    };
+    assert_eq!(error.raw_os_error(), Some(Errno::EMFILE as i32));
+    drop(blocks);
+    assert_eq!(SharedMemory::attach(block.name()).unwrap().to_vec(), [0]);
 }
 
 #[test]
@@ -70,6 +89,8 @@ fn exceed_the_file_size() {
     assert_eq!(Array::<u8>::zeroed(1 << 19).unwrap().len(), 1 << 19);
     let refused = Array::<u8>::zeroed(1 << 20);
     assert!(matches!(refused, Err(ShmError::OutOfMemory { .. })));
+    let refused = SharedMemory::create_anonymous((1 << 20) + 1);
+    assert!(matches!(refused, Err(BlockError::Memory(_))));
     say("done");
 }
 
@@ -92,6 +113,9 @@ fn close_descriptor_0() {
         drop(array);
         assert_eq!(helper::receive::<Array<i32>>(bytes).to_vec(), [round]);
     }
+    let block = SharedMemory::create_anonymous(1).unwrap();
+    drop(SharedMemory::attach(block.name()).unwrap());
+    drop(block);
     assert_eq!(
         fcntl(std::io::stdin(), FcntlArg::F_GETFD),
         Err(Errno::EBADF)

@@ -1,28 +1,84 @@
 //! What processes wait for each other with, in shared memory.
 //!
 //! ```
-//! use procession_sync::Lock;
+//! use procession_sync::{Event, Lock};
+//! use std::thread;
 //!
-//! let lock = Lock::new()?;
-//! let same = lock.clone();
+//! let (lock, done) = (Lock::new()?, Event::new()?);
+//! let (same_lock, same_done) = (lock.clone(), done.clone());
 //! let held = lock.acquire().unwrap();
-//! std::thread::spawn(move || assert!(same.try_acquire().is_err())).join().unwrap();
+//! let other = thread::spawn(move || {
+//!     assert!(same_lock.try_acquire().is_err());
+//!     same_done.set();
+//! });
+//! done.wait();
 //! drop(held);
 //! assert!(!lock.locked());
-//! # Ok::<(), procession_shm::ShmError>(())
+//! # other.join().unwrap();
+//! # Ok::<(), procession_sync::ShmError>(())
 //! ```
 //!
-//! A [`Lock`] is a handle: a clone, or what arrives when one is encoded into a message to another
-//! process, is the same lock. It lives in a [segment](procession_shm::Segment) of its own.
+//! | type | for |
+//! |---|---|
+//! | [`Lock`] | one at a time |
+//! | [`RLock`] | one at a time, who may come in again |
+//! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time |
+//! | [`Condition`] | waiting for what others do under a lock |
+//! | [`Event`] | waiting until something has happened |
+//! | [`Barrier`] | waiting until all are there |
 //!
-//! # When the owner dies
+//! All are handles: a clone, or what arrives when one is encoded into a message to another
+//! process, is the same thing. Each lives in a [segment](procession_shm::Segment) of its own.
 //!
-//! Nobody waits for a dead process. Whoever acquires the lock next is told, by
-//! [`AcquireError::Poisoned`], which contains the guard: repair what the lock protects, call
-//! [`Poisoned::repaired`], and go on.
-#![forbid(unsafe_code)]
+//! # When a process dies
+//!
+//! Nobody waits for a dead process, wherever it was killed.
+//!
+//! Whoever acquires a lock after its owner died is told, by [`AcquireError::Poisoned`], which
+//! contains the guard: repair what the lock protects, call [`Poisoned::repaired`], and go on.
+//! Semaphores get back what the dead held. Setting an event, notifying, and breaking a barrier
+//! never wait for those who wait. If a process is killed between changing something and waking
+//! those who wait for it, they find out within a second.
+//!
+//! # Waiting
+//!
+//! Who waits first looks again for a moment, as the process's [`WaitPolicy`] says, then sleeps.
+//! Timeouts are on the monotonic clock. A signal does not end the waiting.
 
+mod atomic;
+mod machine;
+#[cfg(loom)]
+pub mod model;
+mod place;
+mod sleeper;
+
+#[cfg(not(loom))]
+mod barrier;
+#[cfg(not(loom))]
+mod condition;
+#[cfg(not(loom))]
+mod event;
+#[cfg(not(loom))]
+mod handle;
+#[cfg(not(loom))]
+mod hold;
+#[cfg(not(loom))]
 mod lock;
+#[cfg(not(loom))]
+mod rlock;
+#[cfg(not(loom))]
+mod semaphore;
 
-pub use lock::{Lock, LockGuard};
+#[cfg(not(loom))]
+pub use crate::{
+    barrier::Barrier,
+    condition::Condition,
+    event::Event,
+    lock::{Lock, LockGuard},
+    rlock::{RLock, RLockGuard},
+    semaphore::{BoundedSemaphore, Permit, Semaphore},
+};
+pub use machine::barrier::BarrierError;
+pub use machine::permits::PermitError;
+pub use procession_os::policy::{WaitPolicy, set_wait_policy, wait_policy};
 pub use procession_shm::{AcquireError, LockError, LockResult, Poisoned, Repair, ShmError};

@@ -70,8 +70,9 @@ impl Lock {
     /// # When the other side is gone
     ///
     /// If the owner dies, waiting ends, and the answer is `Poisoned`.
+    #[inline]
     pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
-        self.segment.lock()?.into_guard(LockGuard::new)
+        self.segment.lock()?.into_guard(|held| self.guard(held))
     }
 
     /// Holds the lock if it is free at this moment.
@@ -100,8 +101,9 @@ impl Lock {
     /// # drop(held);
     /// # Ok::<(), procession_sync::ShmError>(())
     /// ```
+    #[inline]
     pub fn try_acquire(&self) -> LockResult<LockGuard<'_>> {
-        self.segment.try_lock()?.into_guard(LockGuard::new)
+        self.segment.try_lock()?.into_guard(|held| self.guard(held))
     }
 
     /// Waits until the lock is free, for `timeout` at the longest, and holds it.
@@ -115,7 +117,7 @@ impl Lock {
     /// As [`acquire`](Self::acquire).
     pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<LockGuard<'_>> {
         let held = self.segment.lock_until(Deadline::after(timeout))?;
-        held.into_guard(LockGuard::new)
+        held.into_guard(|held| self.guard(held))
     }
 
     /// Returns whether a living thread of any process holds the lock at this moment.
@@ -133,6 +135,17 @@ impl Lock {
     /// Declares what the lock protects sound again.
     pub fn clear_poison(&self) {
         self.segment.clear_poison();
+    }
+
+    /// Acquires it and puts `beside` beside the guard.
+    pub(crate) fn acquire_with<T>(&self, beside: T) -> LockResult<(LockGuard<'_>, T)> {
+        let held = self.segment.lock()?;
+        held.into_guard(|held| (self.guard(held), beside))
+    }
+
+    #[inline]
+    fn guard<'a>(&'a self, held: Held<'a>) -> LockGuard<'a> {
+        LockGuard { held, lock: self }
     }
 }
 
@@ -167,11 +180,14 @@ impl<'de> Deserialize<'de> for Lock {
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard<'a> {
     held: Held<'a>,
+    lock: &'a Lock,
 }
 
-impl<'a> LockGuard<'a> {
-    fn new(held: Held<'a>) -> Self {
-        Self { held }
+impl LockGuard<'_> {
+    /// Tells whether it is a guard of this lock.
+    pub(crate) fn is_of(&self, lock: &Lock) -> bool {
+        // A process maps a segment once, whatever the number of its handles.
+        self.lock.segment.payload() == lock.segment.payload()
     }
 }
 

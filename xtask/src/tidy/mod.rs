@@ -4,6 +4,7 @@
 //! wrong. What is Rust structure is asked of the parsed source ([`source`]), not of its text.
 
 mod attributes;
+mod conformance;
 mod edges;
 mod header;
 mod printing;
@@ -32,6 +33,7 @@ const RULES: &[Rule] = &[
     printing::check,
     attributes::check,
     words::check,
+    conformance::check,
 ];
 
 /// A place where a rule is not kept.
@@ -98,8 +100,8 @@ mod tests {
             ("xtask/src/a.rs", "//! A.\nfn f( {\n"),
         ]);
         let told: Vec<String> = violations(&tree).iter().map(ToString::to_string).collect();
-        assert!(told[1].starts_with("xtask/src/a.rs:"), "{told:?}");
-        assert!(told[1].contains("does not parse"), "{told:?}");
-        assert!(told[2].starts_with("xtask/src/b.rs:2: "), "{told:?}");
+        assert!(told[2].starts_with("xtask/src/a.rs:"), "{told:?}");
+        assert!(told[2].contains("does not parse"), "{told:?}");
+        assert!(told[3].starts_with("xtask/src/b.rs:2: "), "{told:?}");
     }
 }

@@ -18,6 +18,16 @@ pub enum AccessError {
         /// The number of elements.
         len: usize,
     },
+    /// Not all elements of the range exist.
+    #[error("range {start}..{end} is out of bounds: the array has {len} elements")]
+    RangeOutOfBounds {
+        /// The first index of the range.
+        start: usize,
+        /// The index behind its last.
+        end: usize,
+        /// The number of elements.
+        len: usize,
+    },
     /// The array's lock was not obtained.
     #[error(transparent)]
     Lock(#[from] LockError),

@@ -1,8 +1,9 @@
 //! A fixed number of shared values: the type, its making, and its lock.
 //!
-//! What reads and writes elements is in [`access`].
+//! What reads and writes elements is in [`access`], several at once in [`ranges`].
 
 mod access;
+mod ranges;
 
 use crate::poison::LockResult;
 use crate::{AcquireError, Format, Guard, Held, Segment, SegmentKind, ShmError};
@@ -15,6 +16,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 pub use access::AccessError;
+pub(crate) use ranges::within;
 
 /// A fixed number of values in memory that several processes share.
 ///

@@ -4,8 +4,9 @@ use super::lease::{Lease, SUFFIX};
 use super::{id_of, number_of};
 use nix::unistd::geteuid;
 use std::collections::BTreeSet;
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 /// Where `shm_open` and the leases have their files.
 pub(crate) const DIRECTORY: &str = "/dev/shm";
@@ -52,14 +53,41 @@ pub fn sweep() -> usize {
         .sum()
 }
 
-/// Removes the segments of a family, not its lease; returns how many.
+/// Removes the segments and blocks of a family, not its lease; returns how many names.
 pub(super) fn remove_segments(family: u64) -> usize {
     let names = names_of(family)
         .into_iter()
         .filter(|name| !name.ends_with(SUFFIX));
-    names
-        .filter(|name| fs::remove_file(format!("{DIRECTORY}/{name}")).is_ok())
-        .count()
+    names.map(|name| remove_with_twins(&name)).sum()
+}
+
+/// Removes a segment; if it is a named block, its public name too. Returns how many names.
+fn remove_with_twins(name: &str) -> usize {
+    let path = format!("{DIRECTORY}/{name}");
+    let twins = match fs::symlink_metadata(&path) {
+        Ok(metadata) if metadata.nlink() > 1 => twins(&metadata),
+        _ => Vec::new(),
+    };
+    // The family's name goes last, for only who finds it finds the others.
+    let paths = twins.into_iter().chain([PathBuf::from(path)]);
+    paths.filter(|path| fs::remove_file(path).is_ok()).count()
+}
+
+/// The names in the directory that stand for the same file and are not the library's.
+fn twins(of: &Metadata) -> Vec<PathBuf> {
+    let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
+    let public = |entry: &DirEntry| {
+        let name = entry.file_name();
+        !name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+    };
+    let same = |entry: &DirEntry| {
+        let found = entry.metadata();
+        found.is_ok_and(|found| (found.dev(), found.ino()) == (of.dev(), of.ino()))
+    };
+    entries
+        .filter(|entry| public(entry) && is_ours(entry) && same(entry))
+        .map(|entry| entry.path())
+        .collect()
 }
 
 /// A family that is known to be dead for as long as this is held.

@@ -1,0 +1,79 @@
+//! What each operation costs, beside CPython's `multiprocessing` in the same run.
+//!
+//! `cargo run --release -p bench` measures each row several times, ours and Python's in turn, and
+//! prints a table with the median, the spread and the ratio. Beside the table it writes
+//! `target/bench/shared-memory.json` and a chart, `target/bench/shared-memory.svg`. It asserts
+//! nothing: figures of a shared machine drift, and only what was measured side by side compares.
+//!
+//! `--rounds N` sets how often each row is measured (5), `--only WORD` picks rows by a part of
+//! their name, and the environment's `PYTHON` says which Python (`python3`); without one, ours are
+//! measured alone.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a table is what it is for")]
+
+mod chart;
+mod python;
+mod report;
+mod rows;
+
+use anyhow::{Context, Result, bail};
+use report::{Figures, Measured};
+use rows::Row;
+
+struct Options {
+    rounds: usize,
+    only: String,
+}
+
+fn main() -> Result<()> {
+    procession_process::init();
+    let options = options()?;
+    let python = python::find();
+    let chosen = rows::ROWS
+        .iter()
+        .filter(|row| row.name.contains(&options.only));
+    let mut measured = Vec::new();
+    println!("{}", report::heading(python.as_ref()));
+    for row in chosen {
+        let result = measure(row, options.rounds, python.as_ref())
+            .with_context(|| format!("cannot measure `{}`", row.name))?;
+        println!("{}", report::line(&result));
+        measured.push(result);
+    }
+    report::write(&measured)
+}
+
+/// Measures a row in rounds, ours and Python's in turn.
+fn measure(row: &Row, rounds: usize, python: Option<&python::Python>) -> Result<Measured> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..rounds {
+        ours.push((row.ours)()?);
+        if let Some(python) = python {
+            theirs.push(python.nanoseconds(row.python)?);
+        }
+    }
+    Ok(Measured {
+        name: row.name,
+        ours: Figures::of(ours),
+        python: Figures::some(theirs),
+    })
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options {
+        rounds: 5,
+        only: String::new(),
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        let value = args
+            .next()
+            .with_context(|| format!("{arg} wants a value"))?;
+        match arg.as_str() {
+            "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
+            "--only" => options.only = value,
+            _ => bail!("unknown argument {arg}: there are --rounds N and --only WORD"),
+        }
+    }
+    Ok(options)
+}

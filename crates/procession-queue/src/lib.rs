@@ -1,0 +1,62 @@
+//! Queues between processes, in shared memory.
+//!
+//! ```
+//! use procession_queue::Queue;
+//!
+//! let queue = Queue::new()?;
+//! queue.put(&(1, "one".to_string()))?;
+//! assert_eq!(queue.get()?, (1, "one".to_string()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Queue`] holds any number of items or up to a limit, [`SimpleQueue`] shows less, and
+//! [`JoinableQueue`] knows when all its items are done. All are handles: a clone, or what arrives
+//! when one is encoded into a message to another process, is the same queue.
+//!
+//! # How it works
+//!
+//! Items lie, encoded, one behind the other in a chain of *chunks*: pieces of shared memory, the
+//! first of them in the queue's own segment. Producers append to the last chunk and make another
+//! when it is full; consumers leave a chunk that they have read, and either give it to the
+//! producers or back to the system. An item of more than 128 KiB has a segment of its own, whose
+//! handle is in the chain.
+//!
+//! The producers have a lock and so have the consumers. Neither is held while somebody waits.
+//!
+//! # Why no death does harm
+//!
+//! - *No half change is ever seen.* Each side of the queue writes where nobody looks, and makes
+//!   it part of the queue with one store (of a word that holds the number of items and which of two
+//!   places is the current one). There is nothing to repair, so nobody is told of a poisoned lock.
+//! - *Nobody waits for the dead.* The locks are robust mutexes, which the kernel passes on.
+//! - *Nobody sleeps on.* Whoever puts wakes the others before the item is there, under the lock;
+//!   whoever wants to sleep looks again, under the same lock. Nobody counts waiters.
+//! - *What is lost.* A process that is killed takes along what it was itself putting or had just
+//!   got: one item, or the items of one `put_many` or `get_many`. A chunk that it was about to
+//!   make part of the queue is removed with the family.
+
+mod control;
+mod core;
+mod cursor;
+mod error;
+mod event;
+mod item;
+mod joinable;
+mod local;
+mod queue;
+mod read;
+mod record;
+mod side;
+mod simple;
+mod stored;
+mod undone;
+mod write;
+
+pub use error::{
+    Closed, Fault, GetError, JoinError, PutError, PutManyError, StateError, TaskDoneError,
+};
+pub use item::MAX_ITEM_LEN;
+pub use joinable::JoinableQueue;
+pub use procession_shm::ShmError;
+pub use queue::Queue;
+pub use simple::SimpleQueue;

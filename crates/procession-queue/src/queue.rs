@@ -1,0 +1,443 @@
+//! The queue.
+
+use crate::control::Plan;
+use crate::core::{Core, Patience};
+use crate::item::{Item, Taken};
+use crate::{Fault, GetError, PutError, PutManyError, StateError};
+use procession_os::wait::Deadline;
+use procession_shm::ShmError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A first-in, first-out queue between any number of processes and threads.
+///
+/// Items are copied into shared memory when they are put, and out of it when they are got. An item
+/// is anything that serde can carry, of up to [`MAX_ITEM_LEN`](crate::MAX_ITEM_LEN) bytes, handles
+/// to shared things included. File descriptors cannot lie in shared memory, so an item with one in
+/// it is refused.
+///
+/// A clone is another handle to the same queue. So is what is decoded from a message into which a
+/// queue was encoded: give it to other processes as an argument of a task, in a message, in an
+/// item of another queue. What is still in the queue when the last handle of all is dropped is
+/// dropped with it.
+///
+/// # When the other side is gone
+///
+/// A producer may end before anybody has got what it put. A process that is killed in `put` or
+/// `get` blocks nobody, and takes with it the items that it was itself putting or getting, no
+/// other. A consumer does not learn that there is no producer any more: let the last producer put
+/// a last item, or [`close`](Self::close) the queue.
+///
+/// # Examples
+///
+/// ```
+/// use procession_queue::Queue;
+///
+/// let queue = Queue::new()?;
+/// queue.put(&"first".to_string())?;
+/// queue.put(&"second".to_string())?;
+/// assert_eq!(queue.len()?, 2);
+/// assert_eq!(queue.get()?, "first");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Queue<T> {
+    pub(crate) core: Arc<Core>,
+    _items: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> Queue<T> {
+    /// Makes a queue that holds any number of items.
+    ///
+    /// It grows when it must, and gives the memory back when it is drained.
+    ///
+    /// # Errors
+    ///
+    /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
+    /// [`ShmError::System`] if the system refuses.
+    pub fn new() -> Result<Self, ShmError> {
+        Self::bounded(0)
+    }
+
+    /// Makes a queue that holds up to `capacity` items at a time; zero means any number, as in
+    /// Python.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::{PutError, Queue};
+    ///
+    /// let queue = Queue::bounded(1)?;
+    /// queue.put(&'a')?;
+    /// assert!(matches!(queue.try_put(&'b'), Err(PutError::Full)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bounded(capacity: usize) -> Result<Self, ShmError> {
+        Self::create(Plan {
+            capacity: capacity as u64,
+            joinable: false,
+        })
+    }
+
+    pub(crate) fn create(plan: Plan) -> Result<Self, ShmError> {
+        Core::create::<T>(plan).map(Self::of)
+    }
+
+    fn of(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            _items: PhantomData,
+        }
+    }
+
+    /// Puts an item at the end, waiting for as long as a bounded queue is full.
+    ///
+    /// The item is encoded here and now: what it cannot be encoded for, this call returns.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Closed`], [`PutError::Encode`], [`PutError::Descriptors`],
+    /// [`PutError::TooLarge`]; [`PutError::Memory`] if `/dev/shm` is full. The queue is as usable
+    /// as before, and the item was not put.
+    ///
+    /// # When the other side is gone
+    ///
+    /// If all consumers of a full queue have ended, it waits for another one to come.
+    pub fn put(&self, item: &T) -> Result<(), PutError> {
+        self.core.put(Item::encode(item)?, Patience::FOREVER)
+    }
+
+    /// Puts an item at the end if the queue is not full at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Full`], and those of [`put`](Self::put).
+    #[doc(alias = "put_nowait")]
+    pub fn try_put(&self, item: &T) -> Result<(), PutError> {
+        self.core.put(Item::encode(item)?, Patience::None)
+    }
+
+    /// Puts an item at the end, waiting for `timeout` at the longest while the queue is full.
+    ///
+    /// # Errors
+    ///
+    /// [`PutError::Full`] if it was full all the time, and those of [`put`](Self::put).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`put`](Self::put), until the timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::{PutError, Queue};
+    /// use std::time::Duration;
+    ///
+    /// let queue = Queue::bounded(1)?;
+    /// queue.put_timeout(&1, Duration::ZERO)?;
+    /// let full = queue.put_timeout(&2, Duration::from_millis(5));
+    /// assert!(matches!(full, Err(PutError::Full)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_timeout(&self, item: &T, timeout: Duration) -> Result<(), PutError> {
+        let patience = Patience::timeout(timeout);
+        self.core.put(Item::encode(item)?, patience)
+    }
+
+    /// Puts several items, one after the other, with one lock for as many as there is room for.
+    ///
+    /// All are encoded before the first one is put. Where the queue has room for all of them, no
+    /// other producer's items come between them.
+    ///
+    /// # Errors
+    ///
+    /// A [`PutManyError`], which tells how many were put before the error of [`put`](Self::put).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`put`](Self::put).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::Queue;
+    ///
+    /// let queue = Queue::new()?;
+    /// queue.put_many(&[1, 2, 3])?;
+    /// assert_eq!(queue.get_many(10)?, [1, 2, 3]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_many<'a>(&self, items: impl IntoIterator<Item = &'a T>) -> Result<(), PutManyError>
+    where
+        T: 'a,
+    {
+        self.core.put_all(encode_all(items)?, Patience::FOREVER)
+    }
+
+    /// Puts several items as [`put_many`](Self::put_many) does, waiting for `timeout` at the
+    /// longest.
+    ///
+    /// # Errors
+    ///
+    /// A [`PutManyError`] with [`PutError::Full`] if they were not all put until then, and those
+    /// of [`put_many`](Self::put_many).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`put`](Self::put), until the timeout.
+    pub fn put_many_timeout<'a>(
+        &self,
+        items: impl IntoIterator<Item = &'a T>,
+        timeout: Duration,
+    ) -> Result<(), PutManyError>
+    where
+        T: 'a,
+    {
+        let items = encode_all(items)?;
+        self.core.put_all(items, Patience::timeout(timeout))
+    }
+
+    /// Takes the first item, waiting until there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Closed`]; [`GetError::Decode`] if the item's type refuses to be decoded, and
+    /// then the item is gone.
+    ///
+    /// # When the other side is gone
+    ///
+    /// If all producers of an empty queue have ended, it waits for another one to come.
+    pub fn get(&self) -> Result<T, GetError> {
+        self.get_one(Patience::FOREVER)
+    }
+
+    /// Takes the first item if there is one at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Empty`], and those of [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::{GetError, Queue};
+    ///
+    /// let queue = Queue::<u8>::new()?;
+    /// assert!(matches!(queue.try_get(), Err(GetError::Empty)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "get_nowait")]
+    pub fn try_get(&self) -> Result<T, GetError> {
+        self.get_one(Patience::None)
+    }
+
+    /// Takes the first item, waiting for `timeout` at the longest until there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Empty`] if there was none all the time, and those of [`get`](Self::get).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`get`](Self::get), until the timeout.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<T, GetError> {
+        self.get_one(Patience::timeout(timeout))
+    }
+
+    /// Takes up to `max` items, with one lock; waits until there is at least one.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get). If one of the items refuses to be decoded, all that were taken with
+    /// it are gone.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`get`](Self::get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::Queue;
+    ///
+    /// let queue = Queue::new()?;
+    /// queue.put_many(&[1, 2, 3])?;
+    /// assert_eq!(queue.get_many(2)?, [1, 2]);
+    /// assert_eq!(queue.get_many(2)?, [3]);
+    /// assert_eq!(queue.get_many(0)?, []);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+        self.get_some(max, Patience::FOREVER)
+    }
+
+    /// Takes up to `max` items that are there at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Empty`] if there is none, and those of [`get_many`](Self::get_many).
+    pub fn try_get_many(&self, max: usize) -> Result<Vec<T>, GetError> {
+        self.get_some(max, Patience::None)
+    }
+
+    /// Takes up to `max` items; waits for `timeout` at the longest until there is at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`GetError::Empty`] if there was none all the time, and those of
+    /// [`get_many`](Self::get_many).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`get`](Self::get), until the timeout.
+    pub fn get_many_timeout(&self, max: usize, timeout: Duration) -> Result<Vec<T>, GetError> {
+        self.get_some(max, Patience::timeout(timeout))
+    }
+
+    fn get_one(&self, patience: Patience) -> Result<T, GetError> {
+        let mut item = Err(GetError::Empty);
+        self.core.get(1, patience, |taken| item = Ok(taken))?;
+        item?.decode()
+    }
+
+    fn get_some(&self, max: usize, patience: Patience) -> Result<Vec<T>, GetError> {
+        let mut items = Vec::new();
+        if max != 0 {
+            self.core.get(max, patience, |taken| items.push(taken))?;
+        }
+        // All are decoded, so that what the handles in each of them claimed is given back.
+        let decoded: Vec<_> = items.into_iter().map(Taken::decode).collect();
+        decoded.into_iter().collect()
+    }
+}
+
+fn encode_all<'a, T: Serialize + 'a>(
+    items: impl IntoIterator<Item = &'a T>,
+) -> Result<Vec<Item>, PutManyError> {
+    let encoded: Result<_, _> = items.into_iter().map(Item::encode).collect();
+    encoded.map_err(|error| PutManyError { put: 0, error })
+}
+
+impl<T> Queue<T> {
+    /// Closes the queue for all its processes, for ever, and wakes those who wait.
+    ///
+    /// Every later call but this one and [`is_closed`](Self::is_closed) is an error. Items that
+    /// are still in the queue are not got any more.
+    ///
+    /// # Errors
+    ///
+    /// The [`Fault`] of a queue whose memory was overwritten.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::{GetError, Queue};
+    ///
+    /// let queue = Queue::<u8>::new()?;
+    /// queue.close()?;
+    /// queue.close()?;
+    /// assert!(matches!(queue.get(), Err(GetError::Closed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close(&self) -> Result<(), Fault> {
+        self.core.control().close(Deadline::NEVER)
+    }
+
+    /// Returns whether the queue was closed.
+    pub fn is_closed(&self) -> bool {
+        self.core.control().is_closed()
+    }
+
+    /// Returns the number of items in the queue at one instant.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Closed`].
+    #[doc(alias = "qsize")]
+    pub fn len(&self) -> Result<usize, StateError> {
+        Ok(self.core.control().len()? as usize)
+    }
+
+    /// Returns whether there was no item in the queue at one instant.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Closed`].
+    #[doc(alias = "empty")]
+    pub fn is_empty(&self) -> Result<bool, StateError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Returns whether the queue held as many items as it can at one instant.
+    ///
+    /// # Errors
+    ///
+    /// [`StateError::Closed`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::Queue;
+    ///
+    /// let queue = Queue::bounded(1)?;
+    /// assert!(!queue.is_full()?);
+    /// queue.put(&7)?;
+    /// assert!(queue.is_full()?);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[doc(alias = "full")]
+    pub fn is_full(&self) -> Result<bool, StateError> {
+        let len = self.len()?;
+        Ok(self.capacity().is_some_and(|capacity| len >= capacity))
+    }
+
+    /// Returns the most items that the queue holds at a time; `None` if there is no limit.
+    #[doc(alias = "maxsize")]
+    pub fn capacity(&self) -> Option<usize> {
+        let capacity = self.core.control().capacity();
+        capacity.map(|capacity| capacity as usize)
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            _items: PhantomData,
+        }
+    }
+}
+
+/// Shows how full the queue is.
+impl<T> fmt::Debug for Queue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Queue");
+        match self.len() {
+            Ok(len) => shown.field("len", &len),
+            Err(error) => shown.field("error", &error.to_string()),
+        };
+        shown
+            .field("capacity", &self.capacity())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Encodes a handle; only into a message to another process.
+impl<T> Serialize for Queue<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.core.serialize(serializer)
+    }
+}
+
+impl<'de, T: Serialize + DeserializeOwned> Deserialize<'de> for Queue<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Core::deserialize::<T, D>(deserializer).map(Self::of)
+    }
+}

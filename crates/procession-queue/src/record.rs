@@ -1,0 +1,146 @@
+//! Records, and the memory they lie in.
+//!
+//! A *chunk* is a piece of memory with a [`Link`] at its beginning and records behind it, one after
+//! the other, each at a multiple of 8 bytes:
+//!
+//! | field | size | content |
+//! |---|---|---|
+//! | head | 8 | length of the content in the upper 56 bits, [`Kind`] in the lower 8 |
+//! | content | padded to 8 | the item; or the name of the segment that holds it; or nothing |
+//!
+//! The last record of a chunk that is left is [`Kind::Next`]; room for it is kept.
+//!
+//! Nothing that is read here is trusted: what does not lie inside of the chunk is not there.
+
+use crate::Fault;
+use crate::stored::NameCell;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// The content is an item's message.
+    Item = 1,
+    /// The content is the message of a segment with an item's message in it.
+    Large = 2,
+    /// The chain goes on in the next chunk.
+    Next = 3,
+}
+
+impl Kind {
+    fn of(head: u64) -> Option<Self> {
+        [Self::Item, Self::Large, Self::Next]
+            .into_iter()
+            .find(|&kind| kind as u8 == head as u8)
+    }
+}
+
+/// What a chunk begins with.
+#[repr(C, align(8))]
+pub(crate) struct Link {
+    /// The chunk's number in the chain, so that no chain leads back.
+    pub(crate) number: AtomicU64,
+    /// The name of the next chunk, once there is a [`Kind::Next`].
+    pub(crate) next: NameCell,
+}
+
+/// Where the first record of a chunk is.
+pub(crate) const FIRST: u64 = 64;
+const _: () = assert!(size_of::<Link>() <= FIRST as usize);
+const HEAD: usize = 8;
+
+/// The memory of a chunk, as long as its mapping lives.
+#[derive(Clone, Copy)]
+pub(crate) struct Area {
+    at: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: an area is an address; whoever uses it keeps to the rules wherever it runs.
+unsafe impl Send for Area {}
+
+impl Area {
+    /// # Safety
+    ///
+    /// `len` bytes must be mapped at `at`, which is a multiple of 8, for as long as the area is
+    /// used, and no reference to them may exist.
+    pub(crate) unsafe fn new(at: NonNull<u8>, len: usize) -> Self {
+        Self { at, len }
+    }
+
+    /// Returns how many bytes a record takes with so much content.
+    #[inline]
+    pub(crate) fn needed(content: usize) -> u64 {
+        (HEAD + content.next_multiple_of(8)) as u64
+    }
+
+    /// Returns the most that a chunk of this size could have to offer to one record.
+    pub(crate) fn room(&self) -> u64 {
+        (self.len as u64).saturating_sub(FIRST + HEAD as u64)
+    }
+
+    /// Returns whether `needed` bytes fit at `offset`, with the record that ends the chunk behind.
+    #[inline]
+    pub(crate) fn fits(&self, offset: u64, needed: u64) -> bool {
+        let end = offset.checked_add(needed + HEAD as u64);
+        end.is_some_and(|end| end <= self.len as u64)
+    }
+
+    /// Returns what the chunk begins with.
+    pub(crate) fn link(&self) -> Result<&Link, Fault> {
+        if self.len < FIRST as usize {
+            return Err(Fault::Damaged("a chunk is too small"));
+        }
+        // SAFETY: the link lies inside of the area and is made of atomics.
+        Ok(unsafe { self.at.cast::<Link>().as_ref() })
+    }
+
+    /// Writes a record; the caller has seen to it that it fits, and holds the producers' lock.
+    #[inline]
+    pub(crate) fn write(&self, offset: u64, kind: Kind, content: &[u8]) -> Result<(), Fault> {
+        let head = (content.len() as u64) << 8 | u64::from(kind as u8);
+        self.head(offset)?.store(head, Ordering::Relaxed);
+        let to = self.content(offset, content.len())?;
+        // SAFETY: so many bytes lie at `to`, and nobody reads them before they are published.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(content).cast(), content.len()) };
+        Ok(())
+    }
+
+    /// Copies a record that was published; the caller holds the consumers' lock.
+    #[inline]
+    pub(crate) fn read(&self, offset: u64) -> Result<(Kind, Vec<u8>), Fault> {
+        let head = self.head(offset)?.load(Ordering::Relaxed);
+        let kind = Kind::of(head).ok_or(Fault::Damaged("a record is of no kind"))?;
+        let len = (head >> 8) as usize;
+        let from = self.content(offset, len)?.as_ptr();
+        let mut copy = Vec::<u8>::with_capacity(len);
+        // SAFETY: so many bytes lie at `from`, and there is room for them in the copy.
+        unsafe { from.copy_to_nonoverlapping(copy.as_mut_ptr(), len) };
+        // SAFETY: they were written on the line before.
+        unsafe { copy.set_len(len) };
+        Ok((kind, copy))
+    }
+
+    #[inline]
+    fn head(&self, offset: u64) -> Result<&AtomicU64, Fault> {
+        if offset < FIRST || !offset.is_multiple_of(8) || !self.fits(offset, 0) {
+            return Err(Fault::Damaged("a record is not where a chunk is"));
+        }
+        // SAFETY: the offset was just found to lie inside of the area.
+        let at = unsafe { self.at.add(offset as usize) };
+        // SAFETY: eight aligned bytes are there, which are only ever used as this atomic.
+        Ok(unsafe { at.cast::<AtomicU64>().as_ref() })
+    }
+
+    #[inline]
+    fn content(&self, offset: u64, len: usize) -> Result<NonNull<u8>, Fault> {
+        let at = offset as usize + HEAD;
+        if at.checked_add(len).is_none_or(|end| end > self.len) {
+            return Err(Fault::Damaged("a record is longer than its chunk"));
+        }
+        // SAFETY: the offset lies inside of the area, or right behind it if there is no content.
+        Ok(unsafe { self.at.add(at) })
+    }
+}

@@ -1,0 +1,142 @@
+//! One side of a queue, in shared memory: the producers' or the consumers'.
+
+use crate::Fault;
+use crate::cursor::Cursor;
+use crate::event::Event;
+use crate::stored::{Name, NameCell};
+use procession_os::robust::{Acquired, LockError, RobustMutex};
+use procession_os::wait::Deadline;
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What one side writes, and the other only looks at.
+///
+/// The two sides have a lock each, so that a producer and a consumer are in nobody's way. The
+/// word which the other side looks at, and what only the lock's holders look at, are in different
+/// cache lines (and in different pairs of lines, for processors that fetch pairs).
+#[repr(C, align(128))]
+pub(crate) struct Side {
+    pub(crate) cursor: Cursor,
+    inner: Inner,
+}
+
+#[repr(C, align(128))]
+struct Inner {
+    mutex: RobustMutex,
+    /// Where the other side sleeps until this one publishes.
+    event: Event,
+    places: [Place; 2],
+}
+
+/// Where a side is in the chain of chunks. Two of them take turns, see [`crate::cursor`].
+#[repr(C)]
+pub(crate) struct Place {
+    /// The number of the chunk: chunks are numbered along the chain.
+    pub(crate) chunk: AtomicU64,
+    /// Where in the chunk the next record begins.
+    pub(crate) offset: AtomicU64,
+    /// How to find the chunk's memory.
+    pub(crate) name: NameCell,
+}
+
+impl Place {
+    /// Writes the place; the caller holds the lock, and the place is not the current one.
+    #[inline]
+    pub(crate) fn go(&self, chunk: u64, offset: u64, name: impl FnOnce() -> Name) {
+        self.offset.store(offset, Ordering::Relaxed);
+        if self.chunk.load(Ordering::Relaxed) != chunk {
+            self.name.store(name());
+            // Release: whoever finds the number, though the writer was killed, finds the name.
+            self.chunk.store(chunk, Ordering::Release);
+        }
+    }
+}
+
+impl Side {
+    /// Makes the lock of a new queue; the rest of a side begins as zeros.
+    ///
+    /// # Safety
+    ///
+    /// `at` must point to zeroed memory of this size and alignment that nobody else uses yet.
+    pub(crate) unsafe fn init_at(at: *mut Self) -> std::io::Result<()> {
+        // SAFETY: the mutex lies inside of what `at` points to.
+        let mutex = unsafe { &raw mut (*at).inner.mutex };
+        // SAFETY: the caller vouches for the memory, and that nobody else uses it.
+        unsafe { RobustMutex::init_at(mutex) }
+    }
+
+    /// Takes the side's lock.
+    ///
+    /// If the last holder died in it, the side is whole nevertheless, but somebody may sleep whom
+    /// the dead one had meant to wake.
+    #[inline]
+    pub(crate) fn lock(&self, deadline: Deadline) -> Result<Locked<'_>, Fault> {
+        let acquired = self.inner.mutex.lock_until(deadline)?;
+        let locked = Locked {
+            side: self,
+            _not_send: PhantomData,
+        };
+        if acquired == Acquired::OwnerDied {
+            self.inner.event.wake();
+        }
+        Ok(locked)
+    }
+
+    /// Sleeps until this side announces something, unless `ready` under its lock; may also return
+    /// for no reason. Returns false if the deadline passed first.
+    pub(crate) fn sleep(
+        &self,
+        deadline: Deadline,
+        ready: impl FnOnce() -> bool,
+    ) -> Result<bool, Fault> {
+        let locked = match self.lock(deadline) {
+            Err(Fault::Lock(LockError::TimedOut)) => return Ok(false),
+            locked => locked?,
+        };
+        if ready() {
+            // Ready, and yet the caller may have failed to get the other side's lock in time.
+            return Ok(!deadline.passed());
+        }
+        let expected = self.inner.event.expect();
+        drop(locked);
+        let slept = self.inner.event.sleep(expected, deadline);
+        slept.map_err(Fault::Sleep)
+    }
+}
+
+/// The proof that this thread holds a side's lock.
+pub(crate) struct Locked<'a> {
+    side: &'a Side,
+    // The lock belongs to the thread that took it.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Locked<'_> {
+    /// Returns one of the two places.
+    #[inline]
+    pub(crate) fn place(&self, index: usize) -> &Place {
+        &self.side.inner.places[index & 1]
+    }
+
+    /// Wakes those who sleep until this side publishes; goes before the publishing.
+    #[inline]
+    pub(crate) fn announce(&self) {
+        self.side.inner.event.announce();
+    }
+
+    /// Returns the side's word.
+    #[inline]
+    pub(crate) fn cursor(&self) -> &Cursor {
+        &self.side.cursor
+    }
+}
+
+impl Drop for Locked<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: this exists because the calling thread took the lock, and is not `Send`.
+        let unlocked = unsafe { self.side.inner.mutex.unlock() };
+        // Of a damaged mutex the next to lock it is told.
+        let _ = unlocked;
+    }
+}

@@ -1,0 +1,142 @@
+//! A segment whose handle lies in shared memory.
+//!
+//! The handle is kept as the message in which it would travel. Such a message counts as a holder
+//! of the segment ([`Segment`]'s documentation says how holders are counted), so the segment
+//! lives while no process has it mapped: between a producer that has ended and a consumer that
+//! has not begun. Whoever removes the message from the queue takes the count over.
+
+use procession_shm::{Format, Segment, SegmentKind, ShmError};
+use procession_wire::{DecodeError, EncodeError, Kind, Message, Packet};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A segment that belongs to a queue: a chunk, or one large item.
+#[derive(Clone)]
+pub(crate) struct Stored(Segment);
+
+impl Stored {
+    /// Makes a segment of `len` zeroed bytes.
+    pub(crate) fn create(len: usize) -> Result<Self, ShmError> {
+        Segment::create(Self::format(), len, |_| {}).map(Self)
+    }
+
+    /// Makes a segment with a copy of `bytes`.
+    pub(crate) fn copy_of(bytes: &[u8]) -> Result<Self, ShmError> {
+        let fill = |payload: &mut [u8]| payload.copy_from_slice(bytes);
+        Segment::create(Self::format(), bytes.len(), fill).map(Self)
+    }
+
+    /// Encodes a handle, which counts as a holder once the message is delivered.
+    pub(crate) fn message(&self) -> Result<Message, EncodeError> {
+        Message::encode(Kind::VALUE, self)
+    }
+
+    /// Decodes a handle, and takes over what it counted.
+    pub(crate) fn collect(message: &[u8]) -> Result<Self, DecodeError> {
+        Packet::parse(message.to_vec(), Vec::new())?.decode()
+    }
+
+    /// Returns where the bytes are in this process.
+    pub(crate) fn bytes_at(&self) -> NonNull<u8> {
+        self.0.payload()
+    }
+
+    /// Returns how many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.payload_len()
+    }
+
+    /// Copies the bytes.
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut copy = Vec::with_capacity(self.len());
+        let (from, to) = (self.bytes_at().as_ptr(), copy.as_mut_ptr());
+        // SAFETY: the segment has so many bytes, and there is room for them in the copy.
+        unsafe { from.copy_to_nonoverlapping(to, self.len()) };
+        // SAFETY: they were written on the line before.
+        unsafe { copy.set_len(self.len()) };
+        copy
+    }
+
+    fn format() -> Format {
+        Format::of::<u8>(SegmentKind::new(33, "part of a queue"))
+    }
+}
+
+impl Serialize for Stored {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Segment::deserialize(deserializer, Self::format()).map(Self)
+    }
+}
+
+const WORDS: usize = 6;
+const BYTES: usize = WORDS * 8;
+
+/// The message that a [`Stored`] travels in, with its length in the first byte; all zeros for the
+/// chunk that lies in the queue's own segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name([u64; WORDS]);
+
+impl Name {
+    /// The chunk in the queue's own segment.
+    pub(crate) const HOME: Self = Self([0; WORDS]);
+
+    /// Keeps the bytes of a message; `None` if they are too many, which those of a handle are not.
+    pub(crate) fn new(message: &[u8]) -> Option<Self> {
+        let mut bytes = [0; BYTES];
+        bytes.get_mut(1..=message.len())?.copy_from_slice(message);
+        bytes[0] = message.len() as u8;
+        let mut words = [0; WORDS];
+        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            *word = u64::from_ne_bytes(bytes.try_into().ok()?);
+        }
+        Some(Self(words))
+    }
+
+    /// Opens the segment, and takes over what the name counted.
+    pub(crate) fn collect(&self) -> Result<Stored, DecodeError> {
+        let mut bytes = [0; BYTES];
+        for (bytes, word) in bytes.chunks_exact_mut(8).zip(self.0) {
+            bytes.copy_from_slice(&word.to_ne_bytes());
+        }
+        let len = usize::from(bytes[0]);
+        Stored::collect(bytes.get(1..=len).ok_or(DecodeError::Truncated)?)
+    }
+
+    /// Opens the segment; the name goes on counting.
+    ///
+    /// The lock of a side whose place has the name must be held, so that nobody collects it
+    /// meanwhile. First the name's count becomes this process's, then the name is counted again:
+    /// somebody killed in between is no holder any more, and none too many are counted.
+    pub(crate) fn open(&self) -> Result<Stored, DecodeError> {
+        let stored = self.collect()?;
+        let again = stored.message();
+        let again = again.map_err(|error| DecodeError::Value(error.to_string()))?;
+        again.deliver();
+        Ok(stored)
+    }
+}
+
+/// A [`Name`] in shared memory; written and read under a lock.
+#[repr(transparent)]
+pub(crate) struct NameCell([AtomicU64; WORDS]);
+
+impl NameCell {
+    /// Reads the name.
+    pub(crate) fn load(&self) -> Name {
+        Name(std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed)))
+    }
+
+    /// Writes the name.
+    pub(crate) fn store(&self, name: Name) {
+        for (cell, word) in self.0.iter().zip(name.0) {
+            cell.store(word, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Appending records to the chain of chunks.
+
+use crate::control::Home;
+use crate::cursor::At;
+use crate::local::{Chunk, Local};
+use crate::record::{Area, FIRST, Kind};
+use crate::side::Locked;
+use crate::stored::{Name, Stored};
+use crate::{Fault, PutError};
+use std::sync::atomic::Ordering;
+
+/// The longest content that goes into a chunk; longer ones get a segment of their own.
+pub(crate) const INLINE: usize = 128 << 10;
+/// The bytes of the smallest chunk that is made.
+const SMALLEST: u64 = 256 << 10;
+/// The bytes of the largest chunk that is made.
+const LARGEST: u64 = 1 << 20;
+const _: () = assert!(SMALLEST > INLINE as u64 + 2 * FIRST);
+
+/// Appends records; they are there once [`publish`](Self::publish) has run.
+///
+/// Until then all that was written is behind the end of the chain that the word names, so whoever
+/// comes after a writer that was killed writes over it. A chunk that a killed writer made, or took
+/// from those that are free, is lost until the family ends.
+pub(crate) struct Writer<'a> {
+    home: &'a Home,
+    locked: &'a Locked<'a>,
+    local: &'a mut Local,
+    at: At,
+    offset: u64,
+    written: u64,
+}
+
+impl<'a> Writer<'a> {
+    /// Begins behind the last record that was published.
+    #[inline]
+    pub(crate) fn new(
+        home: &'a Home,
+        locked: &'a Locked<'a>,
+        local: &'a mut Local,
+    ) -> Result<Self, Fault> {
+        let at = locked.cursor().load();
+        let place = locked.place(at.place());
+        let number = place.chunk.load(Ordering::Relaxed);
+        let offset = place.offset.load(Ordering::Relaxed);
+        local.go_to(home, number, || place.name.load())?;
+        Ok(Self {
+            home,
+            locked,
+            local,
+            at,
+            offset,
+            written: 0,
+        })
+    }
+
+    /// Appends a record of an item.
+    #[inline]
+    pub(crate) fn push(&mut self, kind: Kind, content: &[u8]) -> Result<(), PutError> {
+        let needed = Area::needed(content.len());
+        if !self.local.chunk.area.fits(self.offset, needed) {
+            self.move_on(needed)?;
+        }
+        self.local.chunk.area.write(self.offset, kind, content)?;
+        self.offset += needed;
+        self.written += 1;
+        Ok(())
+    }
+
+    /// Returns how many items were appended.
+    #[inline]
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Leaves the queue as it was.
+    #[cold]
+    pub(crate) fn abandon(self) {
+        // The chunk it is in may never become the one of that number.
+        self.local.lose();
+    }
+
+    /// Wakes who waits for items, and makes the records part of the queue; returns how many.
+    #[inline]
+    pub(crate) fn publish(self) -> u64 {
+        let next = self.at.advanced(self.written);
+        let place = self.locked.place(next.place());
+        place.go(self.local.number, self.offset, || self.local.chunk.name);
+        self.locked.announce();
+        self.locked.cursor().publish(next);
+        self.written
+    }
+
+    #[cold]
+    fn move_on(&mut self, needed: u64) -> Result<(), PutError> {
+        let next = self.next_chunk(needed)?;
+        let number = self.local.number.wrapping_add(1);
+        let link = next.area.link()?;
+        link.number.store(number, Ordering::Relaxed);
+        let name = next.name;
+        let left = self.local.enter(number, next);
+        left.area.link()?.next.store(name);
+        left.area.write(self.offset, Kind::Next, &[])?;
+        self.offset = FIRST;
+        Ok(())
+    }
+
+    /// Takes a chunk that is free and large enough, or makes one.
+    fn next_chunk(&mut self, needed: u64) -> Result<Chunk, PutError> {
+        let fits = |chunk: &Chunk| chunk.area.room() >= needed;
+        if let Some(chunk) = self.free_home().filter(fits) {
+            // Not free from here on, lest two use it: it is rather lost than used twice.
+            self.home.control().home_free.store(0, Ordering::Release);
+            return Ok(chunk);
+        }
+        match self.take_spare()? {
+            Some(chunk) => Ok(chunk),
+            None => self.make_chunk(),
+        }
+    }
+
+    fn free_home(&self) -> Option<Chunk> {
+        let free = self.home.control().home_free.load(Ordering::Acquire) != 0;
+        free.then(|| Chunk::home(self.home))
+    }
+
+    fn take_spare(&mut self) -> Result<Option<Chunk>, Fault> {
+        let control = self.home.control();
+        if control.spare_full.load(Ordering::Acquire) == 0 {
+            return Ok(None);
+        }
+        let chunk = self.local.open(self.home, control.spare.load())?;
+        control.spare_full.store(0, Ordering::Release);
+        Ok(Some(chunk))
+    }
+
+    fn make_chunk(&mut self) -> Result<Chunk, PutError> {
+        let len = (self.local.chunk.area.room() * 2).clamp(SMALLEST, LARGEST);
+        let stored = Stored::create(len as usize)?;
+        let message = stored.message()?;
+        let name = Name::new(message.bytes());
+        let name = name.ok_or(Fault::Damaged("the name of a new chunk is too long"))?;
+        // From here on the queue counts as a holder.
+        message.deliver();
+        Ok(self.local.keep(name, stored))
+    }
+}

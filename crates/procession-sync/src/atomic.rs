@@ -1,0 +1,69 @@
+//! The atomics and the futex of this crate, in one place so that loom can stand in for them.
+//!
+//! Under `cfg(loom)` sleeping and waking go through one loom mutex and condition variable: every
+//! waker then wakes every sleeper, but a wake that is missing altogether is found as a deadlock.
+
+#[cfg(not(loom))]
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+#[cfg(not(loom))]
+mod futex {
+    use super::AtomicU32;
+    use procession_os::futex;
+    use procession_os::policy::wait_policy;
+    use procession_os::wait::Deadline;
+
+    /// Returns whether the word changed while the policy of this process still says to look.
+    pub(crate) fn spin(word: &AtomicU32, seen: u32, deadline: Deadline) -> bool {
+        let changed = || (word.load(super::Ordering::Relaxed) != seen).then_some(());
+        wait_policy().spin(deadline, changed).is_some()
+    }
+
+    /// Sleeps until the word changes, somebody wakes it, or the deadline passes.
+    pub(crate) fn sleep(word: &AtomicU32, seen: u32, deadline: Deadline) {
+        // An error would mean that the word is not mapped, but it was just read. Were there one,
+        // the caller would look again and again, which is right, if slow.
+        let _ = futex::wait(word, seen, deadline);
+    }
+
+    /// Wakes so many of those who sleep.
+    pub(crate) fn wake(word: &AtomicU32, count: u32) {
+        futex::wake(word, count);
+    }
+}
+
+#[cfg(loom)]
+mod futex {
+    use super::{AtomicU32, Ordering};
+    use loom::sync::{Condvar, Mutex};
+    use procession_os::wait::Deadline;
+
+    loom::lazy_static! {
+        static ref QUEUE: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+    }
+
+    pub(crate) fn spin(word: &AtomicU32, seen: u32, _: Deadline) -> bool {
+        word.load(Ordering::Relaxed) != seen
+    }
+
+    pub(crate) fn sleep(word: &AtomicU32, seen: u32, deadline: Deadline) {
+        let queue = QUEUE.0.lock().expect("loom's mutexes are not poisoned");
+        // The kernel compares under the lock of its queue, after a full barrier.
+        if word.load(Ordering::SeqCst) == seen && deadline == Deadline::NEVER {
+            drop(QUEUE.1.wait(queue));
+        }
+    }
+
+    pub(crate) fn wake(_: &AtomicU32, count: u32) {
+        let queue = QUEUE.0.lock().expect("loom's mutexes are not poisoned");
+        if count > 0 {
+            QUEUE.1.notify_all();
+        }
+        drop(queue);
+    }
+}
+
+pub(crate) use futex::{sleep, spin, wake};

@@ -1,0 +1,304 @@
+//! The condition.
+
+use crate::machine::notice::{self, NoticeState, Ticket};
+use crate::place::{Placed, Shared};
+use crate::{Lock, LockGuard};
+use procession_os::identity::Identity;
+use procession_os::wait::Deadline;
+use procession_shm::{LockError, LockResult, SegmentKind, ShmError};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::time::Duration;
+
+/// A place to wait, while not holding a [`Lock`], for what happens under it.
+///
+/// Who waits gives up the lock's guard and gets one back when it was notified. Notifying wakes as
+/// many waiters as asked for, of those that waited before; it is not kept for later ones.
+///
+/// The lock need not be held to notify. If it is, nobody comes in between.
+///
+/// Several conditions may be bound to one lock, such as *not empty* and *not full*.
+///
+/// # When the other side is gone
+///
+/// Notifying never waits for a waiter that died, and no notice is lost to it. After a process was
+/// killed, a waiter may return without having been notified; [`wait_for`](Self::wait_for) looks
+/// whether there was reason to. If nobody is left to notify, only a timeout ends the waiting.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::Value;
+/// use procession_sync::{Condition, Lock};
+/// use std::thread;
+///
+/// let changed = Condition::new(&Lock::new()?)?;
+/// let ready = Value::new(0)?;
+/// thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let _guard = changed.acquire().unwrap();
+///         ready.set(1);
+///         changed.notify_one().unwrap();
+///     });
+///     let guard = changed.acquire().unwrap();
+///     let guard = changed.wait_for(guard, || ready.get() == 1).unwrap();
+///     assert_eq!(ready.get(), 1);
+///     drop(guard);
+/// });
+/// # Ok::<(), procession_sync::ShmError>(())
+/// ```
+#[derive(Clone)]
+pub struct Condition {
+    place: Placed<NoticeState>,
+    lock: Lock,
+}
+
+impl Condition {
+    /// Makes a condition that is bound to `lock`.
+    ///
+    /// # Errors
+    ///
+    /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
+    /// [`ShmError::System`] if the system refuses.
+    pub fn new(lock: &Lock) -> Result<Self, ShmError> {
+        let (place, lock) = (Placed::new(|_| {})?, lock.clone());
+        Ok(Self { place, lock })
+    }
+
+    /// Returns the lock that it is bound to.
+    pub fn lock(&self) -> &Lock {
+        &self.lock
+    }
+
+    /// Acquires that lock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lock::acquire`].
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`Lock::acquire`].
+    pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
+        self.lock.acquire()
+    }
+
+    /// Releases the lock, waits for a notice, and acquires the lock again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::acquire`]: [`Poisoned`](crate::AcquireError::Poisoned) if an owner of the
+    /// lock died or panicked. [`LockError::TooManyProcesses`] if about 500 processes wait already.
+    ///
+    /// # Panics
+    ///
+    /// If the guard is of another lock.
+    ///
+    /// # When the other side is gone
+    ///
+    /// It waits, though nobody may be left who could notify.
+    pub fn wait<'a>(&'a self, guard: LockGuard<'a>) -> LockResult<LockGuard<'a>> {
+        self.await_notice(guard, Deadline::NEVER)?;
+        self.lock.acquire()
+    }
+
+    /// Waits as [`wait`](Self::wait) does, for `timeout` at the longest; tells beside the guard
+    /// whether it was notified.
+    ///
+    /// Acquiring the lock again afterwards has no timeout.
+    ///
+    /// # Errors
+    ///
+    /// As `wait`.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`.
+    ///
+    /// # When the other side is gone
+    ///
+    /// It waits until the timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    /// use std::time::Duration;
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// let guard = condition.acquire().unwrap();
+    /// let (guard, notified) = condition.wait_timeout(guard, Duration::from_millis(1)).unwrap();
+    /// assert!(!notified);
+    /// # drop(guard);
+    /// # Ok::<(), procession_sync::ShmError>(())
+    /// ```
+    pub fn wait_timeout<'a>(
+        &'a self,
+        guard: LockGuard<'a>,
+        timeout: Duration,
+    ) -> LockResult<(LockGuard<'a>, bool)> {
+        self.wait_until(guard, Deadline::after(timeout))
+    }
+
+    /// Waits until `holds` returns true. It is called with the lock held, at first before waiting.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait); then `holds` was not called again.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As `wait`.
+    pub fn wait_for<'a>(
+        &'a self,
+        guard: LockGuard<'a>,
+        mut holds: impl FnMut() -> bool,
+    ) -> LockResult<LockGuard<'a>> {
+        let mut guard = guard;
+        while !holds() {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// Waits as [`wait_for`](Self::wait_for) does, for `timeout` at the longest, however often it
+    /// is notified; tells beside the guard what `holds` returned last.
+    ///
+    /// # Errors
+    ///
+    /// As `wait_for`.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    ///
+    /// # When the other side is gone
+    ///
+    /// It waits until the timeout.
+    pub fn wait_for_timeout<'a>(
+        &'a self,
+        guard: LockGuard<'a>,
+        timeout: Duration,
+        mut holds: impl FnMut() -> bool,
+    ) -> LockResult<(LockGuard<'a>, bool)> {
+        let deadline = Deadline::after(timeout);
+        let (mut guard, mut held) = (guard, holds());
+        while !held && !deadline.passed() {
+            (guard, _) = self.wait_until(guard, deadline)?;
+            held = holds();
+        }
+        Ok((guard, held))
+    }
+
+    /// Wakes one of those who wait, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Damaged`] and its like if the memory was overwritten.
+    ///
+    /// # When the other side is gone
+    ///
+    /// It waits for nobody.
+    pub fn notify_one(&self) -> Result<(), LockError> {
+        self.notify(1)
+    }
+
+    /// Wakes `count` of those who wait, or all if they are fewer.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify_one`](Self::notify_one).
+    ///
+    /// # When the other side is gone
+    ///
+    /// It waits for nobody.
+    pub fn notify(&self, count: usize) -> Result<(), LockError> {
+        notice::notify(&self.place, u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Wakes all who wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify_one`](Self::notify_one).
+    ///
+    /// # When the other side is gone
+    ///
+    /// It waits for nobody.
+    pub fn notify_all(&self) -> Result<(), LockError> {
+        self.notify(usize::MAX)
+    }
+
+    /// Returns how many wait at this moment and have not been notified. Those that died are counted
+    /// until that was noticed.
+    pub fn waiters(&self) -> usize {
+        self.place.get().waiters() as usize
+    }
+
+    /// Returns whether somebody holds the lock at this moment.
+    pub fn locked(&self) -> bool {
+        self.lock.locked()
+    }
+
+    fn wait_until<'a>(
+        &'a self,
+        guard: LockGuard<'a>,
+        deadline: Deadline,
+    ) -> LockResult<(LockGuard<'a>, bool)> {
+        let notified = self.await_notice(guard, deadline)?;
+        self.lock.acquire_with(notified)
+    }
+
+    fn await_notice(&self, guard: LockGuard<'_>, deadline: Deadline) -> Result<bool, LockError> {
+        assert!(
+            guard.is_of(&self.lock),
+            "the guard is of another lock than the one the condition is bound to"
+        );
+        // Before the lock is released: who changes something under it from then on, and notifies,
+        // reaches this waiter.
+        let ticket = self.join()?;
+        drop(guard);
+        notice::wait(&self.place, ticket, deadline)
+    }
+
+    fn join(&self) -> Result<Ticket, LockError> {
+        let who = Identity::of_this_process();
+        if let Some(ticket) = notice::join(&self.place, who)? {
+            return Ok(ticket);
+        }
+        notice::bury(&self.place)?;
+        notice::join(&self.place, who)?.ok_or(LockError::TooManyProcesses)
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition")
+            .field("waiters", &self.waiters())
+            .field("lock", &self.lock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Encodes a handle; only into a message to another process.
+impl Serialize for Condition {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (&self.place, &self.lock).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Condition {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let (place, lock) = Deserialize::deserialize(deserializer)?;
+        Ok(Self { place, lock })
+    }
+}
+
+// SAFETY: the state is atomic words, `repr(C)`, valid whatever their bits are.
+unsafe impl Shared for NoticeState {
+    const KIND: SegmentKind = SegmentKind::new(20, "condition");
+}

@@ -1,0 +1,218 @@
+//! The state machines on a model of shared memory, for the tests under loom.
+//!
+//! The mutex of a place is loom's; nobody dies in it. Everything else is the code that runs in
+//! shared memory.
+
+use crate::machine::barrier::{self, BarrierError, BarrierState};
+use crate::machine::event::EventState;
+use crate::machine::notice::{self, NoticeState};
+use crate::machine::permits::{self, PermitError, PermitState};
+use crate::place::{Place, Recover};
+use loom::sync::{Mutex, MutexGuard};
+use procession_os::identity::Identity;
+use procession_os::robust::LockError;
+use procession_os::wait::Deadline;
+use std::time::Duration;
+
+/// The deadline that a wait is tried with: none, or one that has passed.
+fn deadline(patient: bool) -> Deadline {
+    if patient {
+        Deadline::NEVER
+    } else {
+        Deadline::after(Duration::ZERO)
+    }
+}
+
+#[derive(Debug)]
+struct Model<S> {
+    mutex: Mutex<()>,
+    state: S,
+}
+
+impl<S> Model<S> {
+    fn new(state: S) -> Self {
+        let mutex = Mutex::new(());
+        Self { mutex, state }
+    }
+}
+
+impl<S: Recover> Model<S> {
+    fn recover(&self) {
+        let _pass = self.mutex.lock();
+        self.state.recover();
+    }
+}
+
+impl<S: Recover> Place for Model<S> {
+    type State = S;
+    type Pass<'a>
+        = MutexGuard<'a, ()>
+    where
+        S: 'a;
+
+    fn state(&self) -> &S {
+        &self.state
+    }
+
+    fn enter(&self, _: Deadline) -> Result<MutexGuard<'_, ()>, LockError> {
+        self.mutex.lock().map_err(|_| LockError::NotRecoverable)
+    }
+}
+
+/// An event.
+#[derive(Debug)]
+pub struct Event(EventState);
+
+impl Event {
+    /// Makes one that is not set.
+    #[expect(clippy::new_without_default, reason = "it is a model")]
+    pub fn new() -> Self {
+        Self(EventState::new())
+    }
+
+    /// Tells whether it is set.
+    pub fn is_set(&self) -> bool {
+        self.0.is_set()
+    }
+
+    /// Sets it.
+    pub fn set(&self) {
+        self.0.set();
+    }
+
+    /// Clears it.
+    pub fn clear(&self) {
+        self.0.clear();
+    }
+
+    /// Waits for it.
+    pub fn wait(&self, patient: bool) -> bool {
+        self.0.wait(deadline(patient))
+    }
+}
+
+/// A semaphore.
+#[derive(Debug)]
+pub struct Semaphore(Model<PermitState>);
+
+impl Semaphore {
+    /// Makes one with so many permits, and never more than `limit`.
+    pub fn new(permits: u32, limit: u32) -> Self {
+        Self(Model::new(PermitState::new(permits, limit)))
+    }
+
+    /// Takes a permit.
+    pub fn acquire(&self, patient: bool) -> Result<(), PermitError> {
+        permits::acquire(&self.0, Identity::of_this_process(), deadline(patient))
+    }
+
+    /// Takes a permit if one is free.
+    pub fn try_acquire(&self) -> Result<(), PermitError> {
+        permits::try_acquire(&self.0, Identity::of_this_process())
+    }
+
+    /// Gives a permit back.
+    pub fn release(&self) -> Result<(), PermitError> {
+        permits::release(&self.0, Identity::of_this_process())
+    }
+
+    /// Uses a permit up.
+    pub fn forget(&self) -> Result<(), PermitError> {
+        permits::forget(&self.0, Identity::of_this_process())
+    }
+
+    /// Makes more permits.
+    pub fn add(&self, count: u32) -> Result<(), PermitError> {
+        permits::add(&self.0, count)
+    }
+
+    /// Does what the next one to enter does if somebody has died inside.
+    pub fn recover(&self) {
+        self.0.recover();
+    }
+
+    /// Returns how many are free.
+    pub fn free(&self) -> u32 {
+        self.0.state.free()
+    }
+}
+
+/// A condition and the lock that it is bound to.
+#[derive(Debug)]
+pub struct Condition {
+    notices: Model<NoticeState>,
+    lock: Mutex<u32>,
+}
+
+impl Condition {
+    /// Makes one, with a number under its lock.
+    pub fn new(number: u32) -> Self {
+        let notices = Model::new(NoticeState::new());
+        let lock = Mutex::new(number);
+        Self { notices, lock }
+    }
+
+    /// Acquires the lock.
+    pub fn lock(&self) -> MutexGuard<'_, u32> {
+        self.lock.lock().expect("loom's mutexes are not poisoned")
+    }
+
+    /// Waits as the handle does: joins, releases, waits, acquires.
+    pub fn wait<'a>(
+        &'a self,
+        guard: MutexGuard<'a, u32>,
+        patient: bool,
+    ) -> Result<(MutexGuard<'a, u32>, bool), LockError> {
+        let who = Identity::of_this_process();
+        let ticket = notice::join(&self.notices, who)?.ok_or(LockError::TooManyProcesses)?;
+        drop(guard);
+        let notified = notice::wait(&self.notices, ticket, deadline(patient))?;
+        Ok((self.lock(), notified))
+    }
+
+    /// Notifies.
+    pub fn notify(&self, count: u32) -> Result<(), LockError> {
+        notice::notify(&self.notices, count)
+    }
+
+    /// Does what the next one to enter does if somebody has died inside.
+    pub fn recover(&self) {
+        self.notices.recover();
+    }
+
+    /// Returns how many wait.
+    pub fn waiters(&self) -> u32 {
+        self.notices.state.waiters()
+    }
+}
+
+/// A barrier.
+#[derive(Debug)]
+pub struct Barrier(Model<BarrierState>);
+
+impl Barrier {
+    /// Makes one for so many parties.
+    pub fn new(parties: u32) -> Self {
+        Self(Model::new(BarrierState::new(parties)))
+    }
+
+    /// Waits for the others.
+    pub fn wait(&self, patient: bool) -> Result<u32, BarrierError> {
+        barrier::wait(&self.0, deadline(patient), || {})
+    }
+
+    /// Breaks it.
+    pub fn abort(&self) {
+        self.0.state.abort();
+    }
+
+    /// Does what the next one to enter does if somebody has died inside.
+    pub fn recover(&self) {
+        self.0.recover();
+    }
+
+    /// Begins anew.
+    pub fn reset(&self) -> Result<(), LockError> {
+        barrier::reset(&self.0)
+    }
+}

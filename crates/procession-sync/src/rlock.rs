@@ -1,0 +1,230 @@
+//! The lock that a thread may acquire again.
+
+use crate::handle::handle;
+use crate::hold::{self, Hold};
+use crate::place::{Placed, Shared};
+use procession_os::wait::Deadline;
+use procession_shm::{Held, LockError, LockResult, Repair, Segment, SegmentKind, ShmError};
+use std::fmt;
+use std::fs;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// A [`Lock`](crate::Lock) that the thread which holds it may acquire again.
+///
+/// Its owner is a thread of a process. It is released when the owner has dropped all its guards,
+/// in whatever order. A guard cannot be sent to another thread:
+///
+/// ```compile_fail,E0277
+/// fn send(guard: procession_sync::RLockGuard<'static>) {
+///     std::thread::spawn(move || drop(guard));
+/// }
+/// ```
+///
+/// # When the other side is gone
+///
+/// If the owner dies, or panics, the lock is free and *poisoned*, as a [`Lock`](crate::Lock) is.
+/// Acquiring it first tells so; acquiring it again while holding it does not repeat it.
+///
+/// # Examples
+///
+/// ```
+/// use procession_sync::RLock;
+///
+/// let lock = RLock::new()?;
+/// let outer = lock.acquire().unwrap();
+/// let inner = lock.acquire().unwrap();
+/// assert_eq!(lock.depth(), 2);
+/// drop(outer);
+/// assert!(lock.locked());
+/// drop(inner);
+/// assert!(!lock.locked());
+/// # Ok::<(), procession_sync::ShmError>(())
+/// ```
+pub struct RLock {
+    place: Placed<RLockState>,
+}
+
+handle!(RLock);
+
+/// What is in the segment beside its mutex, which is the lock.
+#[repr(C)]
+struct RLockState {
+    /// How many guards the owner has; written by the owner.
+    depth: AtomicU32,
+}
+
+impl RLock {
+    /// Makes a lock that nobody holds.
+    ///
+    /// # Errors
+    ///
+    /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
+    /// [`ShmError::System`] if the system refuses.
+    pub fn new() -> Result<Self, ShmError> {
+        let place = Placed::new(|_| {})?;
+        Ok(Self { place })
+    }
+
+    /// Waits until no other thread holds the lock, and holds it once more.
+    ///
+    /// # Errors
+    ///
+    /// [`AcquireError::Poisoned`](crate::AcquireError::Poisoned), with the guard in it, if an
+    /// owner died or panicked; [`AcquireError::Failed`](crate::AcquireError::Failed) if the memory
+    /// was overwritten.
+    ///
+    /// # When the other side is gone
+    ///
+    /// If the owner dies, waiting ends, and the answer is `Poisoned`.
+    pub fn acquire(&self) -> LockResult<RLockGuard<'_>> {
+        self.acquire_by(Segment::lock)
+    }
+
+    /// Holds the lock once more if no other thread holds it at this moment.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::WouldBlock)` if one does, and those of [`acquire`](Self::acquire).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn try_acquire(&self) -> LockResult<RLockGuard<'_>> {
+        self.acquire_by(Segment::try_lock)
+    }
+
+    /// Waits until no other thread holds the lock, for `timeout` at the longest, and holds it once
+    /// more.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::TimedOut)` if one did, and those of [`acquire`](Self::acquire).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<RLockGuard<'_>> {
+        self.acquire_by(|segment| segment.lock_until(Deadline::after(timeout)))
+    }
+
+    /// Returns whether a living thread of any process holds the lock at this moment.
+    pub fn locked(&self) -> bool {
+        self.place.segment.holder().is_some()
+    }
+
+    /// Returns how many guards its owner has at this moment; zero if nobody holds it.
+    pub fn depth(&self) -> usize {
+        if self.locked() {
+            self.place.get().depth.load(Ordering::Relaxed) as usize
+        } else {
+            0
+        }
+    }
+
+    /// Returns whether an owner died or panicked since the poison was last cleared.
+    ///
+    /// The death of an owner is noticed by who acquires the lock next.
+    pub fn is_poisoned(&self) -> bool {
+        self.place.segment.is_poisoned()
+    }
+
+    /// Declares what the lock protects sound again.
+    pub fn clear_poison(&self) {
+        self.place.segment.clear_poison();
+    }
+
+    fn acquire_by(
+        &self,
+        lock: impl for<'a> FnOnce(&'a Segment) -> Result<Held<'a>, LockError>,
+    ) -> LockResult<RLockGuard<'_>> {
+        if let Some(hold) = hold::of_this_thread(&self.place.segment) {
+            return Ok(self.guard(hold));
+        }
+        hold::take(&self.place.segment, lock, |hold| self.guard(hold))
+    }
+
+    fn guard(&self, hold: Rc<Hold>) -> RLockGuard<'_> {
+        self.write_depth(Rc::strong_count(&hold));
+        RLockGuard { lock: self, hold }
+    }
+
+    fn write_depth(&self, guards: usize) {
+        let depth = &self.place.get().depth;
+        depth.store(guards as u32, Ordering::Relaxed);
+    }
+}
+
+/// Shows the process and the thread that hold the lock, and how many guards they have.
+impl fmt::Debug for RLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let owner = self.place.segment.holder().map(Owner::of);
+        f.debug_struct("RLock")
+            .field("owner", &owner)
+            .field("depth", &self.depth())
+            .field("poisoned", &self.is_poisoned())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The proof that this thread holds an [`RLock`]; dropping the last one releases the lock.
+///
+/// Dropping the last one in a panic that began after the first was acquired poisons the lock. If
+/// one is leaked, the lock is held until its thread ends, and poisoned then.
+#[must_use = "the lock is released when the last guard is dropped"]
+pub struct RLockGuard<'a> {
+    lock: &'a RLock,
+    hold: Rc<Hold>,
+}
+
+impl Repair for RLockGuard<'_> {
+    fn clear_poison(&self) {
+        self.lock.clear_poison();
+    }
+}
+
+impl Drop for RLockGuard<'_> {
+    fn drop(&mut self) {
+        if self.hold.is_ours() {
+            self.lock.write_depth(Rc::strong_count(&self.hold) - 1);
+        }
+    }
+}
+
+impl fmt::Debug for RLockGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RLockGuard")
+            .field("lock", self.lock)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who holds a lock, as far as `/proc` tells.
+#[derive(Debug)]
+#[expect(dead_code, reason = "it is made to be shown")]
+struct Owner {
+    process: Option<u32>,
+    thread: u32,
+    name: String,
+}
+
+impl Owner {
+    fn of(thread: u32) -> Self {
+        let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+        let field = |name: &str| {
+            let value = status.lines().find_map(|line| line.strip_prefix(name));
+            value.map_or("", str::trim)
+        };
+        Self {
+            process: field("Tgid:").parse().ok(),
+            thread,
+            name: field("Name:").to_owned(),
+        }
+    }
+}
+
+// SAFETY: the state is one atomic word, `repr(C)`, valid whatever its bits are.
+unsafe impl Shared for RLockState {
+    const KIND: SegmentKind = SegmentKind::new(17, "rlock");
+}

@@ -1,0 +1,86 @@
+//! Waiting for a word to change, without depending on anybody's survival.
+//!
+//! Who changes a word wakes those who sleep on it. A process can be killed between the two. So a
+//! sleeper wakes by itself now and then, looks again, and looks after the dead while it is at it:
+//! at once, after 16 ms, then after twice as long each time, up to about a second. Whatever such a
+//! death has left undone is therefore noticed within a second, and a thread that waits for long
+//! costs some microseconds of each second.
+
+use crate::atomic::{AtomicU32, sleep, spin};
+use procession_os::wait::Deadline;
+use std::time::Duration;
+
+/// Why [`Sleeper::sleep_while`] returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awake {
+    /// The word may have changed.
+    Changed,
+    /// It is time to look after the dead.
+    Nap,
+    /// The deadline has passed.
+    TimedOut,
+}
+
+/// One wait, however many times it sleeps.
+pub(crate) struct Sleeper {
+    deadline: Deadline,
+    nap: Duration,
+}
+
+const FIRST_NAP: Duration = Duration::from_millis(16);
+const LONGEST_NAP: Duration = Duration::from_millis(1024);
+
+impl Sleeper {
+    pub(crate) fn new(deadline: Deadline) -> Self {
+        Self {
+            deadline,
+            // Under loom nobody dies.
+            nap: if cfg!(loom) {
+                FIRST_NAP
+            } else {
+                Duration::ZERO
+            },
+        }
+    }
+
+    /// Waits for as long as `word` is `seen`: looks again for a moment, then sleeps.
+    pub(crate) fn sleep_while(&mut self, word: &AtomicU32, seen: u32) -> Awake {
+        if spin(word, seen, self.deadline) {
+            return Awake::Changed;
+        }
+        if self.deadline.passed() {
+            return Awake::TimedOut;
+        }
+        if self.nap.is_zero() {
+            self.nap = FIRST_NAP;
+            return Awake::Nap;
+        }
+        self.sleep_once(word, seen)
+    }
+
+    fn sleep_once(&mut self, word: &AtomicU32, seen: u32) -> Awake {
+        let end_of_nap = Deadline::after(self.nap);
+        sleep(word, seen, self.next_wake());
+        if self.deadline.passed() {
+            return Awake::TimedOut;
+        }
+        if cfg!(loom) || !end_of_nap.passed() {
+            return Awake::Changed;
+        }
+        self.nap = LONGEST_NAP.min(self.nap * 2);
+        Awake::Nap
+    }
+
+    /// The end of the nap or the deadline, whichever comes first.
+    #[cfg(not(loom))]
+    fn next_wake(&self) -> Deadline {
+        let left = self.deadline.left();
+        Deadline::after(left.map_or(self.nap, |left| left.min(self.nap)))
+    }
+
+    /// Under loom nobody dies, and a nap would hide a wake that is missing.
+    #[cfg(loom)]
+    fn next_wake(&self) -> Deadline {
+        self.deadline
+    }
+}
