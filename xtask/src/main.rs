@@ -14,6 +14,7 @@
 
 mod ci;
 mod demos;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -32,6 +33,8 @@ commands:
             --only NAME  run this program only; may be given more than once
             --show       print what the programs printed
   test      run the unit, integration and documentation tests of the workspace
+  soak --minutes N
+            kill processes at random moments for so long, and look at what is left
   tidy      check the invariants of the source
   ci        format, clippy, rustdoc, tidy, test and demos: all that a change must pass
   help      print this text
@@ -62,6 +65,10 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<u8> {
             Err(why) => Ok(misused(&why)),
         },
         ("test", []) => test::run(),
+        ("soak", _) => match soak::parse(rest) {
+            Ok(time) => soak::run(time),
+            Err(why) => Ok(misused(&why)),
+        },
         ("tidy", []) => tidy::run(),
         ("ci", []) => ci::run(),
         ("help" | "--help" | "-h", []) => {

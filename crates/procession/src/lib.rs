@@ -26,9 +26,10 @@
 //!
 //! # Sharing
 //!
-//! [`Value`], [`Array`] and [`Lock`] lie in memory that all processes map. A [`Manager`] hosts
-//! collections, locks, queues and your own types in a process of its own. All of these are handles:
-//! clone them, pass them as arguments, send them, put them into your own serde structs.
+//! [`Value`], [`Array`], [`Queue`], [`Lock`] and the other synchronisation types lie in memory that
+//! all processes map. A [`Manager`] hosts collections, locks, queues and your own types in a process
+//! of its own. All of these are handles: clone them, pass them as arguments, send them, put them
+//! into your own serde structs. [`SharedMemory`] and [`ShareableList`] are shared with Python too.
 //!
 //! # Talking
 //!
@@ -48,15 +49,22 @@ pub use procession_log::{LogError, builder as logging};
 pub use procession_macros::{main, shared};
 pub use procession_manager::{self as manager, Manager, ManagerError, Object};
 pub use procession_pipe::{
-    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, pipe,
+    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, RecvError, SendError, pipe,
 };
-pub use procession_pipe::{RecvError, SendError};
 pub use procession_pool::{Pool, PoolError};
 pub use procession_process::{
-    Builder, Cause, ExitStatus, Process, ProcessError, StartError, StartMethod,
+    Builder, Cause, ExitStatus, Panic, Process, ProcessError, StartError, StartMethod, Task,
+    TaskError, active_children, current_process, enable_in_tests, inherit, init,
 };
-pub use procession_process::{Panic, Task, TaskError, enable_in_tests, inherit, init};
-pub use procession_process::{active_children, current_process};
+pub use procession_queue::{
+    GetError, JoinError, JoinableQueue, PutError, Queue, SimpleQueue, TaskDoneError,
+};
 pub use procession_shm::family::{leftovers, sweep};
-pub use procession_shm::{Array, Guard, Pod, ShmError, Value, Zeroable, bytemuck};
-pub use procession_sync::{AcquireError, Lock, LockGuard, Poisoned};
+pub use procession_shm::{
+    Array, Guard, Pod, RawArray, RawValue, ShareableList, Shared, SharedMemory, ShmError, Value,
+    Zeroable, bytemuck,
+};
+pub use procession_sync::{
+    AcquireError, Barrier, BoundedSemaphore, Condition, Event, Lock, LockGuard, Permit, Poisoned,
+    RLock, RLockGuard, Semaphore, WaitPolicy, set_wait_policy, wait_policy,
+};
