@@ -1,4 +1,7 @@
 //! An object of your own type, hosted in a server process, is called through a typed proxy.
+//!
+//! `#[procession::shared]` makes `MathsProxy`, which has the same methods, each returning a
+//! `Result`; any process that is given the proxy can call them.
 
 use procession::Process;
 use procession::manager::Manager;

@@ -1,4 +1,6 @@
 //! The life of a manager: start it, share what it hosts, shut it down.
+//!
+//! Its proxies are arguments like any other. A call after the end is an error, not a wait.
 
 use procession::Process;
 use procession::manager::{Dict, List, Manager, Object};

@@ -1,4 +1,6 @@
 //! A manager's queue hands each item to one process, and knows when all of them are done with.
+//!
+//! Three processes, one after the other, each take one; then `join` has nothing to wait for.
 
 use procession::Process;
 use procession::manager::{Manager, Queue};

@@ -1,4 +1,6 @@
 //! The workers of a pool log to one file, whole lines, each with its process's name.
+//!
+//! Logging is set up once, in the parent; every process that it starts inherits it.
 
 use procession::Pool;
 use std::thread::sleep;

@@ -1,4 +1,6 @@
 //! A pipe goes one way; two of them make a conversation.
+//!
+//! Each process has the reading end of one and the writing end of the other.
 
 use procession::{PipeReader, PipeWriter, Process, pipe};
 use std::io::{BufRead, BufReader, Write};
