@@ -272,3 +272,29 @@ fn recovery_breaks_the_round_for_all() {
         assert_eq!(waiter.join().unwrap(), Err(BarrierError::Broken));
     });
 }
+
+#[test]
+fn a_notice_is_not_taken_by_who_gave_it() {
+    check(3, || {
+        let condition = Arc::new(Condition::new(0));
+        let waiter = with(&condition, |condition| {
+            let mut guard = condition.lock();
+            *guard = 1;
+            condition.wait(guard, true).unwrap().1
+        });
+        let mut guard = condition.lock();
+        if *guard == 0 {
+            drop(guard);
+            // It joins under the lock that it changes this under.
+            while *condition.lock() == 0 {
+                thread::yield_now();
+            }
+            guard = condition.lock();
+        }
+        condition.notify(1).unwrap();
+        let (guard, notified) = condition.wait(guard, false).unwrap();
+        assert!(!notified);
+        drop(guard);
+        assert!(waiter.join().unwrap());
+    });
+}
