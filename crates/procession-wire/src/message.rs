@@ -53,8 +53,11 @@ pub struct Encoder {
 impl Encoder {
     /// Starts a message of the given kind.
     pub fn new(kind: Kind) -> Self {
+        // Most messages are small; growing to their size step by step would cost more than they do.
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend([kind.0, 0, 0]);
         Self {
-            bytes: vec![kind.0, 0, 0],
+            bytes,
             outgoing: Outgoing::default(),
         }
     }
