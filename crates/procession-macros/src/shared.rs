@@ -119,7 +119,7 @@ mod tests {
             pub fn each<T>(&self, x: T) {}
             pub fn take(self) {}
             pub fn grow(&self, x: &mut u8) {}
-            pub fn first(&self) -> &u8 { todo!() }
+            pub fn first(&self) -> &u8 { &self.0 }
             pub fn all(&self, x: impl Iterator) {}
             pub fn deep(&self, x: Vec<&str>) {}
             pub async fn later(&self) {}
