@@ -4,12 +4,14 @@
 //! of the crates above it.
 //!
 //! - [`futex`]: sleeping until a word in shared memory changes;
+//! - [`futexes`]: sleeping until one of several words changes;
 //! - [`policy`]: how long to look again before sleeping;
 //! - [`robust`]: a mutex in shared memory that tells the next locker when its owner died;
 //! - [`pidfd`]: child processes by descriptor, so that no number is ever mistaken for another
 //!   process;
 //! - [`socket`]: messages with file descriptors beside them, and who is at the other end;
 //! - [`wait`]: waiting for descriptors with a deadline;
+//! - [`waitable`]: what can be waited for together with other things;
 //! - [`identity`]: a process in 64 bits, never mistaken for a later one;
 //! - [`image`]: the running executable: its identity, and which addresses lie in its data;
 //! - [`parent`]: what happens to this process when its parent ends;
@@ -18,6 +20,7 @@
 //! All waiting is on the monotonic clock and goes on after a signal.
 
 pub mod futex;
+pub mod futexes;
 pub mod identity;
 pub mod image;
 pub mod lifetime;
@@ -27,3 +30,4 @@ pub mod policy;
 pub mod robust;
 pub mod socket;
 pub mod wait;
+pub mod waitable;
