@@ -48,6 +48,7 @@ mod array;
 mod block;
 mod error;
 pub mod family;
+pub mod fork;
 mod format;
 mod guard;
 mod header;

@@ -6,6 +6,7 @@
 //! in the count is removed with the family.
 
 use crate::family::{self, DIRECTORY, Stay};
+use crate::fork::Counted;
 use crate::format::{Format, Found};
 use crate::header::Header;
 use crate::name::Name;
@@ -18,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::process;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 pub(crate) struct Mapping {
     pub(crate) name: Name,
@@ -28,8 +29,9 @@ pub(crate) struct Mapping {
     memory: ManuallyDrop<Shmem>,
     /// Where the first element is.
     payload: NonNull<u8>,
-    /// The process that the header counts for this mapping. A forked child is not.
-    process: u32,
+    /// The process that the header counts for this mapping. A forked child is not, unless it
+    /// [adopts](Counted::adopt) it.
+    process: AtomicU32,
     released: AtomicBool,
 }
 
@@ -110,7 +112,7 @@ impl Mapping {
             memory: ManuallyDrop::new(memory),
             // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
             payload: unsafe { NonNull::new_unchecked(payload) },
-            process: process::id(),
+            process: AtomicU32::new(process::id()),
             released: AtomicBool::new(false),
         }
     }
@@ -134,9 +136,9 @@ impl Mapping {
         unsafe { std::slice::from_raw_parts_mut(self.payload().as_ptr(), len) }
     }
 
-    /// Whether this process, and not one that it was forked from, made the mapping.
+    /// Whether this process, and not only one that it was forked from, is counted for the mapping.
     pub(crate) fn is_ours(&self) -> bool {
-        self.process == process::id()
+        self.process.load(Ordering::Relaxed) == process::id()
     }
 
     /// Takes one holder away, and the name if it was the last.
@@ -151,6 +153,21 @@ impl Mapping {
         if self.is_ours() && !self.released.swap(true, Ordering::Relaxed) {
             self.give_up();
         }
+    }
+}
+
+impl Counted for Mapping {
+    fn count(&self) -> bool {
+        let counted = self.is_ours() && !self.released.load(Ordering::Relaxed);
+        counted && self.header().add_holder()
+    }
+
+    fn uncount(&self) {
+        self.give_up();
+    }
+
+    fn adopt(&self) {
+        self.process.store(process::id(), Ordering::Relaxed);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! No mapping is dropped while the registry is locked, for dropping one locks it.
 
+use crate::fork::Counted;
 use crate::mapping::Mapping;
 use crate::name::Name;
 use std::collections::BTreeMap;
@@ -43,10 +44,19 @@ pub(crate) fn leave(name: Name) {
 
 /// Takes away what all headers count for this process.
 pub(crate) fn release_all() {
-    let all: Vec<_> = with(|mappings| mappings.values().filter_map(Weak::upgrade).collect());
-    for mapping in all {
+    for mapping in living() {
         mapping.release();
     }
+}
+
+/// Returns all mappings, for a child that is about to be forked.
+pub(crate) fn all() -> Vec<Arc<dyn Counted>> {
+    let counted = living().into_iter();
+    counted.map(|mapping| mapping as Arc<dyn Counted>).collect()
+}
+
+fn living() -> Vec<Arc<Mapping>> {
+    with(|mappings| mappings.values().filter_map(Weak::upgrade).collect())
 }
 
 fn with<R>(use_it: impl FnOnce(&mut Mappings) -> R) -> R {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// An open lease. Dropping it closes the file, which gives up its lock unless a forked process
 /// has the same open file description.
-pub(super) struct Lease {
+pub(crate) struct Lease {
     family: u64,
     file: File,
 }

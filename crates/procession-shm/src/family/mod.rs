@@ -38,17 +38,19 @@
 //! A process that was forked without this crate's knowledge shares its parent's open file
 //! description, hence its lock. It must not leave for its parent: [`leave`] looks at the process
 //! number. It becomes a process of the family in its own right as soon as it shares something.
+//! A child that is forked with this crate's knowledge is one from the start: see
+//! [`fork`](crate::fork).
 
 mod lease;
 mod sweep;
 
-use lease::Lease;
 use std::fmt;
 use std::io;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+pub(crate) use lease::Lease;
 pub(crate) use sweep::DIRECTORY;
 pub use sweep::{leftovers, sweep};
 
@@ -167,8 +169,7 @@ pub fn adopt(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
     if family.number != number {
         return Err(FamilyError::AlreadyJoined);
     }
-    let lease = Lease::join(number)?.ok_or(FamilyError::Gone)?;
-    enter(&mut membership, lease)?;
+    join(&mut membership, family)?;
     Ok(family)
 }
 
@@ -251,12 +252,30 @@ fn start_or_rejoin() -> Result<(), FamilyError> {
     match (&*membership, FAMILY.get()) {
         (Membership::Left, _) => Err(FamilyError::Left),
         (Membership::Member(member), _) if member.is_ours() => Ok(()),
-        (_, Some(family)) => {
-            let lease = Lease::join(family.number)?.ok_or(FamilyError::Gone)?;
-            enter(&mut membership, lease)
-        }
+        (_, Some(family)) => join(&mut membership, family),
         (_, None) => start(&mut membership),
     }
+}
+
+/// Makes this process a member of a family that others have.
+fn join(membership: &mut Membership, family: &Family) -> Result<(), FamilyError> {
+    // The copy of the parent's lease, if this process was forked without this crate's knowledge,
+    // is closed first: if the parent holds it alone by now, to clean up, this process holds it
+    // too, and would wait for itself below.
+    *membership = Membership::None;
+    let lease = Lease::join(family.number)?.ok_or(FamilyError::Gone)?;
+    enter(membership, lease)
+}
+
+/// Makes and holds a lease that a child will have, and this process will not.
+pub(crate) fn lease_for_child() -> Result<Lease, FamilyError> {
+    let family = stay()?.family;
+    Lease::join(family.number)?.ok_or(FamilyError::Gone)
+}
+
+/// Makes this process, which was just forked, a member by the lease that its parent made for it.
+pub(crate) fn enter_forked(lease: Lease) {
+    become_member(&mut write(), lease);
 }
 
 fn start(membership: &mut Membership) -> Result<(), FamilyError> {
@@ -275,13 +294,17 @@ fn enter(membership: &mut Membership, lease: Lease) -> Result<(), FamilyError> {
         procession_os::lifetime::at_exit(leave).map_err(FamilyError::Lease)?;
         let _ = REGISTERED.set(());
     }
+    become_member(membership, lease);
+    Ok(())
+}
+
+fn become_member(membership: &mut Membership, lease: Lease) {
     // An inherited lease is closed by this, which leaves the lock it stands for to the parent.
     *membership = Membership::Member(Member {
         process: process::id(),
         lease,
     });
     MEMBER.store(process::id(), Ordering::Relaxed);
-    Ok(())
 }
 
 fn write() -> RwLockWriteGuard<'static, Membership> {

@@ -42,6 +42,13 @@ impl Half {
         self.bell.ring();
     }
 
+    /// Closes an end that is dropped, unless the drop is of a copy that a fork made of it.
+    pub(super) fn close_dropped(&self) {
+        if self.owner.load(Ordering::Relaxed) == Identity::of_this_process().to_word() {
+            self.close();
+        }
+    }
+
     /// Wakes the other end, after this one has stored its count.
     #[inline]
     pub(super) fn moved(&self) {

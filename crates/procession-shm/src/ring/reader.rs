@@ -153,7 +153,7 @@ impl RingReader {
 
 impl Drop for RingReader {
     fn drop(&mut self) {
-        self.close();
+        self.memory.heads().reader.close_dropped();
     }
 }
 

@@ -144,7 +144,7 @@ impl RingWriter {
 
 impl Drop for RingWriter {
     fn drop(&mut self) {
-        self.close();
+        self.memory.heads().writer.close_dropped();
     }
 }
 
