@@ -235,7 +235,7 @@ impl Core {
 
     /// Whether a consumer needs not wait.
     #[inline]
-    fn may_get(&self) -> bool {
+    pub(crate) fn may_get(&self) -> bool {
         let control = self.control();
         control.put().cursor.load().count() != control.get().cursor.load().count()
             || control.is_closed()

@@ -21,6 +21,7 @@
 //!   costs one system call.
 
 use procession_os::futex;
+use procession_os::futexes::Watch;
 use procession_os::wait::Deadline;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,6 +34,14 @@ impl Event {
     /// Says that the caller, which holds the lock, is going to sleep; returns what to sleep on.
     pub(crate) fn expect(&self) -> u32 {
         self.0.fetch_or(1, Ordering::Relaxed) | 1
+    }
+
+    /// As [`expect`](Self::expect), for who sleeps on other things too.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch {
+            word: &self.0,
+            expected: self.expect(),
+        }
     }
 
     /// Sleeps, without the lock, until somebody announces something, or for no reason; returns

@@ -50,6 +50,7 @@ mod side;
 mod simple;
 mod stored;
 mod undone;
+mod waitable;
 mod write;
 
 pub use error::{

@@ -4,7 +4,8 @@ use crate::Fault;
 use crate::cursor::Cursor;
 use crate::event::Event;
 use crate::stored::{Name, NameCell};
-use procession_os::robust::{Acquired, LockError, RobustMutex};
+use procession_os::futexes::Watch;
+use procession_os::robust::{Acquired, RobustMutex};
 use procession_os::wait::Deadline;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,18 +90,27 @@ impl Side {
         deadline: Deadline,
         ready: impl FnOnce() -> bool,
     ) -> Result<bool, Fault> {
-        let locked = match self.lock(deadline) {
-            Err(Fault::Lock(LockError::TimedOut)) => return Ok(false),
-            locked => locked?,
+        let watch = match self.arm(deadline, ready) {
+            Err(fault) if fault.is_timeout() => return Ok(false),
+            watch => watch?,
         };
-        if ready() {
+        let Some(watch) = watch else {
             // Ready, and yet the caller may have failed to get the other side's lock in time.
             return Ok(!deadline.passed());
-        }
-        let expected = self.inner.event.expect();
-        drop(locked);
-        let slept = self.inner.event.sleep(expected, deadline);
+        };
+        let slept = self.inner.event.sleep(watch.expected, deadline);
         slept.map_err(Fault::Sleep)
+    }
+
+    /// Returns what to sleep on until this side announces something; `None` if `ready` under its
+    /// lock.
+    pub(crate) fn arm(
+        &self,
+        deadline: Deadline,
+        ready: impl FnOnce() -> bool,
+    ) -> Result<Option<Watch<'_>>, Fault> {
+        let _locked = self.lock(deadline)?;
+        Ok((!ready()).then(|| self.inner.event.watch()))
     }
 }
 

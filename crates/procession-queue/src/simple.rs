@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent, bound = "T: Serialize + DeserializeOwned")]
 pub struct SimpleQueue<T> {
-    queue: Queue<T>,
+    pub(crate) queue: Queue<T>,
 }
 
 impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
