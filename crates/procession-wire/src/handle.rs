@@ -35,8 +35,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::context::{self, Context, Contexts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-use std::cell::RefCell;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The most file descriptors that one message carries, the kernel's limit for `SCM_RIGHTS`.
@@ -65,40 +65,35 @@ pub(crate) struct Incoming {
     pub(crate) problem: Option<String>,
 }
 
-// Stacks, because a handle's own `serialize` may exchange messages with a server.
+impl Context for Outgoing {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.fds.is_empty() && self.claims.is_empty()
+    }
+}
+
+impl Context for Incoming {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.fds.is_empty()
+    }
+}
+
 thread_local! {
-    static OUTGOING: RefCell<Vec<Outgoing>> = const { RefCell::new(Vec::new()) };
-    static INCOMING: RefCell<Vec<Incoming>> = const { RefCell::new(Vec::new()) };
+    static OUTGOING: Contexts<Outgoing> = const { Contexts::new() };
+    static INCOMING: Contexts<Incoming> = const { Contexts::new() };
 }
 
 /// Runs `encode` with `outgoing` as this thread's context, and gives the context back.
+#[inline]
 pub(crate) fn with_outgoing<R>(outgoing: &mut Outgoing, encode: impl FnOnce() -> R) -> R {
-    struct Restore<'a>(&'a mut Outgoing);
-    impl Drop for Restore<'_> {
-        fn drop(&mut self) {
-            if let Some(context) = OUTGOING.with_borrow_mut(Vec::pop) {
-                *self.0 = context;
-            }
-        }
-    }
-    OUTGOING.with_borrow_mut(|stack| stack.push(std::mem::take(outgoing)));
-    let _restore = Restore(outgoing);
-    encode()
+    context::within(&OUTGOING, outgoing, encode)
 }
 
 /// Runs `decode` with the descriptors in `incoming` as this thread's context.
+#[inline]
 pub(crate) fn with_incoming<R>(incoming: &mut Incoming, decode: impl FnOnce() -> R) -> R {
-    struct Restore<'a>(&'a mut Incoming);
-    impl Drop for Restore<'_> {
-        fn drop(&mut self) {
-            if let Some(context) = INCOMING.with_borrow_mut(Vec::pop) {
-                *self.0 = context;
-            }
-        }
-    }
-    INCOMING.with_borrow_mut(|stack| stack.push(std::mem::take(incoming)));
-    let _restore = Restore(incoming);
-    decode()
+    context::within(&INCOMING, incoming, decode)
 }
 
 /// Registers a claim that goes with the message now being encoded.
@@ -107,11 +102,9 @@ pub(crate) fn with_incoming<R>(incoming: &mut Incoming, decode: impl FnOnce() ->
 ///
 /// An error that says so if no message is being encoded on this thread.
 pub fn departing<E: ser::Error>(claim: impl Claim + 'static) -> Result<(), E> {
-    OUTGOING.with_borrow_mut(|stack| {
-        let context = stack.last_mut().ok_or_else(|| E::custom(NO_MESSAGE))?;
-        context.claims.push(Box::new(claim));
-        Ok(())
-    })
+    let claim = Box::new(claim);
+    let noted = OUTGOING.with(|contexts| contexts.innermost(|context| context.claims.push(claim)));
+    noted.ok_or_else(|| E::custom(NO_MESSAGE))
 }
 
 /// Reports whether a message is being encoded on this thread.
@@ -122,7 +115,7 @@ pub fn departing<E: ser::Error>(claim: impl Claim + 'static) -> Result<(), E> {
 ///
 /// The error that [`departing`] would give.
 pub fn check_departing<E: ser::Error>() -> Result<(), E> {
-    if OUTGOING.with_borrow(Vec::is_empty) {
+    if OUTGOING.with(Contexts::is_idle) {
         return Err(E::custom(NO_MESSAGE));
     }
     Ok(())
@@ -134,7 +127,7 @@ pub fn check_departing<E: ser::Error>() -> Result<(), E> {
 ///
 /// An error that says so if none is.
 pub fn check_arriving<E: de::Error>() -> Result<(), E> {
-    if INCOMING.with_borrow(Vec::is_empty) {
+    if INCOMING.with(Contexts::is_idle) {
         return Err(E::custom(NO_PACKET));
     }
     Ok(())
@@ -151,12 +144,13 @@ pub fn serialize_fd<S: Serializer>(fd: BorrowedFd<'_>, serializer: S) -> Result<
     let copy = fd
         .try_clone_to_owned()
         .map_err(|error| encode_error(&format!("cannot duplicate a file descriptor: {error}")))?;
-    let index = OUTGOING.with_borrow_mut(|stack| {
-        let fds = &mut stack.last_mut()?.fds;
-        fds.push(copy);
-        (fds.len() <= MAX_FDS).then_some(fds.len() as u32 - 1)
-    });
+    let add = |context: &mut Outgoing| {
+        context.fds.push(copy);
+        (context.fds.len() <= MAX_FDS).then_some(context.fds.len() as u32 - 1)
+    };
+    let index = OUTGOING.with(|contexts| contexts.innermost(add));
     index
+        .flatten()
         .ok_or_else(|| {
             encode_error(&format!(
                 "a message carries at most {MAX_FDS} file descriptors"
@@ -174,11 +168,10 @@ pub fn serialize_fd<S: Serializer>(fd: BorrowedFd<'_>, serializer: S) -> Result<
 pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd, D::Error> {
     check_arriving::<D::Error>()?;
     let index = u32::deserialize(deserializer)?;
-    let fd = INCOMING.with_borrow_mut(|stack| {
-        let slot = stack.last_mut()?.fds.get_mut(index as usize);
-        slot.and_then(Option::take)
-    });
-    fd.ok_or_else(|| decode_error("the message has no such file descriptor"))
+    let take = |context: &mut Incoming| context.fds.get_mut(index as usize)?.take();
+    let fd = INCOMING.with(|contexts| contexts.innermost(take));
+    fd.flatten()
+        .ok_or_else(|| decode_error("the message has no such file descriptor"))
 }
 
 /// Makes a serializer's error of `problem`, and keeps the words for the [`EncodeError`].
@@ -187,11 +180,9 @@ pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owne
 ///
 /// [`EncodeError`]: crate::EncodeError
 pub fn encode_error<E: ser::Error>(problem: &str) -> E {
-    OUTGOING.with_borrow_mut(|stack| {
-        if let Some(context) = stack.last_mut() {
-            context.problem = Some(problem.to_owned());
-        }
-    });
+    let keep = |context: &mut Outgoing| context.problem = Some(problem.to_owned());
+    // Without a context there is nobody to read it.
+    let _ = OUTGOING.with(|contexts| contexts.innermost(keep));
     E::custom(problem)
 }
 
@@ -199,11 +190,9 @@ pub fn encode_error<E: ser::Error>(problem: &str) -> E {
 ///
 /// [`DecodeError`]: crate::DecodeError
 pub fn decode_error<E: de::Error>(problem: &str) -> E {
-    INCOMING.with_borrow_mut(|stack| {
-        if let Some(context) = stack.last_mut() {
-            context.problem = Some(problem.to_owned());
-        }
-    });
+    let keep = |context: &mut Incoming| context.problem = Some(problem.to_owned());
+    // Without a context there is nobody to read it.
+    let _ = INCOMING.with(|contexts| contexts.innermost(keep));
     E::custom(problem)
 }
 

@@ -38,6 +38,7 @@
 //! it outside of a message, to JSON or to a file, is an error that says so.
 #![forbid(unsafe_code)]
 
+mod context;
 mod error;
 pub mod frame;
 pub mod handle;

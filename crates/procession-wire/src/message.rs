@@ -2,6 +2,7 @@
 
 use crate::handle::{self, Claim, Outgoing};
 use crate::{EncodeError, schema};
+use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -52,12 +53,35 @@ pub struct Encoder {
 
 impl Encoder {
     /// Starts a message of the given kind.
+    #[inline]
     pub fn new(kind: Kind) -> Self {
         // Most messages are small; growing to their size step by step would cost more than they do.
-        let mut bytes = Vec::with_capacity(256);
-        bytes.extend([kind.0, 0, 0]);
+        Self::with_buffer(kind, Vec::with_capacity(256))
+    }
+
+    /// Starts a message of the given kind whose bytes go into the memory of `buffer`.
+    ///
+    /// What is in the buffer is lost. [`Message::deliver`] gives it back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Encoder, Kind};
+    ///
+    /// let buffer = Vec::with_capacity(100);
+    /// let at = buffer.as_ptr();
+    /// let mut encoder = Encoder::with_buffer(Kind::VALUE, buffer);
+    /// encoder.push(&1_u8)?;
+    /// let (bytes, _) = encoder.finish().deliver();
+    /// assert_eq!(bytes.as_ptr(), at);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn with_buffer(kind: Kind, mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        buffer.extend_from_slice(&[kind.0, 0, 0]);
         Self {
-            bytes,
+            bytes: buffer,
             outgoing: Outgoing::default(),
         }
     }
@@ -68,23 +92,24 @@ impl Encoder {
     ///
     /// [`EncodeError::Value`] with the value's own words; the encoder can be dropped only, since
     /// a part of the value may have been written.
+    #[inline]
     pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.bytes.extend_from_slice(&schema::<T>().to_le_bytes());
-        let bytes = std::mem::take(&mut self.bytes);
-        let encoded =
-            handle::with_outgoing(&mut self.outgoing, || postcard::to_extend(value, bytes));
-        self.bytes = encoded.map_err(|error| {
-            EncodeError::Value(
-                self.outgoing
-                    .problem
-                    .take()
-                    .unwrap_or_else(|| error.to_string()),
-            )
-        })?;
-        Ok(())
+        let to = Appending(&mut self.bytes);
+        let encoded = handle::with_outgoing(&mut self.outgoing, || {
+            postcard::serialize_with_flavor(value, to)
+        });
+        encoded.map_err(|error| self.failed(&error))
+    }
+
+    #[cold]
+    fn failed(&mut self, error: &postcard::Error) -> EncodeError {
+        let problem = self.outgoing.problem.take();
+        EncodeError::Value(problem.unwrap_or_else(|| error.to_string()))
     }
 
     /// Ends the message.
+    #[inline]
     pub fn finish(mut self) -> Message {
         let count = self.outgoing.fds.len() as u16;
         self.bytes[1..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
@@ -104,6 +129,33 @@ impl fmt::Debug for Encoder {
     }
 }
 
+/// Where postcard writes: behind what is there.
+struct Appending<'a>(&'a mut Vec<u8>);
+
+impl Flavor for Appending<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        match bytes {
+            // A small number; a call to copy it would cost more than it.
+            &[byte] => self.0.push(byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
 /// An encoded message that has not been sent.
 ///
 /// Dropping it gives back what the handles inside it claimed. After the bytes and the descriptors
@@ -120,6 +172,7 @@ impl Message {
     /// # Errors
     ///
     /// As [`Encoder::push`].
+    #[inline]
     pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<Self, EncodeError> {
         let mut encoder = Encoder::new(kind);
         encoder.push(value)?;
@@ -127,16 +180,19 @@ impl Message {
     }
 
     /// Returns the bytes to send.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Returns the descriptors to send beside the bytes.
+    #[inline]
     pub fn fds(&self) -> &[OwnedFd] {
         &self.fds
     }
 
     /// Passes the claims of the handles inside on to the receiver; the parts are given back.
+    #[inline]
     pub fn deliver(self) -> (Vec<u8>, Vec<OwnedFd>) {
         for claim in self.claims {
             claim.delivered();

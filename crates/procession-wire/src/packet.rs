@@ -13,21 +13,36 @@ const SCHEMA_LEN: usize = 8;
 ///
 /// Nothing in the bytes is trusted: whatever they are, the result is a value of the type asked
 /// for or an error, and no more memory is taken than the bytes themselves justify.
-pub struct Packet {
-    bytes: Vec<u8>,
+///
+/// The bytes are the packet's own, or borrowed.
+///
+/// # Examples
+///
+/// ```
+/// use procession_wire::{Kind, Message, Packet};
+///
+/// let message = Message::encode(Kind::VALUE, "borrowed")?;
+/// let packet = Packet::parse(message.bytes(), Vec::new())?;
+/// assert_eq!(packet.expect(Kind::VALUE)?.kind(), Kind::VALUE);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Packet<B = Vec<u8>> {
+    bytes: B,
     at: usize,
     incoming: Incoming,
 }
 
-impl Packet {
+impl<B: AsRef<[u8]>> Packet<B> {
     /// Checks the header of a message that arrived with the given descriptors.
     ///
     /// # Errors
     ///
     /// [`DecodeError::Truncated`] if the bytes are shorter than a header, and
     /// [`DecodeError::Descriptors`] if other than the announced number of descriptors arrived.
-    pub fn parse(bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Result<Self, DecodeError> {
-        let header = bytes.get(..HEADER_LEN).ok_or(DecodeError::Truncated)?;
+    #[inline]
+    pub fn parse(bytes: B, fds: Vec<OwnedFd>) -> Result<Self, DecodeError> {
+        let header = bytes.as_ref().get(..HEADER_LEN);
+        let header = header.ok_or(DecodeError::Truncated)?;
         let announced = usize::from(u16::from_le_bytes([header[1], header[2]]));
         if announced != fds.len() {
             return Err(DecodeError::Descriptors {
@@ -47,8 +62,9 @@ impl Packet {
     }
 
     /// Returns what the message is for.
+    #[inline]
     pub fn kind(&self) -> Kind {
-        Kind(self.bytes[0])
+        Kind(self.bytes.as_ref()[0])
     }
 
     /// Passes the packet on if it is of the given kind.
@@ -56,6 +72,7 @@ impl Packet {
     /// # Errors
     ///
     /// [`DecodeError::UnexpectedKind`].
+    #[inline]
     pub fn expect(self, kind: Kind) -> Result<Self, DecodeError> {
         if self.kind() != kind {
             return Err(DecodeError::UnexpectedKind(self.kind().0));
@@ -69,8 +86,9 @@ impl Packet {
     ///
     /// [`DecodeError::WrongType`] if another type was pushed, [`DecodeError::Truncated`] if there
     /// is nothing left, [`DecodeError::Value`] if the bytes are no encoding of the type.
+    #[inline]
     pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
-        let rest = &self.bytes[self.at..];
+        let rest = &self.bytes.as_ref()[self.at..];
         let (hash, body) = rest
             .split_first_chunk::<SCHEMA_LEN>()
             .ok_or(DecodeError::Truncated)?;
@@ -81,16 +99,19 @@ impl Packet {
         }
         let decoded =
             handle::with_incoming(&mut self.incoming, || postcard::take_from_bytes::<T>(body));
-        let (value, left) = decoded.map_err(|error| {
-            DecodeError::Value(
-                self.incoming
-                    .problem
-                    .take()
-                    .unwrap_or_else(|| error.to_string()),
-            )
-        })?;
-        self.at = self.bytes.len() - left.len();
-        Ok(value)
+        match decoded {
+            Ok((value, left)) => {
+                self.at += SCHEMA_LEN + body.len() - left.len();
+                Ok(value)
+            }
+            Err(error) => Err(self.failed(&error)),
+        }
+    }
+
+    #[cold]
+    fn failed(&mut self, error: &postcard::Error) -> DecodeError {
+        let problem = self.incoming.problem.take();
+        DecodeError::Value(problem.unwrap_or_else(|| error.to_string()))
     }
 
     /// Takes the last value.
@@ -98,6 +119,7 @@ impl Packet {
     /// # Errors
     ///
     /// As [`take`](Self::take), and [`DecodeError::LeftOver`] if bytes follow the value.
+    #[inline]
     pub fn decode<T: DeserializeOwned>(mut self) -> Result<T, DecodeError> {
         let value = self.take()?;
         self.finish()?;
@@ -109,19 +131,20 @@ impl Packet {
     /// # Errors
     ///
     /// [`DecodeError::LeftOver`].
+    #[inline]
     pub fn finish(&self) -> Result<(), DecodeError> {
-        match self.bytes.len() - self.at {
+        match self.bytes.as_ref().len() - self.at {
             0 => Ok(()),
             left => Err(DecodeError::LeftOver(left)),
         }
     }
 }
 
-impl fmt::Debug for Packet {
+impl<B: AsRef<[u8]>> fmt::Debug for Packet<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")
             .field("kind", &self.kind())
-            .field("len", &self.bytes.len())
+            .field("len", &self.bytes.as_ref().len())
             .field("at", &self.at)
             .finish_non_exhaustive()
     }

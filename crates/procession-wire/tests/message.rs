@@ -171,6 +171,45 @@ fn a_claim_goes_with_the_message_or_comes_back() {
     assert_eq!(claims.load(Ordering::Relaxed), 1);
 }
 
+/// Encodes a message of its own, with a claim in it, while it is being encoded.
+struct Asking(Arc<AtomicI32>, Arc<AtomicI32>);
+
+impl Serialize for Asking {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let asked = Message::encode(Kind::REQUEST, &Counted(Arc::clone(&self.1)));
+        asked.map_err(|_| handle::encode_error::<S::Error>("the question cannot be encoded"))?;
+        Counted(Arc::clone(&self.0)).serialize(serializer)
+    }
+}
+
+#[test]
+fn messages_that_are_encoded_one_inside_the_other_are_kept_apart() {
+    let (outer, inner) = (Arc::new(AtomicI32::new(0)), Arc::new(AtomicI32::new(0)));
+    let asking = || Asking(Arc::clone(&outer), Arc::clone(&inner));
+    for before in [0, 1] {
+        let mut encoder = Encoder::new(Kind::VALUE);
+        (0..before).for_each(|_| encoder.push(&Counted(Arc::clone(&outer))).unwrap());
+        encoder.push(&asking()).unwrap();
+        assert_eq!(outer.load(Ordering::Relaxed), before + 1);
+        assert_eq!(inner.load(Ordering::Relaxed), 0);
+        drop(encoder.finish());
+        assert_eq!(outer.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn a_panic_while_encoding_leaves_no_context_behind() {
+    struct Panicking;
+    impl Serialize for Panicking {
+        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            panic!("on purpose")
+        }
+    }
+    let panicked = std::panic::catch_unwind(|| Message::encode(Kind::VALUE, &Panicking));
+    assert!(panicked.is_err());
+    assert!(postcard::to_stdvec(&Fd(dev_null())).is_err());
+}
+
 proptest! {
     #[test]
     fn garbage_is_an_error_or_a_value(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
