@@ -105,6 +105,11 @@ fn look_up() -> Identity {
     identity
 }
 
+/// Has this process look itself up again: it is a copy that the C library does not know of.
+pub(crate) fn forget() {
+    KNOWN.store(0, Ordering::Relaxed);
+}
+
 /// Sees to it that a forked child looks itself up; false if that cannot be had.
 fn forgotten_by_children() -> bool {
     static REGISTERED: OnceLock<bool> = OnceLock::new();

@@ -3,6 +3,7 @@
 //! Each module wraps one mechanism in types that cannot be misused by accident, and knows nothing
 //! of the crates above it.
 //!
+//! - [`fork`]: copies of this process;
 //! - [`futex`]: sleeping until a word in shared memory changes;
 //! - [`futexes`]: sleeping until one of several words changes;
 //! - [`policy`]: how long to look again before sleeping;
@@ -19,6 +20,7 @@
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
+pub mod fork;
 pub mod futex;
 pub mod futexes;
 pub mod identity;

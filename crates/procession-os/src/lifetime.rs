@@ -1,6 +1,6 @@
 //! What happens to this process when its parent ends, and what runs at its exit.
 
-use std::io;
+use std::io::{self, Write};
 use std::panic::catch_unwind;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -74,6 +74,27 @@ fn pop() -> Option<fn()> {
     });
     // SAFETY: as above; what was taken off the list was not null.
     top.ok().map(|top| unsafe { (*top).hook })
+}
+
+/// Exits as a copy of another process: runs what [`at_exit`] registered, and nothing that the
+/// other process registered elsewhere with the C library.
+pub fn exit(code: i32) -> ! {
+    while let Some(hook) = pop() {
+        // The panic hook has reported it already.
+        let _ = catch_unwind(hook);
+    }
+    flush();
+    // SAFETY: ending the process leaves nobody who could see anything unsound.
+    unsafe { libc::_exit(code) }
+}
+
+/// Writes what this process has buffered for its standard output, so that a copy of the process
+/// does not write it again.
+pub fn flush() {
+    // What cannot be written is lost in any case.
+    let _ = io::stdout().flush();
+    // SAFETY: null stands for all streams of the C library, which has locks of its own for them.
+    unsafe { libc::fflush(null_mut()) };
 }
 
 extern "C" fn run_top() {

@@ -16,7 +16,12 @@ use std::io;
 /// What `prctl` reports.
 pub fn die_with(pid: u32) -> io::Result<bool> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
-    Ok(getppid().as_raw().cast_unsigned() == pid)
+    Ok(is(pid))
+}
+
+/// Returns whether process `pid` is this process's parent, which therefore is still there.
+pub fn is(pid: u32) -> bool {
+    getppid().as_raw().cast_unsigned() == pid
 }
 
 /// Makes this process ignore SIGINT, so that Ctrl-C in a terminal reaches only the one who

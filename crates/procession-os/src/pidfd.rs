@@ -45,6 +45,22 @@ impl Pidfd {
         Ok(Self { fd, pid })
     }
 
+    /// Takes over the descriptor of the process with the number `pid`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::pidfd::Pidfd;
+    ///
+    /// let me = Pidfd::open(std::process::id())?;
+    /// let me = Pidfd::of_fd(me.into(), std::process::id());
+    /// assert_eq!(me.pid(), std::process::id());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn of_fd(fd: OwnedFd, pid: u32) -> Self {
+        Self { fd, pid }
+    }
+
     /// Returns the process's number.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -89,6 +105,12 @@ impl Pidfd {
             }
             Err(errno) => Err(errno.into()),
         }
+    }
+}
+
+impl From<Pidfd> for OwnedFd {
+    fn from(pidfd: Pidfd) -> Self {
+        pidfd.fd
     }
 }
 

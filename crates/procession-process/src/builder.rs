@@ -1,24 +1,21 @@
 //! Choosing how a process is started.
 
-use crate::current::current_process;
+use crate::current::{CurrentProcess, current_process};
 use crate::error::StartError;
+use crate::method::{StartMethod, fork, fork_server, spawn, start_method};
+use crate::outcome::{Failure, produce};
 use crate::process::Process;
-use crate::task::Task;
-use crate::{children, init, parcel, spawn, start};
-use procession_pipe::{Channel, SendError};
+use crate::settings::{Choices, Settings};
+use crate::stdio::{Ends, Stdio};
+use crate::task::{Task, TaskOnce};
+use crate::{exit, init, parcel, start};
+use procession_pipe::SendError;
+use procession_wire::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::os::fd::OwnedFd;
-
-/// How a child process comes into being.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-#[non_exhaustive]
-pub enum StartMethod {
-    /// The executable is started afresh. The child inherits the environment, the working
-    /// directory, stdout and stderr, and no other open file.
-    #[default]
-    Spawn,
-}
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
 
 /// The settings of a process to be started.
 ///
@@ -44,8 +41,8 @@ pub enum StartMethod {
 pub struct Builder {
     name: Option<String>,
     daemon: Option<bool>,
-    ignore_interrupts: bool,
-    start_method: StartMethod,
+    method: Option<StartMethod>,
+    choices: Choices,
 }
 
 impl Builder {
@@ -66,15 +63,105 @@ impl Builder {
         self
     }
 
-    /// Has the child ignore SIGINT, so that Ctrl-C ends it only by way of its parent.
-    pub fn ignore_interrupts(mut self, ignore: bool) -> Self {
-        self.ignore_interrupts = ignore;
+    /// Lets the child outlive this process, in a session of its own. It is neither ended nor waited
+    /// for at the exit of this process.
+    pub fn detached(mut self, detached: bool) -> Self {
+        self.choices.detached = detached;
         self
     }
 
-    /// Chooses how the child comes into being.
+    /// Has the child ignore SIGINT, so that Ctrl-C ends it only by way of its parent.
+    pub fn ignore_interrupts(mut self, ignore: bool) -> Self {
+        self.choices.ignore_interrupts = ignore;
+        self
+    }
+
+    /// Chooses how the child comes into being; as [`start_method`] says, if not called.
     pub fn start_method(mut self, method: StartMethod) -> Self {
-        self.start_method = method;
+        self.method = Some(method);
+        self
+    }
+
+    /// Sets an environment variable of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let builder = Process::builder().env("GREETING", "hello").env_remove("HOME");
+    /// let greeting = || (std::env::var("GREETING").ok(), std::env::var("HOME").ok());
+    /// assert_eq!(builder.spawn(greeting, ())?.join()?, (Some("hello".to_owned()), None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let environment = &mut self.choices.environment;
+        environment.set(name.as_ref(), Some(value.as_ref()));
+        self
+    }
+
+    /// Takes an environment variable from the child.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.choices.environment.set(name.as_ref(), None);
+        self
+    }
+
+    /// Takes all environment variables from the child but those that are set after this call.
+    pub fn env_clear(mut self) -> Self {
+        self.choices.environment.clear();
+        self
+    }
+
+    /// Chooses the child's working directory. A relative one starts at this process's.
+    pub fn current_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.choices.directory = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    /// Chooses where the child's input comes from; nowhere, if not called.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.choices.streams.stdin = stdin.into();
+        self
+    }
+
+    /// Chooses where the child's output goes; where this process's does, if not called.
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.choices.streams.stdout = stdout.into();
+        self
+    }
+
+    /// Chooses where the child's error output goes; where this process's does, if not called.
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.choices.streams.stderr = stderr.into();
+        self
+    }
+
+    /// Limits the child's address space, in bytes (`RLIMIT_AS`). A task that needs more than that
+    /// usually aborts, with SIGABRT, because Rust's allocation fails.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.choices.limits.memory = Some(bytes);
+        self
+    }
+
+    /// Limits the time for which the child may use a processor, rounded up to seconds
+    /// (`RLIMIT_CPU`). At the limit it ends by SIGXCPU.
+    pub fn cpu_limit(mut self, limit: Duration) -> Self {
+        self.choices.limits.set_cpu(limit);
+        self
+    }
+
+    /// Limits the number of the child's open files (`RLIMIT_NOFILE`).
+    pub fn open_files_limit(mut self, count: u64) -> Self {
+        self.choices.limits.open_files = Some(count);
+        self
+    }
+
+    /// Puts the child into a process group; 0 stands for one of its own.
+    pub fn process_group(mut self, group: u32) -> Self {
+        self.choices.group = Some(group);
         self
     }
 
@@ -82,29 +169,73 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// As [`Process::spawn`].
+    /// As [`Process::spawn`]. A setting that the child cannot take up is reported by
+    /// [`join`](Process::join), as [`Cause::Settings`](crate::Cause::Settings).
     pub fn spawn<F, A, M>(self, task: F, args: A) -> Result<Process<F::Output>, StartError>
     where
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,
     {
         let _ = task;
-        init::check()?;
-        let described = current_process().child(self.name, self.daemon);
-        let message = start::message::<F, A, M>(described.clone(), self.ignore_interrupts, &args)?;
+        let method = self.method.unwrap_or_else(start_method);
+        if method == StartMethod::Fork {
+            return self.copy(move || F::call(args));
+        }
+        let (described, settings, ends) = self.prepare(method)?;
+        let message = start::message::<F, A, M>(described.clone(), settings, &args)?;
         drop(args);
-        children::prepare().map_err(StartError::system("prepare for the exit"))?;
-        let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-        let StartMethod::Spawn = self.start_method;
-        let pidfd = spawn::start(OwnedFd::from(control))?;
-        let process = Process::new(children::add(pidfd, described), channel);
-        match parcel::send(process.channel(), message) {
-            // A child that is gone already has a status, which `join` reports.
-            Ok(()) | Err(SendError::Closed) => Ok(process),
-            Err(error) => {
-                let _ = process.kill();
-                Err(refused(error))
-            }
+        let (child, channel) = match method {
+            StartMethod::ForkServer => fork_server::start(&described),
+            _ => spawn::start(&described, &self.choices.environment.apply()),
+        }?;
+        hand_over(Process::new(child, channel, ends), message)
+    }
+
+    /// Starts a copy of this process that calls `work`, which may capture anything.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::fork`]; also if another start method was chosen.
+    pub fn fork<F, M>(mut self, work: F) -> Result<Process<F::Output>, StartError>
+    where
+        F: TaskOnce<M>,
+    {
+        if *self.method.get_or_insert(StartMethod::Fork) != StartMethod::Fork {
+            let words = "only a forked process has what a closure captures";
+            let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, words);
+            return Err(StartError::system("use another start method")(error));
+        }
+        self.copy(move || work.call())
+    }
+
+    fn copy<R>(self, work: impl FnOnce() -> anyhow::Result<R>) -> Result<Process<R>, StartError>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        let (described, settings, ends) = self.prepare(StartMethod::Fork)?;
+        let work = || produce(|| work().map_err(Failure::from));
+        let (child, channel) = fork::start(described, settings, work)?;
+        Ok(Process::new(child, channel, ends))
+    }
+
+    fn prepare(&self, method: StartMethod) -> Result<(CurrentProcess, Settings, Ends), StartError> {
+        init::check()?;
+        exit::prepare().map_err(StartError::system("prepare for the exit"))?;
+        let detached = self.choices.detached;
+        let described = current_process().child(self.name.clone(), self.daemon, detached);
+        let (settings, ends) = self.choices.settings(method)?;
+        Ok((described, settings, ends))
+    }
+}
+
+/// Sends a child that was started what it has to do.
+fn hand_over<R>(process: Process<R>, message: Message) -> Result<Process<R>, StartError> {
+    match parcel::send(process.channel(), message) {
+        // A child that is gone already has a status, which `join` reports.
+        Ok(()) | Err(SendError::Closed) => Ok(process),
+        Err(error) => {
+            let _ = process.kill();
+            Err(refused(error))
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::current::CurrentProcess;
 use nix::sys::signal::Signal;
-use procession_os::lifetime::at_exit;
 use procession_os::pidfd::{ExitStatus, Pidfd};
 use procession_os::wait::Deadline;
 use std::collections::BTreeMap;
@@ -97,21 +96,6 @@ pub fn active_children() -> Vec<ActiveChild> {
     running.map(describe).collect()
 }
 
-/// Sees to it that this process does not exit before its children are looked after.
-///
-/// # Errors
-///
-/// If there is no memory to note that down.
-pub(crate) fn prepare() -> io::Result<()> {
-    static PREPARED: Mutex<bool> = Mutex::new(false);
-    let mut prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
-    if !*prepared {
-        at_exit(end_children)?;
-        *prepared = true;
-    }
-    Ok(())
-}
-
 /// Adds a child that was just started.
 pub(crate) fn add(pidfd: Pidfd, described: CurrentProcess) -> Arc<Child> {
     let child = Arc::new(Child {
@@ -123,22 +107,35 @@ pub(crate) fn add(pidfd: Pidfd, described: CurrentProcess) -> Arc<Child> {
     child
 }
 
+/// Returns whether a child with this number is in the list.
+pub(crate) fn knows(pid: u32) -> bool {
+    children().contains_key(&pid)
+}
+
+/// Forgets the children of the process that this one is a copy of.
+pub(crate) fn forget() {
+    children().clear();
+}
+
 fn children() -> MutexGuard<'static, BTreeMap<u32, Arc<Child>>> {
     static CHILDREN: Mutex<BTreeMap<u32, Arc<Child>>> = Mutex::new(BTreeMap::new());
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// At the normal exit of their parent, daemons are ended and the others waited for.
-fn end_children() {
+/// At the normal exit of their parent, daemons are ended and the others waited for, unless they
+/// are detached.
+pub(crate) fn end() {
     let known: Vec<Arc<Child>> = children().values().cloned().collect();
-    let started_here =
-        |child: &&Arc<Child>| child.described.parent_pid() == Some(std::process::id());
-    for child in known.iter().filter(started_here) {
+    let mine = |child: &&Arc<Child>| {
+        let described = &child.described;
+        described.parent_pid() == Some(std::process::id()) && !described.is_detached()
+    };
+    for child in known.iter().filter(mine) {
         if child.described.is_daemon() {
             let _ = child.signal(Signal::SIGKILL);
         }
     }
-    for child in known.iter().filter(started_here) {
+    for child in known.iter().filter(mine) {
         // Nobody is left to be told of an error; the kernel ends what is still running.
         let _ = child.wait(Deadline::NEVER);
     }

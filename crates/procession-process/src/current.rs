@@ -1,19 +1,24 @@
 //! The process that asks.
 
+use crate::method::StartMethod;
 use serde::{Deserialize, Serialize};
-use std::sync::OnceLock;
+use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{PoisonError, RwLock};
 
 /// What a process knows about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CurrentProcess {
     name: String,
     lineage: Vec<u32>,
-    parent: Option<u32>,
+    /// Name and number.
+    parent: Option<(String, u32)>,
     daemon: bool,
+    detached: bool,
+    method: Option<StartMethod>,
 }
 
-static CURRENT: OnceLock<CurrentProcess> = OnceLock::new();
+static CURRENT: RwLock<Option<&'static CurrentProcess>> = RwLock::new(None);
 static CHILDREN: AtomicU32 = AtomicU32::new(0);
 
 /// Returns the process that runs this code: `MainProcess`, or the child that it is.
@@ -32,12 +37,21 @@ static CHILDREN: AtomicU32 = AtomicU32::new(0);
 /// # }
 /// ```
 pub fn current_process() -> &'static CurrentProcess {
-    CURRENT.get_or_init(|| CurrentProcess {
+    let known = *CURRENT.read().unwrap_or_else(PoisonError::into_inner);
+    known.unwrap_or_else(main_process)
+}
+
+fn main_process() -> &'static CurrentProcess {
+    let main = || CurrentProcess {
         name: "MainProcess".to_owned(),
         lineage: Vec::new(),
         parent: None,
         daemon: false,
-    })
+        detached: false,
+        method: None,
+    };
+    let mut current = CURRENT.write().unwrap_or_else(PoisonError::into_inner);
+    current.get_or_insert_with(|| Box::leak(Box::new(main())))
 }
 
 impl CurrentProcess {
@@ -48,12 +62,16 @@ impl CurrentProcess {
 
     /// Returns the process's number.
     pub fn pid(&self) -> u32 {
-        std::process::id()
+        process::id()
     }
 
     /// Returns the number of the process that started this one with this library, if one did.
     pub fn parent_pid(&self) -> Option<u32> {
-        self.parent
+        self.parent.as_ref().map(|(_, pid)| *pid)
+    }
+
+    pub(crate) fn parent_name(&self) -> Option<&str> {
+        self.parent.as_ref().map(|(name, _)| name.as_str())
     }
 
     /// Returns whether the parent ends this process when it exits itself.
@@ -61,22 +79,38 @@ impl CurrentProcess {
         self.daemon
     }
 
+    /// Returns whether this process outlives its parent.
+    pub fn is_detached(&self) -> bool {
+        self.detached
+    }
+
+    /// Returns how this process came into being, if this library started it. A process that was
+    /// to come from a [fork server](StartMethod::ForkServer) says so also where there is none.
+    pub fn start_method(&self) -> Option<StartMethod> {
+        self.method
+    }
+
     /// Describes the next child of this process.
-    pub(crate) fn child(&self, name: Option<String>, daemon: Option<bool>) -> Self {
+    pub(crate) fn child(&self, name: Option<String>, daemon: Option<bool>, detached: bool) -> Self {
         let number = CHILDREN.fetch_add(1, Ordering::Relaxed) + 1;
         let lineage = [self.lineage.as_slice(), &[number]].concat();
         Self {
             name: name.unwrap_or_else(|| default_name(&lineage)),
             lineage,
-            parent: Some(std::process::id()),
+            parent: Some((self.name.clone(), process::id())),
             daemon: daemon.unwrap_or(self.daemon),
+            detached,
+            method: None,
         }
     }
 
     /// Makes this description the current process's.
-    pub(crate) fn assume(self) {
-        // A child is described once, before anything of it could have asked.
-        let _ = CURRENT.set(self);
+    pub(crate) fn assume(mut self, method: StartMethod) {
+        self.method = Some(method);
+        CHILDREN.store(0, Ordering::Relaxed);
+        // A process is described once, so what is leaked does not add up.
+        let described = Box::leak(Box::new(self));
+        *CURRENT.write().unwrap_or_else(PoisonError::into_inner) = Some(described);
     }
 }
 

@@ -28,6 +28,15 @@ pub enum StartError {
     /// The family of this process, through which it shares memory with its children, failed.
     #[error("the process family: {0}")]
     Family(#[from] FamilyError),
+    /// Only a process with one thread can be copied whole.
+    #[error(
+        "a process with {threads} threads cannot be forked: start this child before any thread, \
+         or by another start method"
+    )]
+    MultiThreaded {
+        /// How many threads there are.
+        threads: u64,
+    },
     /// The system refused a step on the way.
     #[error("cannot {step}: {source}")]
     System {
@@ -83,6 +92,9 @@ pub enum Cause {
     /// The process could not decode the arguments; the task was not called.
     #[error("could not decode its arguments: {0}")]
     Arguments(String),
+    /// The process could not be set up as its builder was told; the task was not called.
+    #[error("could not be set up: {0}")]
+    Settings(String),
     /// The task returned what cannot be encoded.
     #[error("returned what cannot be encoded: {0}")]
     ResultNotEncoded(String),
@@ -129,6 +141,7 @@ impl From<Failure> for Cause {
             Failure::Failed(error) => Self::Failed(error),
             Failure::Arguments(words) => Self::Arguments(words),
             Failure::Result(words) => Self::ResultNotEncoded(words),
+            Failure::Settings(words) => Self::Settings(words),
         }
     }
 }

@@ -81,6 +81,14 @@ pub(crate) fn inherited() -> Vec<Arc<Inherited>> {
         .clone()
 }
 
+/// Forgets the setups: a copy of this process runs them, and passes on what it inherits anew.
+pub(crate) fn forget_inherited() {
+    INHERITED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clear();
+}
+
 struct SetupEntry<F, V, M>(PhantomData<(F, V, M)>);
 
 impl<F, V, M> Entry for SetupEntry<F, V, M>

@@ -24,6 +24,9 @@ pub enum Failure {
     /// The function returned, and what it returned could not be encoded.
     #[error("returned what cannot be encoded: {0}")]
     Result(String),
+    /// The process could not be set up as it was to be; the function was not called.
+    #[error("could not be set up: {0}")]
+    Settings(String),
 }
 
 impl From<DecodeError> for Failure {

@@ -5,14 +5,15 @@
 //! that is still loading. So what is large goes into anonymous memory, and the socket carries only
 //! its descriptor.
 
+use crate::fd::Fd;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
-use procession_wire::{DecodeError, Kind, Message, Packet, handle};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use procession_wire::{DecodeError, Kind, Message, Packet};
+use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// The kind of a message that stands for another one, in memory.
 const PARCEL: Kind = Kind(0x12);
@@ -24,20 +25,6 @@ const INLINE: usize = 32 * 1024;
 struct Parcel {
     body: Fd,
     fds: Vec<Fd>,
-}
-
-struct Fd(OwnedFd);
-
-impl Serialize for Fd {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        handle::serialize_fd(self.0.as_fd(), serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Fd {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        handle::deserialize_fd(deserializer).map(Self)
-    }
 }
 
 /// Sends `message` over a channel from which nobody need be reading.

@@ -4,12 +4,13 @@ use crate::builder::Builder;
 use crate::children::Child;
 use crate::error::{Cause, ProcessError, StartError};
 use crate::outcome::{Failure, consume};
-use crate::task::Task;
+use crate::stdio::Ends;
+use crate::task::{Task, TaskOnce};
 use crate::{parcel, watch};
 use nix::sys::signal::Signal;
 use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
-use procession_pipe::{Channel, RecvError};
+use procession_pipe::{Channel, PipeReader, PipeWriter, RecvError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -38,7 +39,8 @@ use std::time::Duration;
 /// ```
 pub struct Process<R> {
     child: Arc<Child>,
-    channel: Channel,
+    channel: Box<Channel>,
+    ends: Ends,
     joined: bool,
     returns: PhantomData<fn() -> R>,
 }
@@ -63,6 +65,36 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
         A: Serialize + DeserializeOwned,
     {
         Builder::new().spawn(task, args)
+    }
+
+    /// Starts a copy of this process that calls `work`, which may capture anything.
+    ///
+    /// What it captures, and all else that this process has, is the child's to use as it was at
+    /// this moment. Shared things are shared on; guards, permits and claims stay with this process.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::MultiThreaded`] if this process has more than one thread, and as
+    /// [`spawn`](Self::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let words = vec!["captured", "by", "reference"];
+    /// let process = Process::fork(|| words.join(" "))?;
+    /// assert_eq!(process.join()?, "captured by reference");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fork<F, M>(work: F) -> Result<Self, StartError>
+    where
+        F: TaskOnce<M, Output = R>,
+    {
+        Builder::new().fork(work)
     }
 
     /// Waits for the process to end and returns what its task returned.
@@ -94,6 +126,29 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
         }
     }
 
+    /// As [`join`](Self::join), without waiting; `None` if the process is still running.
+    ///
+    /// # Errors
+    ///
+    /// As [`join_timeout`](Self::join_timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let mut process = Process::spawn(|| std::thread::park(), ())?;
+    /// assert_eq!(process.try_join()?, None);
+    /// process.kill()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_join(&mut self) -> Result<Option<R>, ProcessError> {
+        self.join_timeout(Duration::ZERO)
+    }
+
     fn take_result(&mut self) -> Result<R, ProcessError> {
         self.joined = true;
         self.outcome().map_err(|cause| self.error(cause))
@@ -112,10 +167,11 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 }
 
 impl<R> Process<R> {
-    pub(crate) fn new(child: Arc<Child>, channel: Channel) -> Self {
+    pub(crate) fn new(child: Arc<Child>, channel: Channel, ends: Ends) -> Self {
         Self {
             child,
-            channel,
+            channel: Box::new(channel),
+            ends,
             joined: false,
             returns: PhantomData,
         }
@@ -164,6 +220,16 @@ impl<R> Process<R> {
         self.child.signal(Signal::SIGTERM)
     }
 
+    /// Sends SIGINT, as Ctrl-C does, which ends the process unless it handles or ignores it. A
+    /// process that has ended already is no error.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports.
+    pub fn interrupt(&self) -> io::Result<()> {
+        self.child.signal(Signal::SIGINT)
+    }
+
     /// Ends the process, with SIGKILL. A process that has ended already is no error.
     ///
     /// # Errors
@@ -186,6 +252,33 @@ impl<R> Process<R> {
     /// If the system has no thread or descriptor for it; `then` is not called.
     pub fn when_ended(&self, then: impl FnOnce(ExitStatus) + Send + 'static) -> io::Result<()> {
         watch::when_ended(&self.child, then)
+    }
+
+    /// Lets go of a process that has ended, and of what it returned.
+    ///
+    /// # Errors
+    ///
+    /// The process itself, if it is still running.
+    pub fn close(self) -> Result<(), Self> {
+        if self.is_alive() { Err(self) } else { Ok(()) }
+    }
+
+    /// Takes the end of the pipe to the process's input, if
+    /// [one was asked for](crate::Builder::stdin).
+    pub fn take_stdin(&mut self) -> Option<PipeWriter> {
+        self.ends.stdin.take()
+    }
+
+    /// Takes the end of the pipe from the process's output, if
+    /// [one was asked for](crate::Builder::stdout).
+    pub fn take_stdout(&mut self) -> Option<PipeReader> {
+        self.ends.stdout.take()
+    }
+
+    /// Takes the end of the pipe from the process's error output, if
+    /// [one was asked for](crate::Builder::stderr).
+    pub fn take_stderr(&mut self) -> Option<PipeReader> {
+        self.ends.stderr.take()
     }
 
     fn wait(&self, deadline: Deadline) -> Result<Option<ExitStatus>, ProcessError> {

@@ -5,6 +5,7 @@ use crate::error::StartError;
 use crate::inherit::{Inherited, inherited};
 use crate::outcome::{Outcome, produce};
 use crate::routine::{Entry, Routine};
+use crate::settings::Settings;
 use crate::task::Task;
 use procession_os::image::image;
 use procession_shm::family;
@@ -12,6 +13,7 @@ use procession_wire::{Encoder, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
+use std::error::Error;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ pub(crate) struct Start {
     pub(crate) image: u64,
     pub(crate) family: (String, [u8; 32]),
     pub(crate) process: CurrentProcess,
-    pub(crate) ignore_interrupts: bool,
+    pub(crate) settings: Settings,
     pub(crate) setups: Vec<Routine>,
     pub(crate) task: Routine,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Start {
 /// Encodes the start of a process that runs `F` on `args`.
 pub(crate) fn message<F, A, M>(
     process: CurrentProcess,
-    ignore_interrupts: bool,
+    settings: Settings,
     args: &A,
 ) -> Result<Message, StartError>
 where
@@ -43,7 +45,7 @@ where
         image: image().identity(),
         family: (family.id().to_owned(), *family.key()),
         process,
-        ignore_interrupts,
+        settings,
         setups: setups.iter().map(|setup| setup.routine).collect(),
         task: Routine::of::<TaskEntry<F, A, M>>()?,
     };
@@ -52,6 +54,14 @@ where
     push_setups(&setups, &mut encoder)?;
     encoder.push(args)?;
     Ok(encoder.finish())
+}
+
+/// Encodes the values of the setups for this same process.
+pub(crate) fn setups(setups: &[Arc<Inherited>]) -> Result<Packet, Box<dyn Error>> {
+    let mut encoder = Encoder::new(Kind::START);
+    push_setups(setups, &mut encoder)?;
+    let (bytes, fds) = encoder.finish().deliver();
+    Ok(Packet::parse(bytes, fds)?)
 }
 
 fn push_setups(setups: &[Arc<Inherited>], encoder: &mut Encoder) -> Result<(), StartError> {

@@ -39,6 +39,51 @@ pub trait Task<Args, Returns>: Copy + 'static {
     fn call(args: Args) -> Result<Self::Output>;
 }
 
+/// What a forked process does: a closure without arguments, which may capture anything.
+///
+/// As with a [`Task`], what it returns is something serde can carry, or an [`anyhow::Result`] of
+/// that, and `Returns` is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be what a forked process does",
+    note = "it is a closure without arguments that returns what serde can carry or an \
+            `anyhow::Result` of it; one that never returns says `-> ()`"
+)]
+pub trait TaskOnce<Returns> {
+    /// What the caller gets.
+    type Output: Serialize + DeserializeOwned;
+
+    /// Calls the closure.
+    ///
+    /// # Errors
+    ///
+    /// What the closure itself returns as an error.
+    fn call(self) -> Result<Self::Output>;
+}
+
+impl<F, R> TaskOnce<Plain<R>> for F
+where
+    F: FnOnce() -> R,
+    R: Serialize + DeserializeOwned,
+{
+    type Output = R;
+
+    fn call(self) -> Result<R> {
+        Ok(self())
+    }
+}
+
+impl<F, R> TaskOnce<Fallible<R>> for F
+where
+    F: FnOnce() -> Result<R>,
+    R: Serialize + DeserializeOwned,
+{
+    type Output = R;
+
+    fn call(self) -> Result<R> {
+        self()
+    }
+}
+
 /// Calls the function `F` on an object that this process hosts.
 ///
 /// `F` takes a reference to the object and one value; like a [`Task`] it captures nothing, so its

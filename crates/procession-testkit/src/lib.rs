@@ -80,13 +80,29 @@ fn state(pid: u32) -> Option<char> {
     after_name.chars().next()
 }
 
-/// Returns the processes whose parent is `pid`, zombies included.
+/// Returns the processes whose parent is `pid`, zombies included, but for its fork server.
 pub fn children(pid: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|&child| parent(child) == Some(pid)).collect()
+    pids.filter(|&child| parent(child) == Some(pid) && name(child) != FORK_SERVER)
+        .collect()
+}
+
+/// Returns the fork server of process `pid`, if it has one.
+pub fn fork_server(pid: u32) -> Option<u32> {
+    let entries = fs::read_dir("/proc").ok()?;
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let mut servers = pids.filter(|&child| name(child) == FORK_SERVER);
+    servers.find(|&server| parent(server) == Some(pid) && alive(server))
+}
+
+const FORK_SERVER: &str = "fork-server";
+
+fn name(pid: u32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
 }
 
 fn parent(pid: u32) -> Option<u32> {

@@ -1,5 +1,8 @@
 //! Starting the executable again.
 
+use crate::children::{self, Child};
+use crate::current::CurrentProcess;
+use crate::environment::Environment;
 use crate::error::StartError;
 use crate::init::{self, MARKER};
 use crossbeam_channel::{Sender, bounded, unbounded};
@@ -9,10 +12,11 @@ use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use procession_os::parent::on_main_thread;
 use procession_os::pidfd::Pidfd;
+use procession_pipe::Channel;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::{fs, io, thread};
 
 /// The descriptor under which a child finds its end of the control socket.
@@ -21,9 +25,20 @@ const CONTROL: RawFd = 3;
 /// What stands for this program, also when its file was moved or replaced since it started.
 const PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a child that has `control` and the standard descriptors, and nothing else.
-pub(crate) fn start(control: OwnedFd) -> Result<Pidfd, StartError> {
-    let started = on_lasting_thread(move || exec(control.as_fd()));
+/// Starts a child that waits for its start message at the other end of the channel.
+pub(crate) fn start(
+    described: &CurrentProcess,
+    environment: &Environment,
+) -> Result<(Arc<Child>, Channel), StartError> {
+    let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
+    let pidfd = exec(control.into(), environment)?;
+    Ok((children::add(pidfd, described.clone()), channel))
+}
+
+/// Starts the executable with `control` and the standard descriptors, and nothing else.
+pub(crate) fn exec(control: OwnedFd, environment: &Environment) -> Result<Pidfd, StartError> {
+    let environment = strings(environment.entries());
+    let started = on_lasting_thread(move || spawn(control.as_fd(), &environment));
     started
         .and_then(|started| started)
         .map_err(StartError::system("start a process"))
@@ -61,9 +76,15 @@ fn starter() -> io::Result<&'static Sender<Job>> {
     Ok(STARTER.get_or_init(|| sender))
 }
 
-fn exec(control: BorrowedFd<'_>) -> io::Result<Pidfd> {
-    let (args, env) = (arguments(), environment());
-    let pid = posix_spawn(PROGRAM, &descriptors(control)?, &attributes()?, &args, &env)?;
+fn spawn(control: BorrowedFd<'_>, environment: &[CString]) -> io::Result<Pidfd> {
+    let (descriptors, attributes) = (descriptors(control)?, attributes()?);
+    let pid = posix_spawn(
+        PROGRAM,
+        &descriptors,
+        &attributes,
+        &arguments(),
+        environment,
+    )?;
     let pid = pid.as_raw().cast_unsigned();
     Pidfd::open(pid).inspect_err(|_| abandon(pid))
 }
@@ -120,12 +141,10 @@ fn attributes() -> io::Result<PosixSpawnAttr> {
 fn arguments() -> Vec<CString> {
     let own = init::own_arguments().into_iter();
     let all = own.chain([OsString::from(MARKER), OsString::from(CONTROL.to_string())]);
-    all.filter_map(|arg| CString::new(arg.into_vec()).ok())
-        .collect()
+    strings(all.map(OsString::into_vec))
 }
 
-fn environment() -> Vec<CString> {
-    let pairs =
-        std::env::vars_os().map(|(name, value)| [name.into_vec(), value.into_vec()].join(&b'='));
-    pairs.filter_map(|pair| CString::new(pair).ok()).collect()
+/// What the kernel gave or was checked has no NUL inside.
+fn strings(all: impl Iterator<Item = Vec<u8>>) -> Vec<CString> {
+    all.filter_map(|one| CString::new(one).ok()).collect()
 }

@@ -1,0 +1,45 @@
+//! A copy of this process.
+
+use crate::child;
+use crate::children::{self, Child};
+use crate::current::CurrentProcess;
+use crate::error::StartError;
+use crate::method::fork_server;
+use crate::outcome::Outcome;
+use crate::settings::Settings;
+use procession_os::fork::{self, Forked};
+use procession_pipe::Channel;
+use procession_shm::fork as shared;
+use std::sync::Arc;
+
+/// Starts a child that does `work`, and sends what comes of it through the channel.
+pub(crate) fn start(
+    described: CurrentProcess,
+    settings: Settings,
+    work: impl FnOnce() -> Outcome,
+) -> Result<(Arc<Child>, Channel), StartError> {
+    check()?;
+    let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
+    let prepared = shared::before()?;
+    procession_os::lifetime::flush();
+    match fork::copy().map_err(StartError::system("copy this process"))? {
+        Forked::Parent(pidfd) => {
+            prepared.in_parent();
+            Ok((children::add(pidfd, described), channel))
+        }
+        Forked::Child => {
+            prepared.in_child();
+            drop(channel);
+            children::forget();
+            fork_server::forget();
+            child::copied(control.into(), described, settings, work)
+        }
+    }
+}
+
+fn check() -> Result<(), StartError> {
+    match fork::threads().map_err(StartError::system("count the threads"))? {
+        1 => Ok(()),
+        threads => Err(StartError::MultiThreaded { threads }),
+    }
+}

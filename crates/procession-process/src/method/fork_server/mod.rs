@@ -1,0 +1,75 @@
+//! The fork server: a helper process that makes children for this one.
+//!
+//! # Who does what
+//!
+//! The first start of a child starts the server by exec, from the same executable, with a control
+//! socket that nobody else has and that has no address anybody could connect to. The server stops
+//! inside `init`, where it has one thread and nothing of the program's. For each child:
+//!
+//! | step | who | does |
+//! |---|---|---|
+//! | 1 | owner | makes a pair of control sockets and sends the server one of them |
+//! | 2 | server | makes a copy of itself *whose parent is the owner*, and closes the socket |
+//! | 3 | child | closes the server's socket, keeps its own, and waits there for its start message |
+//! | 4 | server | answers with the child's number and pidfd |
+//! | 5 | owner | enters the child into its list, then sends it the start message |
+//!
+//! Because the owner is the parent, the kernel tells *it* how the child ended, and ends the child
+//! when *it* dies. The server keeps no books, so its death loses nothing.
+//!
+//! # Who may die when
+//!
+//! - *The server, at any moment.* The owner sees the socket's end, starts another server, and asks
+//!   again with a new pair of sockets.
+//! - *The server between 2 and 4.* The child is the owner's, which does not know of it. It has
+//!   received nothing yet, so it did nothing. It is in the server's process group, which a child
+//!   leaves only when it has got its start message, and nobody else is ever in that group. The
+//!   owner ends and reaps the children it finds there and does not know.
+//! - *The child, at any moment.* Its status is the owner's to take, as any child's.
+//! - *The owner.* The server and the children that were told of it end by the kernel's hand, a child
+//!   before step 5 by the end of its socket.
+//!
+//! The server is in a process group of its own and ignores SIGINT, so that a terminal's Ctrl-C
+//! does not reach it. A child goes back to the owner's group and to the owner's way with SIGINT.
+
+mod owner;
+mod server;
+
+use crate::fd::Fd;
+use procession_wire::Kind;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use owner::{end, environment, forget, start};
+pub(crate) use server::serve;
+
+/// The first message of a process that is to be a server.
+pub(crate) const SERVE: Kind = Kind(0x13);
+/// The owner wants a child.
+const REQUEST: Kind = Kind(0x14);
+/// The server has made it, or cannot.
+const ANSWER: Kind = Kind(0x15);
+
+/// What a server is told at its start.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Serve {
+    image: u64,
+    owner: u32,
+}
+
+/// What comes of a request.
+type Answer = Result<Born, Refused>;
+
+/// A child that was made.
+#[derive(Debug, Serialize, Deserialize)]
+struct Born {
+    pid: u32,
+    pidfd: Fd,
+}
+
+/// Why none was.
+#[derive(Debug, Serialize, Deserialize)]
+struct Refused {
+    /// The number of the system's error, if it was that, and might not come again.
+    errno: Option<i32>,
+    words: String,
+}

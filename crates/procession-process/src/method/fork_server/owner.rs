@@ -1,0 +1,194 @@
+//! The owner's side.
+
+use super::{ANSWER, Answer, Born, REQUEST, Refused, SERVE, Serve};
+use crate::children::{self, Child};
+use crate::current::CurrentProcess;
+use crate::environment::{Changes, Environment};
+use crate::error::StartError;
+use crate::fd::Fd;
+use crate::method::spawn;
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, getpgid};
+use procession_os::image::image;
+use procession_os::pidfd::Pidfd;
+use procession_os::wait::Deadline;
+use procession_pipe::Channel;
+use procession_wire::Message;
+use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::{fs, io, process};
+
+/// What this process knows of its server.
+enum State {
+    None,
+    Running(Box<Server>),
+    /// Such copies cannot be made here.
+    Unavailable,
+}
+
+struct Server {
+    /// The process whose server it is, and who may end it: a copy of that process may not.
+    owner: u32,
+    process: Pidfd,
+    channel: Channel,
+}
+
+static STATE: Mutex<State> = Mutex::new(State::None);
+
+/// How many servers are asked for a child, each of which may be killed meanwhile.
+const ATTEMPTS: usize = 3;
+
+/// Starts a child that waits for its start message at the other end of the channel.
+pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel), StartError> {
+    let mut state = lock();
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        let Some(server) = state.server()? else {
+            return spawn::start(described, environment());
+        };
+        // A new pair each time: a child that nobody knows may still have the end of the last one.
+        let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
+        let request = Message::encode(REQUEST, &Fd(control.into()))?;
+        match server.ask(request) {
+            Ok(Ok(born)) => return Ok((born.enter(described), channel)),
+            Ok(Err(refused)) => state.refused(refused)?,
+            Err(error) => last = Some(state.bury(error)),
+        }
+    }
+    let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
+    Err(StartError::system("reach the fork server")(error))
+}
+
+/// Returns the environment with which servers are started, the first one's for all.
+pub(crate) fn environment() -> &'static Environment {
+    static FIRST: OnceLock<Environment> = OnceLock::new();
+    FIRST.get_or_init(|| Changes::default().apply())
+}
+
+/// Ends the server, at the exit of this process.
+pub(crate) fn end() {
+    // Without the lock, another thread is just starting a child; the kernel ends the server then.
+    let Ok(mut state) = STATE.try_lock() else {
+        return;
+    };
+    if let State::Running(server) = std::mem::replace(&mut *state, State::None)
+        && server.owner == process::id()
+    {
+        server.end();
+    }
+}
+
+/// Closes what a copy of this process has of its parent's server.
+pub(crate) fn forget() {
+    *lock() = State::None;
+}
+
+fn lock() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// Returns the server, started if there is none; `None` if there can be none.
+    fn server(&mut self) -> Result<Option<&Server>, StartError> {
+        if matches!(self, Self::Running(server) if server.owner != process::id()) {
+            *self = Self::None;
+        }
+        if matches!(self, Self::None) {
+            *self = Self::Running(Box::new(Server::start()?));
+        }
+        Ok(match self {
+            Self::Running(server) => Some(server),
+            Self::None | Self::Unavailable => None,
+        })
+    }
+
+    /// Learns from a refusal: an error of the system is the caller's, anything else lasts.
+    fn refused(&mut self, refused: Refused) -> Result<(), StartError> {
+        match refused.errno.map(Errno::from_raw) {
+            None | Some(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ENOENT) => {
+                self.bury(refused.words);
+                *self = Self::Unavailable;
+                Ok(())
+            }
+            Some(errno) => Err(StartError::system("start a process")(errno.into())),
+        }
+    }
+
+    /// Takes leave of a server that does not answer, and of a child that nobody knows.
+    fn bury(&mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+        if let Self::Running(server) = std::mem::replace(self, Self::None) {
+            let group = server.process.pid();
+            server.end();
+            end_strangers(group);
+        }
+        io::Error::other(error)
+    }
+}
+
+impl Server {
+    fn start() -> Result<Self, StartError> {
+        let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
+        let process = spawn::exec(control.into(), environment())?;
+        let server = Self {
+            owner: process::id(),
+            process,
+            channel,
+        };
+        let serve = Serve {
+            image: image().identity(),
+            owner: server.owner,
+        };
+        // A server that is gone already is noticed by the first request.
+        let _ = server.channel.send(Message::encode(SERVE, &serve)?);
+        Ok(server)
+    }
+
+    fn ask(&self, request: Message) -> Result<Answer, Box<dyn Error + Send + Sync>> {
+        self.channel.send(request)?;
+        let answer = self.channel.recv_by(Deadline::NEVER)?;
+        Ok(answer.expect(ANSWER)?.decode()?)
+    }
+
+    fn end(self) {
+        // A server that was reaped by somebody else is gone as well.
+        let _ = self.process.signal(Signal::SIGKILL);
+        let _ = self.process.wait(Deadline::NEVER);
+        let _ = self.process.reap();
+    }
+}
+
+impl Born {
+    fn enter(self, described: &CurrentProcess) -> Arc<Child> {
+        children::add(Pidfd::of_fd(self.pidfd.0, self.pid), described.clone())
+    }
+}
+
+/// Ends the children in the group of a dead server that are not in the list of children.
+fn end_strangers(group: u32) {
+    let group = Pid::from_raw(group.cast_signed());
+    for pid in own_children() {
+        let stranger = Pid::from_raw(pid.cast_signed());
+        if getpgid(Some(stranger)) == Ok(group) && !children::knows(pid) {
+            // Neither can fail on a child that is still to be reaped.
+            let _ = nix::sys::signal::kill(stranger, Signal::SIGKILL);
+            let _ = waitpid(stranger, None);
+        }
+    }
+}
+
+/// Returns the numbers of all children of this process, zombies included.
+fn own_children() -> Vec<u32> {
+    let threads = fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let lists =
+        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    let pids = lists.flat_map(|list| {
+        let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+        pids.collect::<Vec<u32>>()
+    });
+    pids.collect()
+}

@@ -1,0 +1,159 @@
+//! What a child takes up before its task.
+
+use crate::environment::{Changes, Environment};
+use crate::error::StartError;
+use crate::fd::Fd;
+use crate::limits::Limits;
+use crate::method::{StartMethod, fork_server, start_method};
+use crate::stdio::{Ends, Plan, Streams};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, chdir, fchdir, setpgid, setsid};
+use procession_os::parent;
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// What the builder of a process was told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Choices {
+    pub(crate) environment: Changes,
+    pub(crate) directory: Option<PathBuf>,
+    pub(crate) streams: Streams,
+    pub(crate) limits: Limits,
+    pub(crate) group: Option<u32>,
+    pub(crate) detached: bool,
+    pub(crate) ignore_interrupts: bool,
+}
+
+/// The same, as the child is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) method: StartMethod,
+    pub(crate) default_method: StartMethod,
+    pub(crate) detached: bool,
+    /// `None` if the child has the right one from its start.
+    environment: Option<Environment>,
+    /// The parent's working directory, where the child has another.
+    parent_directory: Option<Fd>,
+    directory: Option<Vec<u8>>,
+    streams: Option<Plan>,
+    limits: Limits,
+    group: Option<u32>,
+    /// The parent's process group, where the child has another.
+    parent_group: Option<u32>,
+    ignore_interrupts: bool,
+}
+
+impl Choices {
+    /// Opens what there is to open for a child that is started by `method`.
+    pub(crate) fn settings(&self, method: StartMethod) -> Result<(Settings, Ends), StartError> {
+        self.environment.check()?;
+        let (plan, ends) = self.streams.plan(method)?;
+        let elsewhere = method == StartMethod::ForkServer;
+        let parent_directory = elsewhere
+            .then(here)
+            .transpose()
+            .map_err(StartError::system("open the working directory"))?;
+        let directory = self
+            .directory
+            .clone()
+            .map(|path| OsString::from(path).into_vec());
+        let settings = Settings {
+            method,
+            default_method: start_method(),
+            detached: self.detached,
+            environment: self.environment_for(method),
+            parent_directory: parent_directory.map(Fd),
+            directory,
+            streams: Some(plan),
+            limits: self.limits,
+            group: self.group,
+            parent_group: elsewhere.then(|| nix::unistd::getpgrp().as_raw().cast_unsigned()),
+            ignore_interrupts: self.ignore_interrupts,
+        };
+        Ok((settings, ends))
+    }
+
+    /// Returns the environment, if the child does not have it from its start.
+    fn environment_for(&self, method: StartMethod) -> Option<Environment> {
+        match method {
+            StartMethod::Spawn => None,
+            StartMethod::Fork => (!self.environment.is_empty()).then(|| self.environment.apply()),
+            StartMethod::ForkServer => {
+                Some(self.environment.apply()).filter(|own| own != fork_server::environment())
+            }
+        }
+    }
+}
+
+/// Opens the working directory, which may have lost its name.
+fn here() -> io::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(open(".", flags, Mode::empty())?)
+}
+
+/// A setting could not be taken up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {step}: {source}")]
+pub(crate) struct SettingError {
+    step: String,
+    source: io::Error,
+}
+
+fn cannot<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> SettingError {
+    let step = step.to_owned();
+    move |error| SettingError {
+        step,
+        source: error.into(),
+    }
+}
+
+impl Settings {
+    /// Takes up what the parent chose. The process must have no other thread.
+    pub(crate) fn take_up(&mut self) -> Result<(), SettingError> {
+        if let Some(streams) = self.streams.take() {
+            streams
+                .take_up()
+                .map_err(cannot("take up the standard streams"))?;
+        }
+        if let Some(environment) = self.environment.take() {
+            environment.take_up();
+        }
+        self.change_directory()?;
+        self.join_group()?;
+        if self.ignore_interrupts {
+            parent::ignore_interrupts().map_err(cannot("ignore interrupts"))?;
+        }
+        self.limits.take_up().map_err(cannot("limit its resources"))
+    }
+
+    fn change_directory(&mut self) -> Result<(), SettingError> {
+        if let Some(Fd(directory)) = self.parent_directory.take() {
+            fchdir(directory).map_err(cannot("change to the parent's directory"))?;
+        }
+        let Some(directory) = self.directory.take() else {
+            return Ok(());
+        };
+        let path = Path::new(OsStr::from_bytes(&directory));
+        chdir(path).map_err(cannot(&format!(
+            "change to the directory `{}`",
+            path.display()
+        )))
+    }
+
+    /// A detached process leads a session, and so a group, of its own.
+    fn join_group(&self) -> Result<(), SettingError> {
+        if self.detached {
+            setsid().map_err(cannot("make a session"))?;
+        }
+        let Some(group) = self.group.or(self.parent_group.filter(|_| !self.detached)) else {
+            return Ok(());
+        };
+        let group = Pid::from_raw(group.cast_signed());
+        setpgid(Pid::from_raw(0), group).map_err(cannot("join the process group"))
+    }
+}
