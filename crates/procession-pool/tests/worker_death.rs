@@ -2,7 +2,6 @@
 
 #![expect(clippy::exit, reason = "it is one of the ways in which a worker dies")]
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
@@ -14,7 +13,7 @@ use procession_testkit::{alive, eventually, exists, kill9, watchdog};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::process::{Command, Stdio};
 use std::thread;
 
@@ -388,25 +387,27 @@ fn a_request_that_a_worker_has_no_memory_for_fails_its_call() {
     assert_eq!(length, 5);
 }
 
-/// Exits, on a thread of its own, as soon as the worker is asked for anything.
-fn exit_when_asked(code: i32) {
-    let asked = move || {
-        while sockets().len() < 2 {
-            thread::yield_now();
-        }
-        let sockets = [socket(0), socket(1)];
-        let mut fds = sockets
-            .each_ref()
-            .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-        poll(&mut fds, PollTimeout::NONE).expect("sockets can be waited for");
-        std::process::exit(code);
-    };
-    thread::spawn(asked);
+/// Has the kernel kill this process as soon as the first byte of a request arrives, before the
+/// process can look at it.
+fn die_when_asked(_: ()) {
+    for socket in sockets() {
+        let set = |command, value: i32| {
+            // SAFETY: these commands take integers, and the descriptor is one of this process.
+            let done = unsafe { nix::libc::fcntl(socket, command, value) };
+            assert_eq!(done, 0, "the kernel sends signals for sockets");
+        };
+        set(nix::libc::F_SETOWN, std::process::id().cast_signed());
+        set(F_SETSIG, nix::libc::SIGKILL);
+        set(nix::libc::F_SETFL, nix::libc::O_ASYNC);
+    }
 }
+
+/// From Linux's fcntl.h.
+const F_SETSIG: i32 = 10;
 
 fn with_skittish_workers() -> (String, Vec<u32>) {
     let pool = Pool::new(2).expect("a pool starts");
-    inherit(exit_when_asked, 5).expect("the setup is a function of this program");
+    inherit(die_when_asked, ()).expect("the setup is a function of this program");
     pool.worker_pids().into_iter().for_each(kill9);
     let length = |text: String| text.len() as u32;
     let error = pool
@@ -422,6 +423,6 @@ fn a_request_that_kills_those_who_read_it_is_not_tried_for_ever() {
         .unwrap()
         .join()
         .unwrap();
-    assert!(error.contains("exited with code 5"), "{error}");
+    assert!(error.contains("SIGKILL"), "{error}");
     assert!(!workers.is_empty());
 }
