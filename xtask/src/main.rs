@@ -33,7 +33,7 @@ commands:
             --only NAME  run this program only; may be given more than once
             --show       print what the programs printed
   test      run the unit, integration and documentation tests of the workspace
-  soak --minutes N
+  soak --minutes N [--seed N]
             kill processes at random moments for so long, and look at what is left
   tidy      check the invariants of the source
   ci        format, clippy, rustdoc, tidy, test and demos: all that a change must pass
@@ -66,7 +66,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<u8> {
         },
         ("test", []) => test::run(),
         ("soak", _) => match soak::parse(rest) {
-            Ok(time) => soak::run(time),
+            Ok(soak) => soak::run(&soak),
             Err(why) => Ok(misused(&why)),
         },
         ("tidy", []) => tidy::run(),

@@ -38,7 +38,6 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 unsafe extern "C" {
@@ -253,17 +252,17 @@ impl RobustMutex {
 
     #[inline]
     fn checked(&self) -> Result<(), LockError> {
-        match KIND.get() {
-            Some(&kind) if kind == self.kind() => Ok(()),
-            Some(_) => Err(LockError::Damaged),
-            None => self.checked_first(),
+        if self.kind() == KIND.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            self.checked_slowly()
         }
     }
 
     #[cold]
-    fn checked_first(&self) -> Result<(), LockError> {
+    fn checked_slowly(&self) -> Result<(), LockError> {
         let kind = kind_of_a_new_one().map_err(|_| LockError::Exhausted(Errno::ENOMEM))?;
-        let _ = KIND.set(kind);
+        KIND.store(kind, Ordering::Relaxed);
         if self.kind() == kind {
             Ok(())
         } else {
@@ -322,9 +321,9 @@ impl fmt::Debug for RobustMutex {
     }
 }
 
-/// What `init_at` writes into the kind word: found out once, so that nothing of glibc's has to be
-/// copied here but where the word is.
-static KIND: OnceLock<i32> = OnceLock::new();
+/// What `init_at` writes into the kind word: found out when first asked for, so that nothing of
+/// glibc's has to be copied here but where the word is. Before, it is what no kind is.
+static KIND: AtomicI32 = AtomicI32::new(-1);
 
 fn kind_of_a_new_one() -> io::Result<i32> {
     let mut memory = MaybeUninit::<RobustMutex>::uninit();

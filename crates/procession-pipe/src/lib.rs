@@ -36,21 +36,28 @@
 //!   what it was sent. See [`RecvError`].
 #![forbid(unsafe_code)]
 
+mod address;
 mod anonymous;
+pub mod auth;
 mod channel;
+mod client;
 mod connection;
 mod duplex;
 mod error;
 mod inbox;
 mod link;
+mod listener;
 mod named;
 mod outbox;
 mod turn;
 
+pub use address::{Address, ParseAddressError};
 pub use anonymous::{PipeReader, PipeWriter, pipe};
 pub use channel::{Channel, DEFAULT_MAX_LEN};
+pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::Connection;
 pub use duplex::Pipe;
 pub use error::{RecvError, SendError};
+pub use listener::{AcceptError, Listener, ListenerBuilder, Peer, PeerCredentials};
 pub use named::{NamedPipe, NamedPipeError};
 pub use procession_os::wait::Deadline;

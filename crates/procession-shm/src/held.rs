@@ -4,6 +4,7 @@ use crate::poison::{LockResult, Poisoned, Repair};
 use crate::{AcquireError, Segment};
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem;
 use std::thread;
 
 /// The proof that this thread holds a segment's lock; dropping it unlocks.
@@ -38,6 +39,34 @@ impl<'a> Held<'a> {
         }
     }
 
+    /// Returns the segment whose lock is held.
+    #[inline]
+    pub fn segment(&self) -> &'a Segment {
+        self.segment
+    }
+
+    /// Leaves the lock held without a guard; [`Segment::resume`] makes one again.
+    #[inline]
+    pub fn keep(self) -> Kept {
+        let kept = Kept {
+            panicking: self.panicking,
+            _not_send: PhantomData,
+        };
+        mem::forget(self);
+        kept
+    }
+
+    /// Makes the guard of a lock that this thread has kept.
+    #[inline]
+    pub(crate) fn of_kept(segment: &'a Segment, kept: Kept) -> Self {
+        Self {
+            segment,
+            panicking: kept.panicking,
+            poisoned: segment.is_poisoned(),
+            _not_send: PhantomData,
+        }
+    }
+
     /// Returns whether the segment was poisoned when the lock was taken.
     pub fn poisoned(&self) -> bool {
         self.poisoned
@@ -57,6 +86,14 @@ impl<'a> Held<'a> {
             Ok(guard)
         }
     }
+}
+
+/// What a thread remembers of a lock that it holds without a [`Held`].
+#[derive(Debug, Clone, Copy)]
+#[must_use = "the lock is held until its thread ends if it is not resumed"]
+pub struct Kept {
+    panicking: bool,
+    _not_send: PhantomData<*const ()>,
 }
 
 impl Repair for Held<'_> {

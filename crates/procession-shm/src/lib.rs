@@ -71,7 +71,7 @@ pub use bytemuck::{self, Pod, Zeroable};
 pub use error::{OpenError, ShmError};
 pub use format::{Format, SegmentKind};
 pub use guard::Guard;
-pub use held::Held;
+pub use held::{Held, Kept};
 pub use list::{ListError, ListItem, ShareableList};
 pub use poison::{AcquireError, LockResult, Poisoned, Repair};
 pub use procession_os::robust::LockError;

@@ -27,6 +27,8 @@ pub(crate) struct Mapping {
     /// Whether a thread of this process holds the lock; written by the holder only.
     pub(crate) held: AtomicBool,
     memory: ManuallyDrop<Shmem>,
+    /// Where the memory begins.
+    header: NonNull<Header>,
     /// Where the first element is.
     payload: NonNull<u8>,
     /// The process that the header counts for this mapping. A forked child is not, unless it
@@ -104,12 +106,15 @@ impl Mapping {
     }
 
     fn new(name: Name, memory: Shmem, found: Found) -> Self {
-        let payload = memory.as_ptr().wrapping_add(found.measure.payload_at);
+        let start = memory.as_ptr();
+        let payload = start.wrapping_add(found.measure.payload_at);
         Self {
             name,
             found,
             held: AtomicBool::new(false),
             memory: ManuallyDrop::new(memory),
+            // SAFETY: no mapping is at zero.
+            header: unsafe { NonNull::new_unchecked(start.cast()) },
             // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
             payload: unsafe { NonNull::new_unchecked(payload) },
             process: AtomicU32::new(process::id()),
@@ -121,7 +126,7 @@ impl Mapping {
     pub(crate) fn header(&self) -> &Header {
         // SAFETY: the mapping begins on a page, is at least as long as a header, and lives as long
         // as `self`; all fields are atomic.
-        unsafe { &*self.memory.as_ptr().cast() }
+        unsafe { self.header.as_ref() }
     }
 
     #[inline]

@@ -3,7 +3,7 @@
 use crate::format::Format;
 use crate::mapping::{Entry, Mapping};
 use crate::name::Name;
-use crate::{Held, OpenError, ShmError};
+use crate::{Held, Kept, OpenError, ShmError};
 use procession_os::robust::{Acquired, LockError};
 use procession_os::wait::Deadline;
 use procession_wire::handle::{self, Claim};
@@ -199,6 +199,32 @@ impl Segment {
     /// [`LockError::TimedOut`], and those of [`lock`](Self::lock).
     pub fn lock_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
         Ok(self.hold(self.mapping.header().mutex.lock_until(deadline)?))
+    }
+
+    /// Makes the guard of the lock that [`Held::keep`] left held.
+    ///
+    /// # Safety
+    ///
+    /// It must be this segment, through whichever handle, that `kept` is of; and `kept`, of which
+    /// there may be copies, must not have been resumed before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{LockError, Value};
+    ///
+    /// let value = Value::new(5)?;
+    /// let segment = value.segment();
+    /// let kept = segment.lock()?.keep();
+    /// assert_eq!(segment.try_lock().unwrap_err(), LockError::HeldByThisThread);
+    /// // SAFETY: it is of this segment, and was not resumed yet.
+    /// drop(unsafe { segment.resume(kept) });
+    /// assert!(segment.try_lock().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub unsafe fn resume(&self, kept: Kept) -> Held<'_> {
+        Held::of_kept(self, kept)
     }
 
     /// Returns the number of the thread that holds the lock at this moment, without waiting.

@@ -1,93 +1,116 @@
-//! What all guards of one [`RLock`](crate::RLock) in one thread have in common.
+//! What a thread knows of the [`RLock`](crate::RLock)s that it holds.
 //!
-//! The first guard takes the segment's mutex, and the last one releases it, which need not be the
-//! same. So the mutex's guard is in a [`Hold`] that the guards share. The thread knows its holds,
-//! weakly: a guard that is leaked leaks its hold, and with it the handle to the segment, which
-//! therefore stays mapped, and locked until the thread ends.
+//! The first guard of an rlock takes the segment's mutex, and the last one releases it, which need
+//! not be the same. So the mutex is [kept](Held::keep) by a [`Hold`] that the guards share, and
+//! the last one resumes it through its own handle: a process maps a segment once, whatever the
+//! number of its handles.
+//!
+//! The thread has a list of its holds. One that has no guards any more is used again for the next
+//! lock, so that acquiring allocates only when a thread holds more rlocks than ever before. A
+//! guard that is leaked leaves its hold with a guard, and the segment mapped, until the thread
+//! ends.
 
 use procession_os::identity::Identity;
-use procession_shm::{Held, LockError, LockResult, Segment};
-use std::cell::RefCell;
-use std::mem::ManuallyDrop;
+use procession_shm::{Held, Kept, Segment};
+use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
-/// A segment's mutex, held by this thread, and a handle to the segment.
+/// A segment's mutex, held by this thread for some guards; or, without guards, nothing.
+#[derive(Debug)]
 pub(crate) struct Hold {
-    mutex: ManuallyDrop<Held<'static>>,
-    /// From a box, and borrowed by `mutex` only.
-    segment: NonNull<Segment>,
+    what: Cell<What>,
+    guards: Cell<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct What {
+    /// Tells the segment from all others that are mapped at the same time.
+    payload: NonNull<u8>,
+    mutex: Kept,
+    /// A process that was forked while the lock was held is another one.
     who: Identity,
 }
 
 impl Hold {
-    /// False in a process that was forked while the lock was held: the lock is the parent's.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.who == Identity::of_this_process()
+    /// Counts one more guard.
+    #[inline]
+    pub(crate) fn enter(&self) -> u32 {
+        let guards = self.guards.get() + 1;
+        self.guards.set(guards);
+        guards
     }
 
-    fn is_of(&self, segment: &Segment) -> bool {
-        // SAFETY: the box is freed when this is dropped.
-        let held = unsafe { self.segment.as_ref() };
-        // A process maps a segment once, whatever the number of its handles.
-        held.payload() == segment.payload() && self.is_ours()
+    /// Counts one guard less; `None` if the lock is another process's, that this one was forked
+    /// from.
+    #[inline]
+    pub(crate) fn leave(&self) -> Option<u32> {
+        let guards = self.guards.get().saturating_sub(1);
+        self.guards.set(guards);
+        let ours = self.what.get().who == Identity::of_this_process();
+        ours.then_some(guards)
     }
-}
 
-impl Drop for Hold {
-    fn drop(&mut self) {
-        // SAFETY: it is dropped once, here, and not used again.
-        unsafe { ManuallyDrop::drop(&mut self.mutex) };
-        // SAFETY: the pointer is a box's, and the borrow of it ended on the line before.
-        drop(unsafe { Box::from_raw(self.segment.as_ptr()) });
+    /// Makes the mutex's guard again, for the last guard.
+    ///
+    /// # Safety
+    ///
+    /// The hold must be this process's and of this segment, without guards, and this must not have
+    /// been called since.
+    #[inline]
+    pub(crate) unsafe fn resume<'a>(&self, segment: &'a Segment) -> Held<'a> {
+        // SAFETY: the caller vouches for it.
+        unsafe { segment.resume(self.what.get().mutex) }
+    }
+
+    fn is_of(&self, payload: NonNull<u8>) -> bool {
+        let what = self.what.get();
+        self.guards.get() != 0 && what.payload == payload && what.who == Identity::of_this_process()
     }
 }
 
 thread_local! {
-    static HOLDS: RefCell<Vec<Weak<Hold>>> = const { RefCell::new(Vec::new()) };
+    static HOLDS: RefCell<Vec<Rc<Hold>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Returns the hold that this thread has of the segment.
+#[inline]
 pub(crate) fn of_this_thread(segment: &Segment) -> Option<Rc<Hold>> {
-    let find = |holds: &RefCell<Vec<Weak<Hold>>>| {
+    let payload = segment.payload();
+    find(|hold| hold.is_of(payload))
+}
+
+/// Keeps the mutex for guards that are yet to be counted.
+#[inline]
+pub(crate) fn keep(held: Held<'_>) -> Rc<Hold> {
+    let what = What {
+        payload: held.segment().payload(),
+        mutex: held.keep(),
+        who: Identity::of_this_process(),
+    };
+    let Some(unused) = find(|hold| hold.guards.get() == 0) else {
+        return another(what);
+    };
+    unused.what.set(what);
+    unused
+}
+
+#[inline]
+fn find(wanted: impl Fn(&Hold) -> bool) -> Option<Rc<Hold>> {
+    let find = |holds: &RefCell<Vec<Rc<Hold>>>| {
         let holds = holds.borrow();
-        let mut living = holds.iter().filter_map(Weak::upgrade);
-        living.find(|hold| hold.is_of(segment))
+        holds.iter().find(|hold| wanted(hold)).cloned()
     };
     HOLDS.try_with(find).ok().flatten()
 }
 
-/// Takes the mutex with `lock`, and makes a guard of it with `wrap`.
-pub(crate) fn take<G>(
-    segment: &Segment,
-    lock: impl FnOnce(&'static Segment) -> Result<Held<'static>, LockError>,
-    wrap: impl FnOnce(Rc<Hold>) -> G,
-) -> LockResult<G> {
-    let boxed = NonNull::from(Box::leak(Box::new(segment.clone())));
-    // SAFETY: the box lives until the hold is dropped, which drops what borrows it before; or
-    // until the error path below, where nothing borrows it.
-    let lasting: &'static Segment = unsafe { boxed.as_ref() };
-    match lock(lasting) {
-        Ok(held) => held.into_guard(|held| wrap(enter(held, boxed))),
-        Err(error) => {
-            // SAFETY: the pointer is a box's, and `lock` has kept no borrow of it.
-            drop(unsafe { Box::from_raw(boxed.as_ptr()) });
-            Err(error.into())
-        }
-    }
-}
-
-fn enter(mutex: Held<'static>, segment: NonNull<Segment>) -> Rc<Hold> {
+#[cold]
+fn another(what: What) -> Rc<Hold> {
     let hold = Rc::new(Hold {
-        mutex: ManuallyDrop::new(mutex),
-        segment,
-        who: Identity::of_this_process(),
+        what: Cell::new(what),
+        guards: Cell::new(0),
     });
     // A thread that is ending has no list any more, and cannot acquire again what it holds.
-    let _ = HOLDS.try_with(|holds| {
-        let mut holds = holds.borrow_mut();
-        holds.retain(|hold| hold.strong_count() > 0);
-        holds.push(Rc::downgrade(&hold));
-    });
+    let _ = HOLDS.try_with(|holds| holds.borrow_mut().push(Rc::clone(&hold)));
     hold
 }

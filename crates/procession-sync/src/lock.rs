@@ -72,7 +72,7 @@ impl Lock {
     /// If the owner dies, waiting ends, and the answer is `Poisoned`.
     #[inline]
     pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
-        self.segment.lock()?.into_guard(|held| self.guard(held))
+        self.segment.lock()?.into_guard(LockGuard::new)
     }
 
     /// Holds the lock if it is free at this moment.
@@ -103,7 +103,7 @@ impl Lock {
     /// ```
     #[inline]
     pub fn try_acquire(&self) -> LockResult<LockGuard<'_>> {
-        self.segment.try_lock()?.into_guard(|held| self.guard(held))
+        self.segment.try_lock()?.into_guard(LockGuard::new)
     }
 
     /// Waits until the lock is free, for `timeout` at the longest, and holds it.
@@ -117,7 +117,7 @@ impl Lock {
     /// As [`acquire`](Self::acquire).
     pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<LockGuard<'_>> {
         let held = self.segment.lock_until(Deadline::after(timeout))?;
-        held.into_guard(|held| self.guard(held))
+        held.into_guard(LockGuard::new)
     }
 
     /// Returns whether a living thread of any process holds the lock at this moment.
@@ -140,12 +140,7 @@ impl Lock {
     /// Acquires it and puts `beside` beside the guard.
     pub(crate) fn acquire_with<T>(&self, beside: T) -> LockResult<(LockGuard<'_>, T)> {
         let held = self.segment.lock()?;
-        held.into_guard(|held| (self.guard(held), beside))
-    }
-
-    #[inline]
-    fn guard<'a>(&'a self, held: Held<'a>) -> LockGuard<'a> {
-        LockGuard { held, lock: self }
+        held.into_guard(|held| (LockGuard::new(held), beside))
     }
 }
 
@@ -180,14 +175,18 @@ impl<'de> Deserialize<'de> for Lock {
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard<'a> {
     held: Held<'a>,
-    lock: &'a Lock,
 }
 
-impl LockGuard<'_> {
+impl<'a> LockGuard<'a> {
+    #[inline]
+    fn new(held: Held<'a>) -> Self {
+        Self { held }
+    }
+
     /// Tells whether it is a guard of this lock.
     pub(crate) fn is_of(&self, lock: &Lock) -> bool {
         // A process maps a segment once, whatever the number of its handles.
-        self.lock.segment.payload() == lock.segment.payload()
+        self.held.segment().payload() == lock.segment.payload()
     }
 }
 

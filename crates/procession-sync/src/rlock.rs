@@ -135,6 +135,7 @@ impl RLock {
         self.place.segment.clear_poison();
     }
 
+    #[inline]
     fn acquire_by(
         &self,
         lock: impl for<'a> FnOnce(&'a Segment) -> Result<Held<'a>, LockError>,
@@ -142,17 +143,19 @@ impl RLock {
         if let Some(hold) = hold::of_this_thread(&self.place.segment) {
             return Ok(self.guard(hold));
         }
-        hold::take(&self.place.segment, lock, |hold| self.guard(hold))
+        let held = lock(&self.place.segment)?;
+        held.into_guard(|held| self.guard(hold::keep(held)))
     }
 
+    #[inline]
     fn guard(&self, hold: Rc<Hold>) -> RLockGuard<'_> {
-        self.write_depth(Rc::strong_count(&hold));
+        self.write_depth(hold.enter());
         RLockGuard { lock: self, hold }
     }
 
-    fn write_depth(&self, guards: usize) {
-        let depth = &self.place.get().depth;
-        depth.store(guards as u32, Ordering::Relaxed);
+    #[inline]
+    fn write_depth(&self, guards: u32) {
+        self.place.get().depth.store(guards, Ordering::Relaxed);
     }
 }
 
@@ -185,9 +188,16 @@ impl Repair for RLockGuard<'_> {
 }
 
 impl Drop for RLockGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if self.hold.is_ours() {
-            self.lock.write_depth(Rc::strong_count(&self.hold) - 1);
+        let Some(guards) = self.hold.leave() else {
+            return;
+        };
+        self.lock.write_depth(guards);
+        if guards == 0 {
+            // SAFETY: the hold is of this lock, since this is a guard of it, and has no guards
+            // any more from now on.
+            drop(unsafe { self.hold.resume(&self.lock.place.segment) });
         }
     }
 }
