@@ -244,7 +244,7 @@ impl Channel {
     }
 
     /// Returns whether a message waits that is refused for the length it announced.
-    fn is_refusing(&self) -> bool {
+    pub(crate) fn is_refusing(&self) -> bool {
         self.inbox
             .look(|inbox| inbox.is_refused(self.max_len()))
             .unwrap_or(false)

@@ -48,7 +48,7 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Connection<S, R> {
-    channel: Channel,
+    pub(crate) channel: Channel,
     types: PhantomData<fn(S) -> R>,
 }
 

@@ -25,6 +25,8 @@
 //! [`Channel`] is the layer below [`Connection`], for protocols whose messages are not all of one
 //! type.
 //!
+//! [`wait`] waits for any number of them, and of other things, at once.
+//!
 //! # What is promised
 //!
 //! - A message arrives whole or not at all, in the order of sending, however many threads send.
@@ -50,6 +52,7 @@ mod listener;
 mod named;
 mod outbox;
 mod turn;
+mod wait;
 
 pub use address::{Address, ParseAddressError};
 pub use anonymous::{PipeReader, PipeWriter, pipe};
@@ -61,3 +64,5 @@ pub use error::{RecvError, SendError};
 pub use listener::{AcceptError, Listener, ListenerBuilder, Peer, PeerCredentials};
 pub use named::{NamedPipe, NamedPipeError};
 pub use procession_os::wait::Deadline;
+pub use procession_os::waitable::Waitable;
+pub use wait::wait;

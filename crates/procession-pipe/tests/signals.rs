@@ -5,7 +5,7 @@ mod common;
 use common::start;
 use nix::sys::pthread::{pthread_kill, pthread_self};
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use procession_pipe::{Channel, Deadline, NamedPipe};
+use procession_pipe::{Channel, Deadline, NamedPipe, wait};
 use procession_testkit::{eventually, watchdog};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -92,5 +92,21 @@ fn a_meeting_at_a_named_pipe_is_not_interrupted() {
             writer.join().unwrap().write_all(b"x").unwrap();
             assert!(reader.poll(None).unwrap());
         });
+    }
+}
+
+#[test]
+fn a_wait_for_several_is_not_interrupted() {
+    let _watchdog = watchdog();
+    handle_signals();
+    let pairs = [Channel::pair().unwrap(), Channel::pair().unwrap()];
+    let [(one, _one), (two, other)] = &pairs;
+    for timeout in [None, Some(Duration::from_secs(100))] {
+        thread::scope(|scope| {
+            let waiter = disturbed(scope, move || wait(&[one, two], timeout).unwrap());
+            other.send_bytes_by(b"calm", Deadline::NEVER).unwrap();
+            assert_eq!(waiter.join().unwrap(), [1]);
+        });
+        two.recv_bytes_by(Deadline::NEVER).unwrap();
     }
 }
