@@ -1,7 +1,7 @@
 //! What a child does between its start and its exit.
 
 use crate::current::CurrentProcess;
-use crate::inherit::{forget_inherited, inherited};
+use crate::inherit::{self, INHERITED};
 use crate::method::fork_server::{self, SERVE};
 use crate::method::set_start_method;
 use crate::outcome::{Failure, Outcome, failed};
@@ -9,7 +9,7 @@ use crate::panic::remember_panics;
 use crate::parent_process::ParentProcess;
 use crate::routine::Routine;
 use crate::settings::{SettingError, Settings};
-use crate::start::{self, Start};
+use crate::start::Start;
 use crate::{parcel, stdio};
 use nix::sys::prctl;
 use nix::sys::stat::fstat;
@@ -69,7 +69,7 @@ fn begin(mut control: OwnedFd) -> Result<Option<(Channel, Packet)>, Box<dyn Erro
         if packet.kind() != SERVE {
             return Ok(Some((channel, packet.expect(Kind::START)?)));
         }
-        match fork_server::serve(channel, &packet.decode()?)? {
+        match fork_server::serve(channel, packet)? {
             Some(of_child) => control = of_child,
             None => return Ok(None),
         }
@@ -96,7 +96,7 @@ fn work(channel: &Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
     family::adopt(&id, key)?;
     remember_panics();
     Ok(deliver(channel, || {
-        ready(settled, &setups, &mut packet).unwrap_or_else(|| call(task, &mut packet))
+        ready(settled, &setups, &mut packet).unwrap_or_else(|| task.call(&mut packet))
     }))
 }
 
@@ -125,13 +125,12 @@ fn work_as_copy(
     let settled = settle(process, &mut settings);
     remember_panics();
     deliver(channel, || {
-        let setups = inherited();
-        forget_inherited();
-        let mut packet = match start::setups(&setups) {
+        let setups = INHERITED.take();
+        let mut packet = match inherit::packet(&setups) {
             Ok(packet) => packet,
             Err(error) => return failed(Failure::Settings(error.to_string())),
         };
-        let routines: Vec<Routine> = setups.iter().map(|setup| setup.routine).collect();
+        let routines = inherit::routines(&setups);
         ready(settled, &routines, &mut packet).unwrap_or_else(work)
     })
 }
@@ -166,17 +165,7 @@ fn ready(
     if let Err(error) = settled {
         return Some(failed(Failure::Settings(error.to_string())));
     }
-    setups
-        .iter()
-        .map(|&setup| call(setup, packet))
-        .find(|outcome| outcome.failure.is_some())
-}
-
-fn call(routine: Routine, packet: &mut Packet) -> Outcome {
-    match routine.resolve() {
-        Ok(run) => run(&(), packet),
-        Err(error) => failed(Failure::Arguments(error.to_string())),
-    }
+    inherit::call(setups, packet)
 }
 
 /// Works, sends what came of it, and returns the exit code.

@@ -28,6 +28,9 @@ pub enum StartError {
     /// The family of this process, through which it shares memory with its children, failed.
     #[error("the process family: {0}")]
     Family(#[from] FamilyError),
+    /// What was to be [preloaded](crate::preload) by the fork server failed.
+    #[error("the fork server could not preload what it was to: {0}")]
+    Preload(String),
     /// Only a process with one thread can be copied whole.
     #[error(
         "a process with {threads} threads cannot be forked: start this child before any thread, \

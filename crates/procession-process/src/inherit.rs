@@ -1,14 +1,16 @@
-//! What every child is set up with.
+//! What other processes are set up with.
 
+use crate::method::fork_server;
 use crate::outcome::{Outcome, produce};
 use crate::routine::{Entry, Routine, RoutineError};
 use crate::task::Task;
-use procession_wire::{EncodeError, Encoder, Packet};
+use procession_wire::{EncodeError, Encoder, Kind, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
+use std::error::Error;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Has every process that is started from now on call `setup(value)` before its task.
 ///
@@ -45,48 +47,121 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     let _ = setup;
-    let routine = Routine::of::<SetupEntry<F, V, M>>()?;
-    let push = Box::new(move |encoder: &mut Encoder| encoder.push(&value));
-    let inherited = Arc::new(Inherited { routine, push });
-    INHERITED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(inherited);
+    INHERITED.add::<F, V, M>(value)
+}
+
+/// Has the [fork server](crate::StartMethod::ForkServer) call `setup(value)` once, before it makes
+/// any child, so that what this loads is in the memory of every child from its start.
+///
+/// A server that runs already is replaced by the next start of a child; one that takes another's
+/// place calls it again. It must leave no thread running and share nothing. Children that are
+/// started by another method do without.
+///
+/// A failure of `setup` is [`StartError::Preload`](crate::StartError::Preload) where a child is
+/// started.
+///
+/// # Errors
+///
+/// [`RoutineError`] if `setup` is not a function of the executable.
+///
+/// # Examples
+///
+/// ```
+/// use procession_process::{Process, preload};
+/// use std::sync::OnceLock;
+///
+/// static TABLE: OnceLock<Vec<u64>> = OnceLock::new();
+///
+/// fn load(len: u64) {
+///     TABLE.set((0..len).map(|n| n * n).collect()).unwrap();
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// preload(load, 1000)?;
+/// let child = Process::spawn(|| TABLE.get().map(|table| table[12]), ())?;
+/// assert_eq!(child.join()?, Some(144));
+/// # Ok(())
+/// # }
+/// ```
+pub fn preload<F, V, M>(setup: F, value: V) -> Result<(), RoutineError>
+where
+    F: Task<(V,), M, Output = ()>,
+    V: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let _ = setup;
+    PRELOADED.add::<F, V, M>(value)?;
+    fork_server::renew();
     Ok(())
+}
+
+/// What every child is set up with.
+pub(crate) static INHERITED: Setups = Setups(Mutex::new(Vec::new()));
+/// What every fork server is set up with.
+pub(crate) static PRELOADED: Setups = Setups(Mutex::new(Vec::new()));
+
+/// Functions to be called in another process, with their values.
+pub(crate) struct Setups(Mutex<Vec<Arc<Setup>>>);
+
+/// A function and the value that goes with it.
+pub(crate) struct Setup {
+    routine: Routine,
+    push: Push,
 }
 
 /// Encodes a value that it holds.
 type Push = Box<dyn Fn(&mut Encoder) -> Result<(), EncodeError> + Send + Sync>;
 
-/// A setup and the value that goes with it.
-pub(crate) struct Inherited {
-    pub(crate) routine: Routine,
-    push: Push,
-}
+impl Setups {
+    fn add<F, V, M>(&self, value: V) -> Result<(), RoutineError>
+    where
+        F: Task<(V,), M, Output = ()>,
+        V: Serialize + DeserializeOwned + Send + Sync + 'static,
+    {
+        let routine = Routine::of::<SetupEntry<F, V, M>>()?;
+        let push = Box::new(move |encoder: &mut Encoder| encoder.push(&value));
+        self.lock().push(Arc::new(Setup { routine, push }));
+        Ok(())
+    }
 
-impl Inherited {
-    /// Encodes the value.
-    pub(crate) fn push(&self, encoder: &mut Encoder) -> Result<(), EncodeError> {
-        (self.push)(encoder)
+    /// Returns the setups of a process that is started now.
+    pub(crate) fn now(&self) -> Vec<Arc<Setup>> {
+        self.lock().clone()
+    }
+
+    /// Returns them, and forgets them: a copy of this process runs them, and passes on what is
+    /// added anew.
+    pub(crate) fn take(&self) -> Vec<Arc<Setup>> {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Setup>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-static INHERITED: Mutex<Vec<Arc<Inherited>>> = Mutex::new(Vec::new());
-
-/// Returns the setups of a child that is started now.
-pub(crate) fn inherited() -> Vec<Arc<Inherited>> {
-    INHERITED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+/// Returns the names of the functions.
+pub(crate) fn routines(setups: &[Arc<Setup>]) -> Vec<Routine> {
+    setups.iter().map(|setup| setup.routine).collect()
 }
 
-/// Forgets the setups: a copy of this process runs them, and passes on what it inherits anew.
-pub(crate) fn forget_inherited() {
-    INHERITED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clear();
+/// Encodes the values.
+pub(crate) fn push(setups: &[Arc<Setup>], encoder: &mut Encoder) -> Result<(), EncodeError> {
+    setups.iter().try_for_each(|setup| (setup.push)(encoder))
+}
+
+/// Encodes the values for this same process.
+pub(crate) fn packet(setups: &[Arc<Setup>]) -> Result<Packet, Box<dyn Error>> {
+    let mut encoder = Encoder::new(Kind::START);
+    push(setups, &mut encoder)?;
+    let (bytes, fds) = encoder.finish().deliver();
+    Ok(Packet::parse(bytes, fds)?)
+}
+
+/// Calls each function with its value; returns the outcome of the first that fails.
+pub(crate) fn call(routines: &[Routine], packet: &mut Packet) -> Option<Outcome> {
+    let mut outcomes = routines.iter().map(|&routine| routine.call(packet));
+    outcomes.find(|outcome| outcome.failure.is_some())
 }
 
 struct SetupEntry<F, V, M>(PhantomData<(F, V, M)>);

@@ -66,7 +66,7 @@ pub use children::{ActiveChild, active_children};
 pub use current::{CurrentProcess, current_process};
 pub use error::{Cause, ProcessError, StartError};
 pub use exit::{AtExit, at_exit};
-pub use inherit::inherit;
+pub use inherit::{inherit, preload};
 pub use init::init;
 pub use method::{StartMethod, set_start_method, start_method};
 pub use outcome::{Failure, TaskError};

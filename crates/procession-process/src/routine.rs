@@ -11,7 +11,7 @@
 //! `run` function of such a table can be called. Every `run` has the same signature and decodes
 //! its arguments with their types checked, so naming the wrong entry is an error and no more.
 
-use crate::outcome::Outcome;
+use crate::outcome::{Failure, Outcome, failed};
 use procession_os::image::image;
 use procession_wire::{Packet, schema};
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,15 @@ impl Routine {
             offset,
             schema: schema::<E>(),
         })
+    }
+
+    /// Calls the function with what it takes out of `packet`; a name that is no function's is an
+    /// outcome too.
+    pub(crate) fn call(self, packet: &mut Packet) -> Outcome {
+        match self.resolve() {
+            Ok(run) => run(&(), packet),
+            Err(error) => failed(Failure::Arguments(error.to_string())),
+        }
     }
 
     /// Finds the function that has this name.

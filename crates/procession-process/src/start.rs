@@ -2,7 +2,7 @@
 
 use crate::current::CurrentProcess;
 use crate::error::StartError;
-use crate::inherit::{Inherited, inherited};
+use crate::inherit::{self, INHERITED};
 use crate::outcome::{Outcome, produce};
 use crate::routine::{Entry, Routine};
 use crate::settings::Settings;
@@ -13,9 +13,7 @@ use procession_wire::{Encoder, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
-use std::error::Error;
 use std::marker::PhantomData;
-use std::sync::Arc;
 
 /// What comes first in a start message; the values of the setups follow, then the arguments.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,35 +38,20 @@ where
     A: Serialize + DeserializeOwned,
 {
     let family = family::current()?;
-    let setups = inherited();
+    let setups = INHERITED.now();
     let start = Start {
         image: image().identity(),
         family: (family.id().to_owned(), *family.key()),
         process,
         settings,
-        setups: setups.iter().map(|setup| setup.routine).collect(),
+        setups: inherit::routines(&setups),
         task: Routine::of::<TaskEntry<F, A, M>>()?,
     };
     let mut encoder = Encoder::new(Kind::START);
     encoder.push(&start)?;
-    push_setups(&setups, &mut encoder)?;
+    inherit::push(&setups, &mut encoder)?;
     encoder.push(args)?;
     Ok(encoder.finish())
-}
-
-/// Encodes the values of the setups for this same process.
-pub(crate) fn setups(setups: &[Arc<Inherited>]) -> Result<Packet, Box<dyn Error>> {
-    let mut encoder = Encoder::new(Kind::START);
-    push_setups(setups, &mut encoder)?;
-    let (bytes, fds) = encoder.finish().deliver();
-    Ok(Packet::parse(bytes, fds)?)
-}
-
-fn push_setups(setups: &[Arc<Inherited>], encoder: &mut Encoder) -> Result<(), StartError> {
-    for setup in setups {
-        setup.push(encoder)?;
-    }
-    Ok(())
 }
 
 struct TaskEntry<F, A, M>(PhantomData<(F, A, M)>);

@@ -29,6 +29,8 @@
 //! - *The owner.* The server and the children that were told of it end by the kernel's hand, a child
 //!   before step 5 by the end of its socket.
 //!
+//! # What it shares with its owner
+//!
 //! The server is in a process group of its own and ignores SIGINT, so that a terminal's Ctrl-C
 //! does not reach it. A child goes back to the owner's group and to the owner's way with SIGINT.
 
@@ -36,10 +38,11 @@ mod owner;
 mod server;
 
 use crate::fd::Fd;
+use crate::routine::Routine;
 use procession_wire::Kind;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use owner::{end, environment, forget, start};
+pub(crate) use owner::{end, environment, forget, renew, start};
 pub(crate) use server::serve;
 
 /// The first message of a process that is to be a server.
@@ -54,6 +57,7 @@ const ANSWER: Kind = Kind(0x15);
 pub(crate) struct Serve {
     image: u64,
     owner: u32,
+    preloaded: Vec<Routine>,
 }
 
 /// What comes of a request.
@@ -67,9 +71,12 @@ struct Born {
 }
 
 /// Why none was.
-#[derive(Debug, Serialize, Deserialize)]
-struct Refused {
-    /// The number of the system's error, if it was that, and might not come again.
-    errno: Option<i32>,
-    words: String,
+#[derive(Debug, Clone, Serialize, Deserialize)]
+enum Refused {
+    /// The system has no room for another process at this moment.
+    NoRoom(i32),
+    /// The system or the C library does not allow such copies.
+    Unsupported(String),
+    /// What was to be preloaded failed.
+    Preload(String),
 }

@@ -6,8 +6,9 @@ use crate::current::CurrentProcess;
 use crate::environment::{Changes, Environment};
 use crate::error::StartError;
 use crate::fd::Fd;
+use crate::inherit::{self, PRELOADED};
 use crate::method::spawn;
-use nix::errno::Errno;
+use crate::parcel;
 use nix::sys::signal::Signal;
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpgid};
@@ -15,7 +16,7 @@ use procession_os::image::image;
 use procession_os::pidfd::Pidfd;
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
-use procession_wire::Message;
+use procession_wire::{Encoder, Message};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{fs, io, process};
@@ -70,14 +71,14 @@ pub(crate) fn environment() -> &'static Environment {
 /// Ends the server, at the exit of this process.
 pub(crate) fn end() {
     // Without the lock, another thread is just starting a child; the kernel ends the server then.
-    let Ok(mut state) = STATE.try_lock() else {
-        return;
-    };
-    if let State::Running(server) = std::mem::replace(&mut *state, State::None)
-        && server.owner == process::id()
-    {
-        server.end();
+    if let Ok(mut state) = STATE.try_lock() {
+        state.end();
     }
+}
+
+/// Has the next child come from a new server.
+pub(crate) fn renew() {
+    lock().end();
 }
 
 /// Closes what a copy of this process has of its parent's server.
@@ -104,15 +105,30 @@ impl State {
         })
     }
 
-    /// Learns from a refusal: an error of the system is the caller's, anything else lasts.
+    fn end(&mut self) {
+        if let Self::Running(server) = std::mem::replace(self, Self::None)
+            && server.owner == process::id()
+        {
+            server.end();
+        }
+    }
+
+    /// Learns from a refusal: what lasts makes the server useless.
     fn refused(&mut self, refused: Refused) -> Result<(), StartError> {
-        match refused.errno.map(Errno::from_raw) {
-            None | Some(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM | Errno::ENOENT) => {
-                self.bury(refused.words);
+        match refused {
+            Refused::NoRoom(errno) => {
+                let error = io::Error::from_raw_os_error(errno);
+                Err(StartError::system("start a process")(error))
+            }
+            Refused::Preload(words) => {
+                self.bury(words.as_str());
+                Err(StartError::Preload(words))
+            }
+            Refused::Unsupported(words) => {
+                self.bury(words);
                 *self = Self::Unavailable;
                 Ok(())
             }
-            Some(errno) => Err(StartError::system("start a process")(errno.into())),
         }
     }
 
@@ -136,13 +152,22 @@ impl Server {
             process,
             channel,
         };
+        // A server that is gone already is noticed by the first request.
+        let _ = parcel::send(&server.channel, server.first_message()?);
+        Ok(server)
+    }
+
+    fn first_message(&self) -> Result<Message, StartError> {
+        let preloaded = PRELOADED.now();
         let serve = Serve {
             image: image().identity(),
-            owner: server.owner,
+            owner: self.owner,
+            preloaded: inherit::routines(&preloaded),
         };
-        // A server that is gone already is noticed by the first request.
-        let _ = server.channel.send(Message::encode(SERVE, &serve)?);
-        Ok(server)
+        let mut encoder = Encoder::new(SERVE);
+        encoder.push(&serve)?;
+        inherit::push(&preloaded, &mut encoder)?;
+        Ok(encoder.finish())
     }
 
     fn ask(&self, request: Message) -> Result<Answer, Box<dyn Error + Send + Sync>> {

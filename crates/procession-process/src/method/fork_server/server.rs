@@ -1,14 +1,17 @@
 //! The server's side.
 
-use super::{ANSWER, Answer, Born, REQUEST, Refused, Serve};
+use super::{ANSWER, Answer, Born, REQUEST, Refused, SERVE, Serve};
 use crate::fd::Fd;
+use crate::inherit;
+use crate::routine::Routine;
 use crate::stdio::Plan;
+use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{Pid, chdir, setpgid};
-use procession_os::fork::{Forked, sibling};
+use procession_os::fork::{Forked, sibling, threads};
 use procession_os::image::image;
-use procession_os::parent;
+use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, Deadline};
 use procession_wire::{Message, Packet};
 use std::error::Error;
@@ -17,16 +20,19 @@ use std::os::fd::OwnedFd;
 
 /// Makes children until the owner is gone; returns `None` then, and in each child its control
 /// socket.
-pub(crate) fn serve(channel: Channel, serve: &Serve) -> Result<Option<OwnedFd>, Box<dyn Error>> {
+pub(crate) fn serve(channel: Channel, packet: Packet) -> Result<Option<OwnedFd>, Box<dyn Error>> {
+    let mut packet = packet.expect(SERVE)?;
+    let serve: Serve = packet.take()?;
     if serve.image != image().identity() {
         return Err("it was started by another executable".into());
     }
     if !parent::die_with(serve.owner)? {
         return Ok(None);
     }
+    let refused = preload(&serve.preloaded, &mut packet).err();
     let interrupts = settle()?;
     while let Some(control) = next(&channel) {
-        match sibling() {
+        match refused.clone().map_or_else(make, Err) {
             Ok(Forked::Child) => {
                 drop(channel);
                 restore(interrupts)?;
@@ -36,6 +42,29 @@ pub(crate) fn serve(channel: Channel, serve: &Serve) -> Result<Option<OwnedFd>, 
         }
     }
     Ok(None)
+}
+
+/// Loads what every child is to have.
+fn preload(routines: &[Routine], packet: &mut Packet) -> Result<(), Refused> {
+    let outcome = inherit::call(routines, packet);
+    if let Some(failure) = outcome.and_then(|outcome| outcome.failure) {
+        return Err(Refused::Preload(failure.to_string()));
+    }
+    // Nothing that it has printed may be printed again by each child.
+    lifetime::flush();
+    match threads() {
+        Ok(2..) if !routines.is_empty() => Err(Refused::Preload("it left threads running".into())),
+        _ => Ok(()),
+    }
+}
+
+fn make() -> Result<Forked, Refused> {
+    sibling().map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+        Some(errno @ (Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE)) => {
+            Refused::NoRoom(errno as i32)
+        }
+        _ => Refused::Unsupported(error.to_string()),
+    })
 }
 
 /// Takes leave of what the server shares with its owner; returns the owner's way with SIGINT.
@@ -63,18 +92,15 @@ fn next(channel: &Channel) -> Option<OwnedFd> {
 }
 
 /// Tells the owner what came of its request. The child alone keeps `control`.
-fn answer(channel: &Channel, made: io::Result<Forked>, control: OwnedFd) {
+fn answer(channel: &Channel, made: Result<Forked, Refused>, control: OwnedFd) {
     drop(control);
     let answer: Answer = match made {
+        Ok(Forked::Child) => return,
         Ok(Forked::Parent(pidfd)) => Ok(Born {
             pid: pidfd.pid(),
             pidfd: Fd(pidfd.into()),
         }),
-        Ok(Forked::Child) => return,
-        Err(error) => Err(Refused {
-            errno: error.raw_os_error(),
-            words: error.to_string(),
-        }),
+        Err(refused) => Err(refused),
     };
     // An owner that cannot be told is gone, which the next request will show.
     let _ = Message::encode(ANSWER, &answer).map(|message| channel.send(message));

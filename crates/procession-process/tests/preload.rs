@@ -1,0 +1,125 @@
+//! What the fork server loads before it makes children.
+
+#![expect(
+    clippy::items_after_statements,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "setups stand in their tests, and one is to print"
+)]
+
+use procession_process::{Process, StartError, Stdio, preload};
+use procession_testkit::{fork_server, kill9, watchdog};
+use std::io::Read;
+use std::sync::OnceLock;
+use std::thread;
+
+procession_process::enable_in_tests!();
+
+static LOADED: OnceLock<(u32, u32)> = OnceLock::new();
+
+/// Loads a word, and the process in which it was loaded.
+fn load(word: u32) {
+    LOADED.set((word, std::process::id())).unwrap();
+}
+
+fn loaded() -> Option<(u32, u32)> {
+    Process::spawn(|| LOADED.get().copied(), ())
+        .unwrap()
+        .join()
+        .unwrap()
+}
+
+/// Runs `task` in a process of its own, whose fork server is nobody else's.
+fn alone<R>(task: impl Fn() -> R + Copy + 'static) -> R
+where
+    R: serde::Serialize + serde::de::DeserializeOwned,
+{
+    Process::spawn(task, ()).unwrap().join().unwrap()
+}
+
+// PRC-028
+#[test]
+fn what_is_preloaded_is_in_each_child_and_loaded_once() {
+    let _watchdog = watchdog();
+    alone(|| {
+        assert_eq!(loaded(), None);
+        preload(load, 7).unwrap();
+        let (word, place) = loaded().unwrap();
+        assert_eq!(word, 7);
+        assert_eq!(Some(place), fork_server(std::process::id()));
+        assert_eq!(loaded(), Some((word, place)));
+        assert_eq!(LOADED.get(), None);
+    });
+}
+
+#[test]
+fn a_new_server_preloads_again() {
+    let _watchdog = watchdog();
+    alone(|| {
+        preload(load, 7).unwrap();
+        let (_, first) = loaded().unwrap();
+        kill9(first);
+        let (word, second) = loaded().unwrap();
+        assert_eq!(word, 7);
+        assert_ne!(first, second);
+    });
+}
+
+// PRC-036
+#[test]
+fn what_is_printed_while_preloading_is_printed_once() {
+    let _watchdog = watchdog();
+    fn print(word: String) {
+        print!("{word}");
+    }
+    let start_three = || {
+        preload(print, "loaded;".to_owned()).unwrap();
+        for _ in 0..3 {
+            Process::spawn(|| print!("ran;"), ())
+                .unwrap()
+                .join()
+                .unwrap();
+        }
+    };
+    let mut parent = Process::builder()
+        .stdout(Stdio::piped())
+        .spawn(start_three, ())
+        .unwrap();
+    let mut output = String::new();
+    parent
+        .take_stdout()
+        .unwrap()
+        .read_to_string(&mut output)
+        .unwrap();
+    assert_eq!(output, "loaded;ran;ran;ran;");
+    parent.join().unwrap();
+}
+
+#[test]
+fn a_preload_that_fails_is_an_error_of_each_start() {
+    let _watchdog = watchdog();
+    let words = alone(|| {
+        preload(|(): ()| -> () { panic!("no table") }, ()).unwrap();
+        let refused = [(), ()].map(|()| Process::spawn(|| (), ()).unwrap_err());
+        assert!(
+            refused
+                .iter()
+                .all(|error| matches!(error, StartError::Preload(_)))
+        );
+        refused[0].to_string()
+    });
+    assert!(words.contains("no table"), "{words}");
+}
+
+#[test]
+fn a_preload_that_leaves_threads_is_an_error() {
+    let _watchdog = watchdog();
+    let words = alone(|| {
+        let linger = |(): ()| {
+            thread::spawn(thread::park);
+        };
+        preload(linger, ()).unwrap();
+        Process::spawn(|| (), ()).unwrap_err().to_string()
+    });
+    assert!(words.contains("threads"), "{words}");
+}
