@@ -5,7 +5,7 @@ use crate::file::LogFile;
 use crate::format::Format;
 use crate::logger::Logger;
 use log::LevelFilter;
-use procession_process::inherit;
+use procession_process::{StartMethod, current_process, inherit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// What is handed from process to process.
@@ -32,6 +32,10 @@ pub(crate) fn install(setup: Setup) -> Result<(), LogError> {
 /// What each child calls before its task. If it fails, the child's task does not run, and whoever
 /// joins it is told.
 fn install_in_child(setup: Setup) -> anyhow::Result<()> {
+    // A copy of its parent logs as the parent does already.
+    if current_process().start_method() == Some(StartMethod::Fork) {
+        return Ok(inherit(install_in_child, setup)?);
+    }
     Ok(install(setup)?)
 }
 

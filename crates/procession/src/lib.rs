@@ -23,6 +23,7 @@
 //! A child runs the same executable. [`init`], which [`#[procession::main]`](main) calls, turns it
 //! into what its parent wants; test files call it with [`enable_in_tests!`]. A [`Process`] runs a
 //! function or a closure that captures nothing, and [`join`](Process::join) brings back its result.
+//! A [`StartMethod`] says how the child comes into being, a [`Builder`] what it is given.
 //!
 //! # Sharing
 //!
@@ -53,8 +54,10 @@ pub use procession_pipe::{
 };
 pub use procession_pool::{Pool, PoolError};
 pub use procession_process::{
-    Builder, Cause, ExitStatus, Panic, Process, ProcessError, StartError, StartMethod, Task,
-    TaskError, active_children, current_process, enable_in_tests, inherit, init,
+    AtExit, Builder, Cause, CurrentProcess, ExitStatus, Panic, ParentProcess, Process,
+    ProcessError, StartError, StartMethod, Stdio, Task, TaskError, TaskOnce, active_children,
+    at_exit, current_process, enable_in_tests, inherit, init, parent_process, preload,
+    set_start_method, start_method,
 };
 pub use procession_queue::{
     GetError, JoinError, JoinableQueue, PutError, Queue, SimpleQueue, TaskDoneError,
