@@ -3,7 +3,8 @@
 //! # Who does what
 //!
 //! The first start of a child starts the server by exec, from the same executable, with a control
-//! socket that nobody else has and that has no address anybody could connect to. The server stops
+//! socket that nobody else has and that has no address anybody could connect to. Each request bears
+//! the family's key all the same, should the socket ever get into other hands. The server stops
 //! inside `init`, where it has one thread and nothing of the program's. For each child:
 //!
 //! | step | who | does |
@@ -57,7 +58,16 @@ const ANSWER: Kind = Kind(0x15);
 pub(crate) struct Serve {
     image: u64,
     owner: u32,
+    /// What each request has to bear: that of the owner's family.
+    key: [u8; 32],
     preloaded: Vec<Routine>,
+}
+
+/// The wish for a child that has this control socket.
+#[derive(Debug, Serialize, Deserialize)]
+struct Request {
+    key: [u8; 32],
+    control: Fd,
 }
 
 /// What comes of a request.
@@ -77,6 +87,8 @@ enum Refused {
     NoRoom(i32),
     /// The system or the C library does not allow such copies.
     Unsupported(String),
+    /// The request does not bear the key.
+    Stranger,
     /// What was to be preloaded failed.
     Preload(String),
 }

@@ -1,6 +1,6 @@
 //! The owner's side.
 
-use super::{ANSWER, Answer, Born, REQUEST, Refused, SERVE, Serve};
+use super::{ANSWER, Answer, Born, REQUEST, Refused, Request, SERVE, Serve};
 use crate::children::{self, Child};
 use crate::current::CurrentProcess;
 use crate::environment::{Changes, Environment};
@@ -16,6 +16,7 @@ use procession_os::image::image;
 use procession_os::pidfd::Pidfd;
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
+use procession_shm::family;
 use procession_wire::{Encoder, Message};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -51,7 +52,11 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
         };
         // A new pair each time: a child that nobody knows may still have the end of the last one.
         let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-        let request = Message::encode(REQUEST, &Fd(control.into()))?;
+        let request = Request {
+            key: *family::current()?.key(),
+            control: Fd(control.into()),
+        };
+        let request = Message::encode(REQUEST, &request)?;
         match server.ask(request) {
             Ok(Ok(born)) => return Ok((born.enter(described), channel)),
             Ok(Err(refused)) => state.refused(refused)?,
@@ -124,6 +129,10 @@ impl State {
                 self.bury(words.as_str());
                 Err(StartError::Preload(words))
             }
+            Refused::Stranger => {
+                self.bury("it was given another key");
+                Ok(())
+            }
             Refused::Unsupported(words) => {
                 self.bury(words);
                 *self = Self::Unavailable;
@@ -162,6 +171,7 @@ impl Server {
         let serve = Serve {
             image: image().identity(),
             owner: self.owner,
+            key: *family::current()?.key(),
             preloaded: inherit::routines(&preloaded),
         };
         let mut encoder = Encoder::new(SERVE);

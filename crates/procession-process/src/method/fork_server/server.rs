@@ -1,6 +1,6 @@
 //! The server's side.
 
-use super::{ANSWER, Answer, Born, REQUEST, Refused, SERVE, Serve};
+use super::{ANSWER, Answer, Born, REQUEST, Refused, Request, SERVE, Serve};
 use crate::fd::Fd;
 use crate::inherit;
 use crate::routine::Routine;
@@ -29,19 +29,36 @@ pub(crate) fn serve(channel: Channel, packet: Packet) -> Result<Option<OwnedFd>,
     if !parent::die_with(serve.owner)? {
         return Ok(None);
     }
-    let refused = preload(&serve.preloaded, &mut packet).err();
+    let ready = preload(&serve.preloaded, &mut packet);
     let interrupts = settle()?;
-    while let Some(control) = next(&channel) {
-        match refused.clone().map_or_else(make, Err) {
-            Ok(Forked::Child) => {
-                drop(channel);
-                restore(interrupts)?;
-                return Ok(Some(control));
-            }
-            made => answer(&channel, made, control),
+    let make = || ready.clone().and_then(|()| make());
+    let control = requests(&channel, serve.key, make);
+    if control.is_some() {
+        restore(interrupts)?;
+    }
+    Ok(control)
+}
+
+/// Does as the owner asks; returns the control socket in each child that was made, and `None` when
+/// the owner is gone.
+fn requests(
+    channel: &Channel,
+    key: [u8; 32],
+    mut make: impl FnMut() -> Result<Forked, Refused>,
+) -> Option<OwnedFd> {
+    loop {
+        let request = next(channel)?;
+        let Fd(control) = request.control;
+        let outcome = if request.key == key {
+            make()
+        } else {
+            Err(Refused::Stranger)
+        };
+        match outcome {
+            Ok(Forked::Child) => return Some(control),
+            outcome => answer(channel, outcome, control),
         }
     }
-    Ok(None)
 }
 
 /// Loads what every child is to have.
@@ -85,10 +102,9 @@ fn restore(interrupts: SigHandler) -> io::Result<()> {
 }
 
 /// Waits for a request; `None` if the owner is gone, or sends what no owner sends.
-fn next(channel: &Channel) -> Option<OwnedFd> {
+fn next(channel: &Channel) -> Option<Request> {
     let packet = channel.recv_by(Deadline::NEVER).ok()?;
-    let request = packet.expect(REQUEST).and_then(Packet::decode);
-    request.ok().map(|Fd(control)| control)
+    packet.expect(REQUEST).and_then(Packet::decode).ok()
 }
 
 /// Tells the owner what came of its request. The child alone keeps `control`.
@@ -104,4 +120,35 @@ fn answer(channel: &Channel, made: Result<Forked, Refused>, control: OwnedFd) {
     };
     // An owner that cannot be told is gone, which the next request will show.
     let _ = Message::encode(ANSWER, &answer).map(|message| channel.send(message));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use procession_testkit::watchdog;
+    use std::thread;
+
+    fn ask(owner: &Channel, key: [u8; 32]) -> Refused {
+        let (_, control) = Channel::pair().expect("there is room for a socket");
+        let control = Fd(control.into());
+        let request = Message::encode(REQUEST, &Request { key, control }).expect("it is encoded");
+        owner.send(request).expect("the server is there");
+        let answer = owner.recv_by(Deadline::NEVER).expect("the server answers");
+        let answer: Answer = answer.decode().expect("it is an answer");
+        answer.expect_err("there is no child")
+    }
+
+    // PRC-035
+    #[test]
+    fn who_does_not_know_the_key_is_refused_and_nobody_else() {
+        let _watchdog = watchdog();
+        let (owner, server) = Channel::pair().expect("there is room for a socket");
+        let make = || Err(Refused::NoRoom(7));
+        let serving = thread::spawn(move || requests(&server, [1; 32], make).is_none());
+        assert!(matches!(ask(&owner, [1; 32]), Refused::NoRoom(7)));
+        assert!(matches!(ask(&owner, [2; 32]), Refused::Stranger));
+        assert!(matches!(ask(&owner, [1; 32]), Refused::NoRoom(7)));
+        drop(owner);
+        assert!(serving.join().expect("it does not panic"));
+    }
 }
