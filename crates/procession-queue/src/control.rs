@@ -6,17 +6,16 @@
 //! | table | who has taken what and not said that it is done; of a joinable queue only |
 //! | home | the first chunk |
 
-use crate::event::Event;
+use crate::Fault;
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::patience::Patience;
 use crate::record::{Area, FIRST};
-use crate::side::{Locked, Side};
+use crate::sides::Sides;
 use crate::stored::NameCell;
 use crate::undone::{ENTRIES, Entry, Table};
-use crate::{Closed, Fault, StateError};
-use procession_os::wait::Deadline;
 use procession_shm::{Format, Segment, SegmentKind, ShmError};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The first bytes of the segment. Zeros are a valid value for all of it but the locks.
 #[repr(C, align(128))]
@@ -25,8 +24,6 @@ pub(crate) struct Control {
     capacity: AtomicU64,
     /// Not zero if there is a table. Written once.
     joinable: AtomicU32,
-    /// Not zero for ever after the queue was closed.
-    closed: AtomicU32,
     /// The handles of all processes, and those on their way. Zero is final.
     handles: AtomicU64,
     /// Not zero if the home chunk may be used again.
@@ -35,12 +32,9 @@ pub(crate) struct Control {
     pub(crate) spare_full: AtomicU32,
     /// Written by consumers while `spare_full` is zero, read by producers while it is not.
     pub(crate) spare: NameCell,
+    pub(crate) sides: Sides,
     /// How many items of a joinable queue are done. Written under the consumers' lock.
     pub(crate) done: AtomicU64,
-    /// Where those sleep who wait until all is done. Used under the consumers' lock.
-    pub(crate) finished: Event,
-    put: Side,
-    get: Side,
 }
 
 /// The bytes of the home chunk.
@@ -149,16 +143,14 @@ fn total(joinable: bool) -> usize {
 ///
 /// `at` must point to zeroed memory of this size and alignment that nobody else uses yet.
 unsafe fn init_at(at: *mut Control) -> std::io::Result<()> {
-    // SAFETY: the side lies inside of what `at` points to.
-    let put = unsafe { &raw mut (*at).put };
-    // SAFETY: as above.
-    let get = unsafe { &raw mut (*at).get };
-    for side in [put, get] {
-        // SAFETY: the caller vouches for the memory.
-        unsafe { Side::init_at(side) }?;
-        // SAFETY: the side was made on the line before.
-        let locked = unsafe { &*side }.lock(Deadline::NEVER);
-        if let Ok(locked) = locked {
+    // SAFETY: the sides lie inside of what `at` points to.
+    let sides = unsafe { &raw mut (*at).sides };
+    // SAFETY: the caller vouches for the memory.
+    unsafe { Sides::init_at(sides) }?;
+    // SAFETY: they were made on the line before.
+    let sides = unsafe { &*sides };
+    for side in [&sides.put, &sides.get] {
+        if let Ok(locked) = side.lock(Patience::None) {
             let first = &locked.place(0).offset;
             first.store(FIRST, Ordering::Relaxed);
         }
@@ -168,61 +160,9 @@ unsafe fn init_at(at: *mut Control) -> std::io::Result<()> {
 
 impl Control {
     /// Returns the most items that the queue holds at a time.
+    #[inline]
     pub(crate) fn capacity(&self) -> Option<u64> {
         Some(self.capacity.load(Ordering::Relaxed)).filter(|&capacity| capacity != 0)
-    }
-
-    #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire) != 0
-    }
-
-    #[inline]
-    pub(crate) fn check_open(&self) -> Result<(), Closed> {
-        if self.is_closed() {
-            return Err(Closed);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn put(&self) -> &Side {
-        &self.put
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> &Side {
-        &self.get
-    }
-
-    /// Returns the number of items at one instant, of a queue that is open.
-    pub(crate) fn len(&self) -> Result<u64, StateError> {
-        self.check_open()?;
-        for _ in 0..64 {
-            let before = self.put.cursor.load();
-            let len = before.ahead_of(self.get.cursor.load());
-            // If nothing was put meanwhile, that was the number when the other word was read.
-            if self.put.cursor.load() == before {
-                return Ok(len);
-            }
-        }
-        // Under the lock nothing is put.
-        let locked = self.put.lock(Deadline::NEVER)?;
-        Ok(locked.cursor().load().ahead_of(self.get.cursor.load()))
-    }
-
-    /// Closes the queue for ever and wakes all.
-    ///
-    /// All are woken first, and need a lock to sleep again: whatever instruction this is killed
-    /// at, either the queue is not closed, or all see that it is.
-    pub(crate) fn close(&self, deadline: Deadline) -> Result<(), Fault> {
-        let put = self.put.lock(deadline)?;
-        let get = self.get.lock(deadline)?;
-        put.announce();
-        get.announce();
-        self.finished.announce();
-        self.closed.store(1, Ordering::Release);
-        Ok(())
     }
 
     /// Counts another handle; false if there was none left.
@@ -240,12 +180,5 @@ impl Control {
             .handles
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, fewer);
         updated == Ok(1)
-    }
-
-    /// Takes the lock of the consumers, if the queue is open.
-    pub(crate) fn lock_get(&self, deadline: Deadline) -> Result<Locked<'_>, StateError> {
-        let locked = self.get.lock(deadline)?;
-        self.check_open()?;
-        Ok(locked)
     }
 }

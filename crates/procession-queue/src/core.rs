@@ -1,53 +1,30 @@
 //! A queue of encoded items: what all kinds of queues are made of.
 
+use crate::atomic::{AtomicU32, Ordering};
 use crate::control::{Control, Home, Plan};
+use crate::cursor::At;
 use crate::item::{Item, Taken};
-use crate::local::Local;
+use crate::near::Near;
+use crate::patience::Patience;
 use crate::read::Reader;
+use crate::sides::Sides;
 use crate::undone::Table;
 use crate::write::Writer;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
 use procession_os::policy::wait_policy;
-use procession_os::wait::Deadline;
 use procession_shm::{Segment, ShmError};
 use procession_wire::handle::{self, Claim};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize, Serializer};
 use std::process;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// How long a call waits.
-#[derive(Clone, Copy)]
-pub(crate) enum Patience {
-    /// Not at all.
-    None,
-    /// Until the deadline.
-    Until(Deadline),
-}
-
-impl Patience {
-    pub(crate) const FOREVER: Self = Self::Until(Deadline::NEVER);
-
-    pub(crate) fn timeout(timeout: Duration) -> Self {
-        Self::Until(Deadline::after(timeout))
-    }
-
-    /// Until when a lock is waited for. Those who hold it do not wait for anything else.
-    fn deadline(self) -> Deadline {
-        match self {
-            Self::None => Deadline::NEVER,
-            Self::Until(deadline) => deadline,
-        }
-    }
-}
 
 /// A handle to a queue, without the type of its items.
 pub(crate) struct Core {
     // Before the segment that their home chunk is in.
-    put: Mutex<Local>,
-    get: Mutex<Local>,
+    put: Near,
+    get: Near,
     pub(crate) home: Home,
     /// Which entry of the table was this process's.
     pub(crate) entry: AtomicU32,
@@ -65,8 +42,8 @@ impl Core {
 
     fn with<T: DeserializeOwned>(home: Home) -> Arc<Self> {
         Arc::new(Self {
-            put: Mutex::new(Local::new(&home)),
-            get: Mutex::new(Local::new(&home)),
+            put: Near::new(&home),
+            get: Near::new(&home),
             home,
             entry: AtomicU32::new(u32::MAX),
             process: process::id(),
@@ -100,6 +77,11 @@ impl Core {
     }
 
     #[inline]
+    fn sides(&self) -> &Sides {
+        &self.control().sides
+    }
+
+    #[inline]
     pub(crate) fn control(&self) -> &Control {
         self.home.control()
     }
@@ -129,116 +111,132 @@ impl Core {
     }
 
     /// Puts as many of the records as there is room for, at least one; returns how many.
+    #[inline]
     fn put_some(&self, records: &[Record<'_>], patience: Patience) -> Result<usize, PutError> {
-        let deadline = patience.deadline();
-        let check = || self.try_put(records, deadline).transpose();
-        let put = match patience {
-            Patience::None => check(),
-            Patience::Until(_) => {
-                let park = |deadline| self.control().get().sleep(deadline, || self.may_put());
-                wait_policy().wait(deadline, check, park)?
-            }
+        match self.try_put(records, patience)? {
+            0 => self.put_later(records, patience),
+            put => Ok(put),
+        }
+    }
+
+    #[cold]
+    fn put_later(&self, records: &[Record<'_>], patience: Patience) -> Result<usize, PutError> {
+        let Patience::Until(deadline) = patience else {
+            return Err(PutError::Full);
         };
+        let check = || match self.try_put(records, patience) {
+            Ok(0) => None,
+            put => Some(put),
+        };
+        let park = |deadline| self.sides().get.sleep(deadline, || self.may_put());
+        let put = wait_policy().wait(deadline, check, park)?;
         put.unwrap_or(Err(PutError::Full))
     }
 
-    /// Puts as many of the records as there is room for at this moment; `None` if there is none.
+    /// Puts as many of the records as there is room for at this moment.
     #[inline]
-    fn try_put(
-        &self,
-        records: &[Record<'_>],
-        deadline: Deadline,
-    ) -> Result<Option<usize>, PutError> {
+    fn try_put(&self, records: &[Record<'_>], patience: Patience) -> Result<usize, PutError> {
         if !self.may_put() {
-            return Ok(None);
+            return Ok(0);
         }
-        let locked = match self.control().put().lock(deadline) {
-            Err(fault) if fault.is_timeout() => return Ok(None),
+        let locked = match self.sides().put.lock(patience) {
+            Err(fault) if fault.is_timeout() => return Ok(0),
             locked => locked?,
         };
-        self.control().check_open()?;
+        self.sides().check_open()?;
         let room = self.room();
         if room == 0 {
-            return Ok(None);
+            return Ok(0);
         }
-        let mut local = lock(&self.put);
-        let mut writer = Writer::new(&self.home, &locked, &mut local)?;
-        for &(kind, content) in &records[..records.len().min(room)] {
-            match writer.push(kind, content) {
-                Err(error) if writer.written() == 0 => {
-                    writer.abandon();
-                    return Err(error);
-                }
-                // The next call tells of it.
-                Err(_) => break,
-                Ok(()) => {}
-            }
-        }
-        Ok(Some(writer.publish() as usize))
+        let mut local = self.put.lock();
+        let writer = Writer::new(&self.home, &locked, &mut local)?;
+        write(writer, &records[..records.len().min(room)])
     }
 
     /// Whether a producer needs not wait.
     #[inline]
     fn may_put(&self) -> bool {
-        self.room() != 0 || self.control().is_closed()
+        self.room() != 0 || self.sides().is_closed()
     }
 
+    /// Returns for how many items there is room; for fewer than in truth, but never for none if
+    /// there is some.
     #[inline]
     fn room(&self) -> usize {
-        let control = self.control();
-        let Some(capacity) = control.capacity() else {
+        let Some(capacity) = self.control().capacity() else {
             return usize::MAX;
         };
-        let get = control.get().cursor.load();
-        capacity.saturating_sub(control.put().cursor.load().ahead_of(get)) as usize
+        let put = self.sides().put.cursor.load();
+        let room = |get: At| capacity.saturating_sub(put.ahead_of(get));
+        let room = match room(self.put.seen.load()) {
+            0 => room(self.put.seen.look(&self.sides().get.cursor)),
+            room => room,
+        };
+        room as usize
     }
 
     /// Takes items out, at least one and at most `max`.
+    #[inline]
     pub(crate) fn get(
         &self,
         max: usize,
         patience: Patience,
         mut sink: impl FnMut(Taken),
     ) -> Result<(), GetError> {
-        let deadline = patience.deadline();
-        let mut check = || self.try_get(max, deadline, &mut sink).transpose();
-        let got = match patience {
-            Patience::None => check(),
-            Patience::Until(_) => {
-                let park = |deadline| self.control().put().sleep(deadline, || self.may_get());
-                wait_policy().wait(deadline, check, park)?
-            }
+        match self.try_get(max, patience, &mut sink)? {
+            0 => self.get_later(max, patience, &mut sink),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn get_later(
+        &self,
+        max: usize,
+        patience: Patience,
+        sink: &mut impl FnMut(Taken),
+    ) -> Result<(), GetError> {
+        let Patience::Until(deadline) = patience else {
+            return Err(GetError::Empty);
         };
+        let check = || match self.try_get(max, patience, sink) {
+            Ok(0) => None,
+            got => Some(got.map(drop)),
+        };
+        let park = |deadline| self.sides().put.sleep(deadline, || self.may_get());
+        let got = wait_policy().wait(deadline, check, park)?;
         got.unwrap_or(Err(GetError::Empty))
     }
 
-    /// Takes items out that are there at this moment; `None` if there are none.
+    /// Takes items out that are there at this moment; returns how many.
     #[inline]
     fn try_get(
         &self,
         max: usize,
-        deadline: Deadline,
+        patience: Patience,
         sink: &mut impl FnMut(Taken),
-    ) -> Result<Option<()>, GetError> {
+    ) -> Result<u64, GetError> {
         if !self.may_get() {
-            return Ok(None);
+            return Ok(0);
         }
-        let locked = match self.control().lock_get(deadline) {
-            Err(StateError::Fault(fault)) if fault.is_timeout() => return Ok(None),
+        let locked = match self.sides().lock_get(patience) {
+            Err(StateError::Fault(fault)) if fault.is_timeout() => return Ok(0),
             locked => locked?,
         };
-        let mut local = lock(&self.get);
-        let reader = Reader::new(&self.home, &locked, &mut local)?;
-        let read = read(reader, max, self.home.table(), &self.entry, sink)?;
-        Ok((read != 0).then_some(()))
+        let mut local = self.get.lock();
+        let reader = Reader::new(&self.home, &self.get.seen, &locked, &mut local)?;
+        Ok(read(reader, max, self.home.table(), &self.entry, sink)?)
     }
 
     /// Whether a consumer needs not wait.
     #[inline]
     pub(crate) fn may_get(&self) -> bool {
-        let control = self.control();
-        control.put().cursor.load().count() != control.get().cursor.load().count()
-            || control.is_closed()
+        let sides = self.sides();
+        let got = sides.get.cursor.load();
+        let seen = self.get.seen.load().left(got);
+        seen.is_some_and(|items| items != 0)
+            || self.get.seen.look(&sides.put.cursor).count() != got.count()
+            || sides.is_closed()
     }
 
     /// Gives back what is in a queue that nobody has a handle to any more.
@@ -246,15 +244,11 @@ impl Core {
     fn empty(&self) {
         while self.discard_some().is_ok_and(|discarded| discarded) {}
         let control = self.control();
-        let Ok(locked) = control.get().lock(Deadline::after(Duration::ZERO)) else {
+        let Ok(locked) = control.sides.get.lock(Patience::timeout(Duration::ZERO)) else {
             return;
         };
         let place = locked.place(locked.cursor().load().place());
-        if control
-            .spare_full
-            .load(std::sync::atomic::Ordering::Acquire)
-            != 0
-        {
+        if control.spare_full.load(Ordering::Acquire) != 0 {
             drop(control.spare.load().collect());
         }
         drop(place.name.load().collect());
@@ -264,9 +258,9 @@ impl Core {
         let mut some = Vec::new();
         {
             // Nobody else has a handle; who holds the lock in spite of that is garbage.
-            let locked = self.control().get().lock(Deadline::after(Duration::ZERO))?;
-            let mut local = lock(&self.get);
-            let reader = Reader::new(&self.home, &locked, &mut local)?;
+            let locked = self.sides().get.lock(Patience::timeout(Duration::ZERO))?;
+            let mut local = self.get.lock();
+            let reader = Reader::new(&self.home, &self.get.seen, &locked, &mut local)?;
             read(reader, 64, None, &self.entry, &mut |item| some.push(item))?;
         }
         let discarded = !some.is_empty();
@@ -277,6 +271,23 @@ impl Core {
 
 /// A record's kind and content.
 type Record<'a> = (crate::record::Kind, &'a [u8]);
+
+/// Appends records, at least one, and puts them into the queue; returns how many.
+#[inline]
+fn write(mut writer: Writer<'_>, records: &[Record<'_>]) -> Result<usize, PutError> {
+    for &(kind, content) in records {
+        match writer.push(kind, content) {
+            Err(error) if writer.written() == 0 => {
+                writer.abandon();
+                return Err(error);
+            }
+            // The next call tells of it.
+            Err(_) => break,
+            Ok(()) => {}
+        }
+    }
+    Ok(writer.publish() as usize)
+}
 
 /// Reads up to `max` records, notes them as this process's, and takes them out of the queue.
 #[inline]
@@ -291,12 +302,15 @@ fn read(
     let mut read = 0;
     while read < max as u64 {
         match reader.next() {
-            Ok(Some((kind, content))) => sink(Taken(kind, content)),
+            Ok(Some(taken)) => sink(taken),
             Err(fault) if read == 0 => return Err(fault),
             // Of an error after the first item the next call tells.
             Ok(None) | Err(_) => break,
         }
         read += 1;
+    }
+    if read == 0 {
+        return Ok(0);
     }
     let left = reader.publish();
     if let Some(entry) = entry {
@@ -304,12 +318,6 @@ fn read(
     }
     left.retire();
     Ok(read)
-}
-
-/// Taken after the lock in shared memory, and for short only. It is there because the other one
-/// is in memory that a scribbler may reach.
-fn lock(local: &Mutex<Local>) -> MutexGuard<'_, Local> {
-    local.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Core {

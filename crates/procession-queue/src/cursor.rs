@@ -5,7 +5,7 @@
 //! Whoever advances writes the *other* place, and then the word, with one store. So whatever
 //! instruction it is killed at, the word names a place that is whole: there is nothing to repair.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::atomic::{AtomicU64, Ordering};
 
 /// A value of a side's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,11 +37,28 @@ impl At {
     }
 }
 
+/// No queue has so many items at a time; a difference that is larger is none.
+const MOST: u64 = 1 << 48;
+
+impl At {
+    /// Returns how many items were put here and not got up to `got`; `None` if this is not ahead,
+    /// because it is old, or garbage.
+    #[inline]
+    pub(crate) fn left(self, got: Self) -> Option<u64> {
+        Some(self.ahead_of(got)).filter(|&items| items <= MOST)
+    }
+}
+
 /// The word in shared memory.
 #[repr(transparent)]
 pub(crate) struct Cursor(AtomicU64);
 
 impl Cursor {
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Reads the word.
     ///
     /// Acquire: what was written before the word was published is seen by whoever sees the word.
@@ -57,7 +74,36 @@ impl Cursor {
     }
 }
 
-#[cfg(test)]
+/// A side's word as a process of the other side last saw it, in the memory of that process.
+///
+/// The word only goes on. Who goes by an old one finds too little in the queue, or too little room,
+/// and only then looks at the word itself: it lies in a cache line that the other side writes with
+/// each item, and fetching that line costs more than all the rest.
+pub(crate) struct Seen(AtomicU64);
+
+impl Seen {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// Returns what was seen.
+    ///
+    /// Acquire: it may have been another thread that saw it.
+    #[inline]
+    pub(crate) fn load(&self) -> At {
+        At(self.0.load(Ordering::Acquire))
+    }
+
+    /// Looks at the word.
+    #[inline]
+    pub(crate) fn look(&self, cursor: &Cursor) -> At {
+        let at = cursor.load();
+        self.0.store(at.0, Ordering::Release);
+        at
+    }
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

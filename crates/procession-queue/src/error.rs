@@ -20,7 +20,15 @@ pub enum Fault {
     /// A lock in the queue's memory cannot be taken.
     #[error("the queue's lock cannot be taken: {0}")]
     Lock(#[from] LockError),
-    /// A part of the queue cannot be opened; when out of file descriptors, for instance.
+    /// A thread that does not go on holds a lock in the queue's memory: it is stopped, for
+    /// instance. Calls that are not to wait report this after a second.
+    #[error("thread {} holds the queue's lock and does not go on; continue or end it", .thread.unwrap_or(0))]
+    Held {
+        /// The number of the thread, if it is known.
+        thread: Option<u32>,
+    },
+    /// A part of the queue cannot be opened; when out of file descriptors, for instance. Nothing
+    /// was taken out of the queue.
     #[error("a part of the queue cannot be opened: {0}")]
     Open(#[source] DecodeError),
     /// The system does not let this thread wait.

@@ -20,34 +20,38 @@
 //! - *A waiter is killed.* All are woken, so nobody relied on it. The word may stay odd, which
 //!   costs one system call.
 
-use procession_os::futex;
+use crate::atomic::{self, AtomicU32, Ordering};
+#[cfg(not(loom))]
 use procession_os::futexes::Watch;
 use procession_os::wait::Deadline;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The word in shared memory. Its accesses are ordered by the lock, and by the futex calls.
 #[repr(transparent)]
 pub(crate) struct Event(AtomicU32);
 
 impl Event {
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
     /// Says that the caller, which holds the lock, is going to sleep; returns what to sleep on.
     pub(crate) fn expect(&self) -> u32 {
         self.0.fetch_or(1, Ordering::Relaxed) | 1
     }
 
-    /// As [`expect`](Self::expect), for who sleeps on other things too.
-    pub(crate) fn watch(&self) -> Watch<'_> {
-        Watch {
-            word: &self.0,
-            expected: self.expect(),
-        }
+    /// Returns what to sleep on for who sleeps on other things too.
+    #[cfg(not(loom))]
+    pub(crate) fn watch(&self, expected: u32) -> Watch<'_> {
+        let word = &self.0;
+        Watch { word, expected }
     }
 
     /// Sleeps, without the lock, until somebody announces something, or for no reason; returns
     /// false if the deadline passed first.
     pub(crate) fn sleep(&self, expected: u32, deadline: Deadline) -> io::Result<bool> {
-        futex::wait(&self.0, expected, deadline)
+        atomic::wait(&self.0, expected, deadline)
     }
 
     /// Wakes whoever sleeps; called with the lock, before what they wait for is published.
@@ -64,6 +68,6 @@ impl Event {
         // From odd to even, or from even over odd to even.
         let word = self.0.load(Ordering::Relaxed);
         self.0.store((word | 1).wrapping_add(1), Ordering::Relaxed);
-        futex::wake(&self.0, u32::MAX);
+        atomic::wake(&self.0, u32::MAX);
     }
 }

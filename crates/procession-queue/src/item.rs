@@ -1,5 +1,6 @@
 //! Items as bytes, before they are put and after they are got.
 
+use crate::buffer;
 use crate::record::Kind;
 use crate::stored::Stored;
 use crate::write::INLINE;
@@ -20,8 +21,9 @@ pub(crate) struct Item {
 
 impl Item {
     /// Encodes an item, and copies a large one into a segment of its own.
+    #[inline]
     pub(crate) fn encode<T: Serialize>(item: &T) -> Result<Self, PutError> {
-        let mut encoder = Encoder::new(MessageKind::VALUE);
+        let mut encoder = Encoder::with_buffer(MessageKind::VALUE, buffer::take());
         encoder.push(item)?;
         let message = encoder.finish();
         let len = message.bytes().len();
@@ -47,7 +49,8 @@ impl Item {
     /// The item is in the queue: what it claimed is the queue's.
     #[inline]
     pub(crate) fn deliver(self) {
-        self.message.deliver();
+        let (bytes, _) = self.message.deliver();
+        buffer::give(bytes);
         if let Some(handle) = self.large {
             handle.deliver();
         }
@@ -64,19 +67,31 @@ fn store(bytes: &[u8]) -> Result<Message, PutError> {
     Ok(Stored::copy_of(bytes)?.message()?)
 }
 
-/// A record that was taken out of a queue.
-pub(crate) struct Taken(pub(crate) Kind, pub(crate) Vec<u8>);
+/// An item that was taken out of a queue. What its handles claimed is this process's.
+pub(crate) enum Taken {
+    /// What is encoded.
+    Item(Vec<u8>),
+    /// Where what is encoded is.
+    Large(Stored),
+}
 
 impl Taken {
-    /// Decodes the item. What its handles claimed is this process's.
+    /// Decodes the item.
     #[inline]
     pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<T, GetError> {
-        let Self(kind, bytes) = self;
-        let bytes = match kind {
-            Kind::Large => Stored::collect(&bytes)?.to_vec(),
-            _ => bytes,
-        };
-        let packet = Packet::parse(bytes, Vec::new())?;
-        Ok(packet.expect(MessageKind::VALUE)?.decode()?)
+        match self {
+            Self::Item(bytes) => {
+                let decoded = decode(&bytes);
+                buffer::give(bytes);
+                decoded
+            }
+            Self::Large(stored) => decode(&stored.to_vec()),
+        }
     }
+}
+
+#[inline]
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, GetError> {
+    let packet = Packet::parse(bytes, Vec::new())?;
+    Ok(packet.expect(MessageKind::VALUE)?.decode()?)
 }

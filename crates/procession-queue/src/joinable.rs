@@ -1,7 +1,9 @@
 //! The queue whose items are done some time.
 
+use crate::atomic::Ordering;
 use crate::control::{Control, Plan};
 use crate::core::Core;
+use crate::patience::Patience;
 use crate::side::Locked;
 use crate::{Fault, JoinError, Queue, StateError, TaskDoneError};
 use procession_os::wait::Deadline;
@@ -11,7 +13,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::ops::Deref;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// A queue that knows when all that was put into it is done.
@@ -77,7 +78,8 @@ impl<T> JoinableQueue<T> {
     /// # Errors
     ///
     /// [`TaskDoneError::TooOften`] if all of them are done already, and
-    /// [`TaskDoneError::Closed`].
+    /// [`TaskDoneError::Closed`]. [`Fault::Held`] after a second if a stopped process holds the
+    /// consumers' lock; then the item is not done.
     ///
     /// # Examples
     ///
@@ -90,7 +92,7 @@ impl<T> JoinableQueue<T> {
     /// ```
     pub fn task_done(&self) -> Result<(), TaskDoneError> {
         let core = self.core();
-        let _locked = core.control().lock_get(Deadline::NEVER)?;
+        let _locked = core.control().sides.lock_get(Patience::None)?;
         let table = core.home.table().ok_or(NO_TABLE)?;
         let entry = table.ours(&core.entry)?;
         if !entry.remove_one() {
@@ -98,7 +100,7 @@ impl<T> JoinableQueue<T> {
         }
         // Killed here, this process has one item that is not done and that no entry tells of:
         // it is among those that were lost.
-        core.control().finished.announce();
+        core.control().sides.finished.announce();
         core.control().done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -150,7 +152,7 @@ impl<T> JoinableQueue<T> {
     ///
     /// [`StateError::Closed`].
     pub fn unfinished(&self) -> Result<usize, StateError> {
-        let locked = self.core().control().lock_get(Deadline::NEVER)?;
+        let locked = self.core().control().sides.lock_get(Patience::None)?;
         Ok(Tally::of(self.core(), &locked).unfinished as usize)
     }
 
@@ -169,9 +171,9 @@ impl<T> JoinableQueue<T> {
     /// ```
     pub fn forget_lost(&self) -> Result<u64, StateError> {
         let control = self.core().control();
-        let locked = control.lock_get(Deadline::NEVER)?;
+        let locked = control.sides.lock_get(Patience::None)?;
         let lost = Tally::of(self.core(), &locked).lost()?;
-        control.finished.announce();
+        control.sides.finished.announce();
         control.done.fetch_add(lost, Ordering::Relaxed);
         Ok(lost)
     }
@@ -182,11 +184,11 @@ impl<T> JoinableQueue<T> {
                 return Ok(());
             };
             let look = deadline.left().map_or(LOOK, |left| left.min(LOOK));
-            let finished = &self.core().control().finished;
+            let finished = &self.core().control().sides.finished;
             let slept = finished.sleep(expected, Deadline::after(look));
             slept.map_err(Fault::Sleep)?;
             if deadline.passed() {
-                let now = self.look_or_expect(Deadline::NEVER)?;
+                let now = self.look_or_expect(deadline)?;
                 return now.map_or(Ok(()), |_| Err(JoinError::TimedOut));
             }
         }
@@ -195,7 +197,7 @@ impl<T> JoinableQueue<T> {
     /// `None` if all is done; what to sleep on if not.
     fn look_or_expect(&self, deadline: Deadline) -> Result<Option<u32>, JoinError> {
         let control = self.core().control();
-        let locked = match control.lock_get(deadline) {
+        let locked = match control.sides.lock_get(Patience::Until(deadline)) {
             Err(StateError::Fault(fault)) if fault.is_timeout() => {
                 return Err(JoinError::TimedOut);
             }
@@ -206,7 +208,7 @@ impl<T> JoinableQueue<T> {
             return Ok(None);
         }
         match tally.lost()? {
-            0 => Ok(Some(control.finished.expect())),
+            0 => Ok(Some(control.sides.finished.expect())),
             items => Err(JoinError::Lost { items }),
         }
     }
@@ -230,7 +232,7 @@ impl<'a> Tally<'a> {
     fn of(core: &'a Core, locked: &Locked<'_>) -> Self {
         let control: &Control = core.control();
         let done = control.done.load(Ordering::Relaxed);
-        let put = control.put().cursor.load().count();
+        let put = control.sides.put.cursor.load().count();
         let got = locked.cursor().load().count();
         Self {
             core,

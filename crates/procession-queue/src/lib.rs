@@ -21,7 +21,10 @@
 //! producers or back to the system. An item of more than 128 KiB has a segment of its own, whose
 //! handle is in the chain.
 //!
-//! The producers have a lock and so have the consumers. Neither is held while somebody waits.
+//! The producers have a lock and so have the consumers. Neither is held while somebody waits, or
+//! while an item is encoded or decoded. Each side remembers how far it saw the other one, and looks
+//! again only when it has come there: two processes on two processors are in each other's way once
+//! for many items.
 //!
 //! # Why no death does harm
 //!
@@ -35,6 +38,8 @@
 //!   got: one item, or the items of one `put_many` or `get_many`. A chunk that it was about to
 //!   make part of the queue is removed with the family.
 
+mod atomic;
+mod buffer;
 mod control;
 mod core;
 mod cursor;
@@ -43,14 +48,18 @@ mod event;
 mod item;
 mod joinable;
 mod local;
+mod near;
+mod patience;
 mod queue;
 mod read;
 mod record;
 mod side;
+mod sides;
 mod simple;
 mod stored;
 mod undone;
 mod waitable;
+mod walk;
 mod write;
 
 pub use error::{

@@ -1,10 +1,10 @@
 //! The queue.
 
 use crate::control::Plan;
-use crate::core::{Core, Patience};
+use crate::core::Core;
 use crate::item::{Item, Taken};
+use crate::patience::Patience;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
-use procession_os::wait::Deadline;
 use procession_shm::ShmError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,6 +31,11 @@ use std::time::Duration;
 /// `get` blocks nobody, and takes with it the items that it was itself putting or getting, no
 /// other. A consumer does not learn that there is no producer any more: let the last producer put
 /// a last item, or [`close`](Self::close) the queue.
+///
+/// A process that is *stopped* (by a signal, or in a debugger) in the middle of `put` or `get` holds
+/// the lock of the producers or of the consumers. `put` and `get` wait for it to go on; with a
+/// timeout they wait until that; every other call returns [`Fault::Held`], with the number of the
+/// thread that is in the way, after a second.
 ///
 /// # Examples
 ///
@@ -119,6 +124,10 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     ///
     /// [`PutError::Full`], and those of [`put`](Self::put).
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`Fault::Held`] after a second if a stopped process holds the producers' lock.
     #[doc(alias = "put_nowait")]
     pub fn try_put(&self, item: &T) -> Result<(), PutError> {
         self.core.put(Item::encode(item)?, Patience::None)
@@ -128,7 +137,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`PutError::Full`] if it was full all the time, and those of [`put`](Self::put).
+    /// [`PutError::Full`] if it was full all the time, or a stopped process held the producers'
+    /// lock, and those of [`put`](Self::put).
     ///
     /// # When the other side is gone
     ///
@@ -209,7 +219,9 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     ///
     /// [`GetError::Closed`]; [`GetError::Decode`] if the item's type refuses to be decoded, and
-    /// then the item is gone.
+    /// then the item is gone. [`Fault::Open`] if this process has no descriptor left to open a part
+    /// of the queue with, and then the item stays where it is. (A handle inside an item may need a
+    /// descriptor of its own when it is decoded.)
     ///
     /// # When the other side is gone
     ///
@@ -223,6 +235,10 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// # Errors
     ///
     /// [`GetError::Empty`], and those of [`get`](Self::get).
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`Fault::Held`] after a second if a stopped process holds the consumers' lock.
     ///
     /// # Examples
     ///
@@ -242,7 +258,8 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`GetError::Empty`] if there was none all the time, and those of [`get`](Self::get).
+    /// [`GetError::Empty`] if there was none all the time, or a stopped process held the consumers'
+    /// lock, and those of [`get`](Self::get).
     ///
     /// # When the other side is gone
     ///
@@ -302,9 +319,9 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 
     fn get_one(&self, patience: Patience) -> Result<T, GetError> {
-        let mut item = Err(GetError::Empty);
-        self.core.get(1, patience, |taken| item = Ok(taken))?;
-        item?.decode()
+        let mut item = None;
+        self.core.get(1, patience, |taken| item = Some(taken))?;
+        item.ok_or(GetError::Empty)?.decode()
     }
 
     fn get_some(&self, max: usize, patience: Patience) -> Result<Vec<T>, GetError> {
@@ -333,7 +350,8 @@ impl<T> Queue<T> {
     ///
     /// # Errors
     ///
-    /// The [`Fault`] of a queue whose memory was overwritten.
+    /// The [`Fault`] of a queue whose memory was overwritten; [`Fault::Held`] after a second if a
+    /// stopped process holds a lock, and then the queue is not closed.
     ///
     /// # Examples
     ///
@@ -347,12 +365,12 @@ impl<T> Queue<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close(&self) -> Result<(), Fault> {
-        self.core.control().close(Deadline::NEVER)
+        self.core.control().sides.close(Patience::None)
     }
 
     /// Returns whether the queue was closed.
     pub fn is_closed(&self) -> bool {
-        self.core.control().is_closed()
+        self.core.control().sides.is_closed()
     }
 
     /// Returns the number of items in the queue at one instant.
@@ -362,7 +380,7 @@ impl<T> Queue<T> {
     /// [`StateError::Closed`].
     #[doc(alias = "qsize")]
     pub fn len(&self) -> Result<usize, StateError> {
-        Ok(self.core.control().len()? as usize)
+        Ok(self.core.control().sides.len()? as usize)
     }
 
     /// Returns whether there was no item in the queue at one instant.

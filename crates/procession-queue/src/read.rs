@@ -1,27 +1,22 @@
 //! Taking records from the chain of chunks.
 
 use crate::Fault;
+use crate::atomic::Ordering;
+use crate::buffer;
 use crate::control::Home;
-use crate::cursor::At;
+use crate::cursor::Seen;
+use crate::item::Taken;
 use crate::local::Local;
-use crate::record::{Area, FIRST, Kind};
+use crate::record::Kind;
 use crate::side::Locked;
-use crate::stored::Name;
-use std::sync::atomic::Ordering;
-
-/// No queue has so many items at a time; a difference that is larger is garbage.
-const MOST: u64 = 1 << 48;
+use crate::stored::{Name, Stored};
+use crate::walk::Walk;
 
 /// Copies records; they are taken once [`publish`](Self::publish) has run, and not before: if the
 /// reader is killed, the next one finds them where they were.
 pub(crate) struct Reader<'a> {
-    home: &'a Home,
-    locked: &'a Locked<'a>,
-    local: &'a mut Local,
-    at: At,
-    offset: u64,
+    walk: Walk<'a>,
     available: u64,
-    read: u64,
     /// The chunks that are left behind.
     left: Vec<Name>,
 }
@@ -31,74 +26,68 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn new(
         home: &'a Home,
+        seen: &Seen,
         locked: &'a Locked<'a>,
         local: &'a mut Local,
     ) -> Result<Self, Fault> {
-        let at = locked.cursor().load();
-        let available = home.control().put().cursor.load().ahead_of(at);
-        if available > MOST {
-            return Err(Fault::Damaged("more was taken than was put"));
-        }
-        let place = locked.place(at.place());
-        let number = place.chunk.load(Ordering::Relaxed);
-        let offset = place.offset.load(Ordering::Relaxed);
-        local.go_to(home, number, || place.name.load())?;
+        let walk = Walk::begin(home, locked, local)?;
+        let available = match seen.load().left(walk.start()) {
+            // Old: others may have taken what this process has seen.
+            None | Some(0) => seen
+                .look(&home.control().sides.put.cursor)
+                .left(walk.start()),
+            available => available,
+        };
+        let available = available.ok_or(Fault::Damaged("more was taken than was put"))?;
         Ok(Self {
-            home,
-            locked,
-            local,
-            at,
-            offset,
+            walk,
             available,
-            read: 0,
             left: Vec::new(),
         })
     }
 
-    /// Copies the next record; `None` if there is none.
+    /// Copies the next item; `None` if there is none.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<(Kind, Vec<u8>)>, Fault> {
-        if self.read == self.available {
+    pub(crate) fn next(&mut self) -> Result<Option<Taken>, Fault> {
+        if self.walk.items() == self.available {
             return Ok(None);
         }
-        let mut record = self.local.chunk.area.read(self.offset)?;
-        if record.0 == Kind::Next {
+        let (mut kind, mut len) = self.walk.area().look(self.walk.offset())?;
+        if kind == Kind::Next {
             self.move_on()?;
-            record = self.local.chunk.area.read(self.offset)?;
+            (kind, len) = self.walk.area().look(self.walk.offset())?;
         }
-        if record.0 == Kind::Next {
-            return Err(Fault::Damaged("a chunk is empty"));
-        }
-        self.offset += Area::needed(record.1.len());
-        self.read += 1;
-        Ok(Some(record))
+        let mut bytes = buffer::take();
+        self.walk.area().read(self.walk.offset(), len, &mut bytes)?;
+        let taken = match kind {
+            Kind::Item => Taken::Item(bytes),
+            // Now, so that the item stays where it is if this process cannot open it.
+            Kind::Large => Taken::Large(Stored::collect(&bytes).map_err(Fault::Open)?),
+            Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
+        };
+        self.walk.pass(len);
+        Ok(Some(taken))
     }
 
     /// Wakes who waits for room, and takes what was copied out of the queue.
     #[inline]
     pub(crate) fn publish(self) -> Left<'a> {
-        let next = self.at.advanced(self.read);
-        let place = self.locked.place(next.place());
-        place.go(self.local.number, self.offset, || self.local.chunk.name);
-        self.locked.announce();
-        self.locked.cursor().publish(next);
+        self.walk.publish();
         Left {
-            home: self.home,
-            local: self.local,
+            home: self.walk.home,
+            local: self.walk.local,
             names: self.left,
         }
     }
 
     #[cold]
     fn move_on(&mut self) -> Result<(), Fault> {
-        let name = self.local.chunk.area.link()?.next.load();
-        let next = self.local.open(self.home, name)?;
-        let number = self.local.number.wrapping_add(1);
-        if next.area.link()?.number.load(Ordering::Relaxed) != number {
+        let name = self.walk.area().link()?.next.load();
+        let next = self.walk.local.open(self.walk.home, name)?;
+        if next.area.link()?.number.load(Ordering::Relaxed) != self.walk.next_number() {
             return Err(Fault::Damaged("the chain of chunks is broken"));
         }
-        self.left.push(self.local.enter(number, next).name);
-        self.offset = FIRST;
+        self.left.push(self.walk.enter(next).name);
         Ok(())
     }
 }

@@ -13,9 +13,9 @@
 //! Nothing that is read here is trusted: what does not lie inside of the chunk is not there.
 
 use crate::Fault;
+use crate::atomic::{AtomicU64, Ordering};
 use crate::stored::NameCell;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,19 +108,26 @@ impl Area {
         Ok(())
     }
 
-    /// Copies a record that was published; the caller holds the consumers' lock.
+    /// Returns the kind and the length of a record that was published; the caller holds the
+    /// consumers' lock.
     #[inline]
-    pub(crate) fn read(&self, offset: u64) -> Result<(Kind, Vec<u8>), Fault> {
+    pub(crate) fn look(&self, offset: u64) -> Result<(Kind, usize), Fault> {
         let head = self.head(offset)?.load(Ordering::Relaxed);
         let kind = Kind::of(head).ok_or(Fault::Damaged("a record is of no kind"))?;
-        let len = (head >> 8) as usize;
+        Ok((kind, (head >> 8) as usize))
+    }
+
+    /// Copies the content of a record into a buffer; otherwise as [`look`](Self::look).
+    #[inline]
+    pub(crate) fn read(&self, offset: u64, len: usize, to: &mut Vec<u8>) -> Result<(), Fault> {
         let from = self.content(offset, len)?.as_ptr();
-        let mut copy = Vec::<u8>::with_capacity(len);
-        // SAFETY: so many bytes lie at `from`, and there is room for them in the copy.
-        unsafe { from.copy_to_nonoverlapping(copy.as_mut_ptr(), len) };
+        to.clear();
+        to.reserve(len);
+        // SAFETY: so many bytes lie at `from`, and there is room for them in the buffer.
+        unsafe { from.copy_to_nonoverlapping(to.as_mut_ptr(), len) };
         // SAFETY: they were written on the line before.
-        unsafe { copy.set_len(len) };
-        Ok((kind, copy))
+        unsafe { to.set_len(len) };
+        Ok(())
     }
 
     #[inline]

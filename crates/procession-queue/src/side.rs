@@ -1,14 +1,16 @@
 //! One side of a queue, in shared memory: the producers' or the consumers'.
 
 use crate::Fault;
+use crate::atomic::{AtomicU64, Ordering, RobustMutex};
 use crate::cursor::Cursor;
 use crate::event::Event;
+use crate::patience::Patience;
 use crate::stored::{Name, NameCell};
+#[cfg(not(loom))]
 use procession_os::futexes::Watch;
-use procession_os::robust::{Acquired, RobustMutex};
+use procession_os::robust::{Acquired, LockError};
 use procession_os::wait::Deadline;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What one side writes, and the other only looks at.
 ///
@@ -59,6 +61,7 @@ impl Side {
     /// # Safety
     ///
     /// `at` must point to zeroed memory of this size and alignment that nobody else uses yet.
+    #[cfg(not(loom))]
     pub(crate) unsafe fn init_at(at: *mut Self) -> std::io::Result<()> {
         // SAFETY: the mutex lies inside of what `at` points to.
         let mutex = unsafe { &raw mut (*at).inner.mutex };
@@ -66,13 +69,35 @@ impl Side {
         unsafe { RobustMutex::init_at(mutex) }
     }
 
+    /// A side that nothing went through yet.
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        let place = || Place {
+            chunk: AtomicU64::new(0),
+            offset: AtomicU64::new(0),
+            name: NameCell::new(),
+        };
+        let inner = Inner {
+            mutex: RobustMutex::new(),
+            event: Event::new(),
+            places: [place(), place()],
+        };
+        Self {
+            cursor: Cursor::new(),
+            inner,
+        }
+    }
+
     /// Takes the side's lock.
     ///
     /// If the last holder died in it, the side is whole nevertheless, but somebody may sleep whom
     /// the dead one had meant to wake.
     #[inline]
-    pub(crate) fn lock(&self, deadline: Deadline) -> Result<Locked<'_>, Fault> {
-        let acquired = self.inner.mutex.lock_until(deadline)?;
+    pub(crate) fn lock(&self, patience: Patience) -> Result<Locked<'_>, Fault> {
+        let acquired = match self.inner.mutex.try_lock() {
+            Err(LockError::WouldBlock) => self.lock_contended(patience)?,
+            acquired => acquired?,
+        };
         let locked = Locked {
             side: self,
             _not_send: PhantomData,
@@ -83,6 +108,17 @@ impl Side {
         Ok(locked)
     }
 
+    #[cold]
+    fn lock_contended(&self, patience: Patience) -> Result<Acquired, Fault> {
+        let mutex = &self.inner.mutex;
+        match (mutex.lock_until(patience.for_lock()), patience) {
+            (Err(LockError::TimedOut), Patience::None) => Err(Fault::Held {
+                thread: mutex.holder(),
+            }),
+            (acquired, _) => Ok(acquired?),
+        }
+    }
+
     /// Sleeps until this side announces something, unless `ready` under its lock; may also return
     /// for no reason. Returns false if the deadline passed first.
     pub(crate) fn sleep(
@@ -90,27 +126,37 @@ impl Side {
         deadline: Deadline,
         ready: impl FnOnce() -> bool,
     ) -> Result<bool, Fault> {
-        let watch = match self.arm(deadline, ready) {
+        let expected = match self.expect(deadline, ready) {
             Err(fault) if fault.is_timeout() => return Ok(false),
-            watch => watch?,
+            expected => expected?,
         };
-        let Some(watch) = watch else {
+        let Some(expected) = expected else {
             // Ready, and yet the caller may have failed to get the other side's lock in time.
             return Ok(!deadline.passed());
         };
-        let slept = self.inner.event.sleep(watch.expected, deadline);
+        let slept = self.inner.event.sleep(expected, deadline);
         slept.map_err(Fault::Sleep)
     }
 
     /// Returns what to sleep on until this side announces something; `None` if `ready` under its
     /// lock.
+    #[cfg(not(loom))]
     pub(crate) fn arm(
         &self,
         deadline: Deadline,
         ready: impl FnOnce() -> bool,
     ) -> Result<Option<Watch<'_>>, Fault> {
-        let _locked = self.lock(deadline)?;
-        Ok((!ready()).then(|| self.inner.event.watch()))
+        let expected = self.expect(deadline, ready)?;
+        Ok(expected.map(|expected| self.inner.event.watch(expected)))
+    }
+
+    fn expect(
+        &self,
+        deadline: Deadline,
+        ready: impl FnOnce() -> bool,
+    ) -> Result<Option<u32>, Fault> {
+        let _locked = self.lock(Patience::Until(deadline))?;
+        Ok((!ready()).then(|| self.inner.event.expect()))
     }
 }
 

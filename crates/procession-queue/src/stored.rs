@@ -5,11 +5,11 @@
 //! lives while no process has it mapped: between a producer that has ended and a consumer that
 //! has not begun. Whoever removes the message from the queue takes the count over.
 
+use crate::atomic::{AtomicU64, Ordering};
 use procession_shm::{Format, Segment, SegmentKind, ShmError};
 use procession_wire::{DecodeError, EncodeError, Kind, Message, Packet};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A segment that belongs to a queue: a chunk, or one large item.
 #[derive(Clone)]
@@ -34,7 +34,7 @@ impl Stored {
 
     /// Decodes a handle, and takes over what it counted.
     pub(crate) fn collect(message: &[u8]) -> Result<Self, DecodeError> {
-        Packet::parse(message.to_vec(), Vec::new())?.decode()
+        Packet::parse(message, Vec::new())?.decode()
     }
 
     /// Returns where the bytes are in this process.
@@ -128,6 +128,11 @@ impl Name {
 pub(crate) struct NameCell([AtomicU64; WORDS]);
 
 impl NameCell {
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+
     /// Reads the name.
     pub(crate) fn load(&self) -> Name {
         Name(std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed)))

@@ -10,8 +10,8 @@
 //! reason the entry of a dead process may be given to another one.
 
 use crate::Fault;
+use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use procession_os::identity::Identity;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How many processes can have items that are not done.
 pub(crate) const ENTRIES: usize = 1024;

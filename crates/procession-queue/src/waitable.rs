@@ -57,7 +57,7 @@ impl<T> Waitable for JoinableQueue<T> {
 impl Bell for Core {
     /// As a `get` that finds nothing goes to sleep.
     fn arm(&self, deadline: Deadline) -> Armed<'_> {
-        match self.control().put().arm(deadline, || self.may_get()) {
+        match self.control().sides.put.arm(deadline, || self.may_get()) {
             Ok(Some(watch)) => Armed::Asleep(watch),
             Err(fault) if fault.is_timeout() => Armed::Busy,
             // A lock that cannot be taken is an error of `get`.

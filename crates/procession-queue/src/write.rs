@@ -1,13 +1,13 @@
 //! Appending records to the chain of chunks.
 
+use crate::atomic::Ordering;
 use crate::control::Home;
-use crate::cursor::At;
 use crate::local::{Chunk, Local};
 use crate::record::{Area, FIRST, Kind};
 use crate::side::Locked;
 use crate::stored::{Name, Stored};
+use crate::walk::Walk;
 use crate::{Fault, PutError};
-use std::sync::atomic::Ordering;
 
 /// The longest content that goes into a chunk; longer ones get a segment of their own.
 pub(crate) const INLINE: usize = 128 << 10;
@@ -23,12 +23,7 @@ const _: () = assert!(SMALLEST > INLINE as u64 + 2 * FIRST);
 /// comes after a writer that was killed writes over it. A chunk that a killed writer made, or took
 /// from those that are free, is lost until the family ends.
 pub(crate) struct Writer<'a> {
-    home: &'a Home,
-    locked: &'a Locked<'a>,
-    local: &'a mut Local,
-    at: At,
-    offset: u64,
-    written: u64,
+    walk: Walk<'a>,
 }
 
 impl<'a> Writer<'a> {
@@ -39,69 +34,52 @@ impl<'a> Writer<'a> {
         locked: &'a Locked<'a>,
         local: &'a mut Local,
     ) -> Result<Self, Fault> {
-        let at = locked.cursor().load();
-        let place = locked.place(at.place());
-        let number = place.chunk.load(Ordering::Relaxed);
-        let offset = place.offset.load(Ordering::Relaxed);
-        local.go_to(home, number, || place.name.load())?;
-        Ok(Self {
-            home,
-            locked,
-            local,
-            at,
-            offset,
-            written: 0,
-        })
+        let walk = Walk::begin(home, locked, local)?;
+        Ok(Self { walk })
     }
 
     /// Appends a record of an item.
     #[inline]
     pub(crate) fn push(&mut self, kind: Kind, content: &[u8]) -> Result<(), PutError> {
         let needed = Area::needed(content.len());
-        if !self.local.chunk.area.fits(self.offset, needed) {
+        if !self.walk.area().fits(self.walk.offset(), needed) {
             self.move_on(needed)?;
         }
-        self.local.chunk.area.write(self.offset, kind, content)?;
-        self.offset += needed;
-        self.written += 1;
+        self.walk.area().write(self.walk.offset(), kind, content)?;
+        self.walk.pass(content.len());
         Ok(())
     }
 
     /// Returns how many items were appended.
     #[inline]
     pub(crate) fn written(&self) -> u64 {
-        self.written
+        self.walk.items()
     }
 
     /// Leaves the queue as it was.
     #[cold]
     pub(crate) fn abandon(self) {
         // The chunk it is in may never become the one of that number.
-        self.local.lose();
+        self.walk.local.lose();
     }
 
     /// Wakes who waits for items, and makes the records part of the queue; returns how many.
     #[inline]
     pub(crate) fn publish(self) -> u64 {
-        let next = self.at.advanced(self.written);
-        let place = self.locked.place(next.place());
-        place.go(self.local.number, self.offset, || self.local.chunk.name);
-        self.locked.announce();
-        self.locked.cursor().publish(next);
-        self.written
+        self.walk.publish();
+        self.walk.items()
     }
 
     #[cold]
     fn move_on(&mut self, needed: u64) -> Result<(), PutError> {
         let next = self.next_chunk(needed)?;
-        let number = self.local.number.wrapping_add(1);
         let link = next.area.link()?;
-        link.number.store(number, Ordering::Relaxed);
-        let name = next.name;
-        let left = self.local.enter(number, next);
+        link.number
+            .store(self.walk.next_number(), Ordering::Relaxed);
+        let (name, end) = (next.name, self.walk.offset());
+        let left = self.walk.enter(next);
         left.area.link()?.next.store(name);
-        left.area.write(self.offset, Kind::Next, &[])?;
-        self.offset = FIRST;
+        left.area.write(end, Kind::Next, &[])?;
         Ok(())
     }
 
@@ -110,7 +88,8 @@ impl<'a> Writer<'a> {
         let fits = |chunk: &Chunk| chunk.area.room() >= needed;
         if let Some(chunk) = self.free_home().filter(fits) {
             // Not free from here on, lest two use it: it is rather lost than used twice.
-            self.home.control().home_free.store(0, Ordering::Release);
+            let control = self.walk.home.control();
+            control.home_free.store(0, Ordering::Release);
             return Ok(chunk);
         }
         match self.take_spare()? {
@@ -120,28 +99,29 @@ impl<'a> Writer<'a> {
     }
 
     fn free_home(&self) -> Option<Chunk> {
-        let free = self.home.control().home_free.load(Ordering::Acquire) != 0;
-        free.then(|| Chunk::home(self.home))
+        let home = self.walk.home;
+        let free = home.control().home_free.load(Ordering::Acquire) != 0;
+        free.then(|| Chunk::home(home))
     }
 
     fn take_spare(&mut self) -> Result<Option<Chunk>, Fault> {
-        let control = self.home.control();
+        let control = self.walk.home.control();
         if control.spare_full.load(Ordering::Acquire) == 0 {
             return Ok(None);
         }
-        let chunk = self.local.open(self.home, control.spare.load())?;
+        let chunk = self.walk.local.open(self.walk.home, control.spare.load())?;
         control.spare_full.store(0, Ordering::Release);
         Ok(Some(chunk))
     }
 
     fn make_chunk(&mut self) -> Result<Chunk, PutError> {
-        let len = (self.local.chunk.area.room() * 2).clamp(SMALLEST, LARGEST);
+        let len = (self.walk.area().room() * 2).clamp(SMALLEST, LARGEST);
         let stored = Stored::create(len as usize)?;
         let message = stored.message()?;
         let name = Name::new(message.bytes());
         let name = name.ok_or(Fault::Damaged("the name of a new chunk is too long"))?;
         // From here on the queue counts as a holder.
         message.deliver();
-        Ok(self.local.keep(name, stored))
+        Ok(self.walk.local.keep(name, stored))
     }
 }

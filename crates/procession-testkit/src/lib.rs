@@ -6,6 +6,7 @@
 )]
 
 pub mod helper;
+pub mod python;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

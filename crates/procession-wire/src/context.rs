@@ -1,17 +1,11 @@
 //! The contexts of the messages that a thread is encoding, or of those that it is decoding.
 //!
 //! They nest, because a handle's own `serialize` may exchange messages with a server. Few messages
-//! have a handle in them, so a context is put on the stack when something is put into it; before
-//! that only its depth is known.
+//! have a handle in them, so a context is made when something is put into it; before that only its
+//! depth is known.
 
 use std::cell::{Cell, RefCell};
 use std::thread::LocalKey;
-
-/// What a message has beside its bytes.
-pub(crate) trait Context: Default + 'static {
-    /// Whether there is nothing in it.
-    fn is_empty(&self) -> bool;
-}
 
 /// The contexts of one thread.
 pub(crate) struct Contexts<C> {
@@ -20,10 +14,10 @@ pub(crate) struct Contexts<C> {
     /// The depth of the topmost context on the stack; zero if there is none.
     topmost: Cell<u32>,
     /// Each with its depth.
-    stack: RefCell<Vec<(u32, C)>>,
+    stack: RefCell<Vec<(u32, Box<C>)>>,
 }
 
-impl<C: Context> Contexts<C> {
+impl<C: Default> Contexts<C> {
     pub(crate) const fn new() -> Self {
         Self {
             depth: Cell::new(0),
@@ -43,7 +37,7 @@ impl<C: Context> Contexts<C> {
             return None;
         }
         if self.topmost.get() != self.depth.get() {
-            self.push(C::default());
+            self.push(Box::default());
         }
         self.stack
             .borrow_mut()
@@ -52,15 +46,15 @@ impl<C: Context> Contexts<C> {
     }
 
     #[inline]
-    fn enter(&self, context: &mut C) {
+    fn enter(&self, context: &mut Option<Box<C>>) {
         self.depth.set(self.depth.get() + 1);
-        if !context.is_empty() {
-            self.push(std::mem::take(context));
+        if let Some(context) = context.take() {
+            self.push(context);
         }
     }
 
     #[inline]
-    fn leave(&self, context: &mut C) {
+    fn leave(&self, context: &mut Option<Box<C>>) {
         if self.topmost.get() == self.depth.get() {
             self.pop(context);
         }
@@ -68,18 +62,16 @@ impl<C: Context> Contexts<C> {
     }
 
     #[cold]
-    fn push(&self, context: C) {
+    fn push(&self, context: Box<C>) {
         self.topmost.set(self.depth.get());
         let mut stack = self.stack.borrow_mut();
         stack.push((self.depth.get(), context));
     }
 
     #[cold]
-    fn pop(&self, context: &mut C) {
+    fn pop(&self, context: &mut Option<Box<C>>) {
         let mut stack = self.stack.borrow_mut();
-        if let Some((_, popped)) = stack.pop() {
-            *context = popped;
-        }
+        *context = stack.pop().map(|(_, context)| context);
         let below = stack.last().map_or(0, |&(depth, _)| depth);
         self.topmost.set(below);
     }
@@ -87,9 +79,9 @@ impl<C: Context> Contexts<C> {
 
 /// Runs `work` with `context` as this thread's innermost one, and gives it back.
 #[inline]
-pub(crate) fn within<C: Context, R>(
+pub(crate) fn within<C: Default + 'static, R>(
     contexts: &'static LocalKey<Contexts<C>>,
-    context: &mut C,
+    context: &mut Option<Box<C>>,
     work: impl FnOnce() -> R,
 ) -> R {
     contexts.with(|contexts| contexts.enter(context));
@@ -98,12 +90,12 @@ pub(crate) fn within<C: Context, R>(
 }
 
 /// Leaves the context, also when the user's code panics.
-struct Leave<'a, C: Context> {
+struct Leave<'a, C: Default + 'static> {
     contexts: &'static LocalKey<Contexts<C>>,
-    context: &'a mut C,
+    context: &'a mut Option<Box<C>>,
 }
 
-impl<C: Context> Drop for Leave<'_, C> {
+impl<C: Default + 'static> Drop for Leave<'_, C> {
     #[inline]
     fn drop(&mut self) {
         self.contexts.with(|contexts| contexts.leave(self.context));

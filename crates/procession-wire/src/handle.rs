@@ -35,7 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::context::{self, Context, Contexts};
+use crate::context::{self, Contexts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -65,17 +65,12 @@ pub(crate) struct Incoming {
     pub(crate) problem: Option<String>,
 }
 
-impl Context for Outgoing {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.fds.is_empty() && self.claims.is_empty()
-    }
-}
-
-impl Context for Incoming {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.fds.is_empty()
+impl Incoming {
+    pub(crate) fn with(fds: Vec<OwnedFd>) -> Self {
+        Self {
+            fds: fds.into_iter().map(Some).collect(),
+            problem: None,
+        }
     }
 }
 
@@ -86,13 +81,19 @@ thread_local! {
 
 /// Runs `encode` with `outgoing` as this thread's context, and gives the context back.
 #[inline]
-pub(crate) fn with_outgoing<R>(outgoing: &mut Outgoing, encode: impl FnOnce() -> R) -> R {
+pub(crate) fn with_outgoing<R>(
+    outgoing: &mut Option<Box<Outgoing>>,
+    encode: impl FnOnce() -> R,
+) -> R {
     context::within(&OUTGOING, outgoing, encode)
 }
 
 /// Runs `decode` with the descriptors in `incoming` as this thread's context.
 #[inline]
-pub(crate) fn with_incoming<R>(incoming: &mut Incoming, decode: impl FnOnce() -> R) -> R {
+pub(crate) fn with_incoming<R>(
+    incoming: &mut Option<Box<Incoming>>,
+    decode: impl FnOnce() -> R,
+) -> R {
     context::within(&INCOMING, incoming, decode)
 }
 

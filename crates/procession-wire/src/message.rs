@@ -48,7 +48,8 @@ pub(crate) const HEADER_LEN: usize = 3;
 /// ```
 pub struct Encoder {
     bytes: Vec<u8>,
-    outgoing: Outgoing,
+    /// What goes beside the bytes, if anything does.
+    outgoing: Option<Box<Outgoing>>,
 }
 
 impl Encoder {
@@ -82,7 +83,7 @@ impl Encoder {
         buffer.extend_from_slice(&[kind.0, 0, 0]);
         Self {
             bytes: buffer,
-            outgoing: Outgoing::default(),
+            outgoing: None,
         }
     }
 
@@ -104,19 +105,24 @@ impl Encoder {
 
     #[cold]
     fn failed(&mut self, error: &postcard::Error) -> EncodeError {
-        let problem = self.outgoing.problem.take();
+        let problem = self
+            .outgoing
+            .as_mut()
+            .and_then(|context| context.problem.take());
         EncodeError::Value(problem.unwrap_or_else(|| error.to_string()))
     }
 
     /// Ends the message.
     #[inline]
     pub fn finish(mut self) -> Message {
-        let count = self.outgoing.fds.len() as u16;
-        self.bytes[1..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
+        let fds = self
+            .outgoing
+            .as_ref()
+            .map_or(0, |context| context.fds.len());
+        self.bytes[1..HEADER_LEN].copy_from_slice(&(fds as u16).to_le_bytes());
         Message {
             bytes: self.bytes,
-            fds: self.outgoing.fds,
-            claims: self.outgoing.claims,
+            outgoing: self.outgoing,
         }
     }
 }
@@ -162,8 +168,7 @@ impl Flavor for Appending<'_> {
 /// were handed to the kernel, call [`deliver`](Self::deliver).
 pub struct Message {
     bytes: Vec<u8>,
-    fds: Vec<OwnedFd>,
-    claims: Vec<Box<dyn Claim>>,
+    outgoing: Option<Box<Outgoing>>,
 }
 
 impl Message {
@@ -188,25 +193,35 @@ impl Message {
     /// Returns the descriptors to send beside the bytes.
     #[inline]
     pub fn fds(&self) -> &[OwnedFd] {
-        &self.fds
+        self.outgoing.as_ref().map_or(&[], |context| &context.fds)
     }
 
     /// Passes the claims of the handles inside on to the receiver; the parts are given back.
     #[inline]
     pub fn deliver(self) -> (Vec<u8>, Vec<OwnedFd>) {
-        for claim in self.claims {
-            claim.delivered();
-        }
-        (self.bytes, self.fds)
+        let fds = self
+            .outgoing
+            .map_or_else(Vec::new, |context| deliver_beside(*context));
+        (self.bytes, fds)
     }
+}
+
+#[cold]
+fn deliver_beside(context: Outgoing) -> Vec<OwnedFd> {
+    context.claims.into_iter().for_each(Claim::delivered);
+    context.fds
 }
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let claims = self
+            .outgoing
+            .as_ref()
+            .map_or(0, |context| context.claims.len());
         f.debug_struct("Message")
             .field("len", &self.bytes.len())
-            .field("fds", &self.fds.len())
-            .field("claims", &self.claims.len())
+            .field("fds", &self.fds().len())
+            .field("claims", &claims)
             .finish()
     }
 }

@@ -29,7 +29,8 @@ const SCHEMA_LEN: usize = 8;
 pub struct Packet<B = Vec<u8>> {
     bytes: B,
     at: usize,
-    incoming: Incoming,
+    /// The descriptors that came with the bytes, if any did.
+    incoming: Option<Box<Incoming>>,
 }
 
 impl<B: AsRef<[u8]>> Packet<B> {
@@ -50,14 +51,10 @@ impl<B: AsRef<[u8]>> Packet<B> {
                 arrived: fds.len(),
             });
         }
-        let incoming = Incoming {
-            fds: fds.into_iter().map(Some).collect(),
-            problem: None,
-        };
         Ok(Self {
             bytes,
             at: HEADER_LEN,
-            incoming,
+            incoming: (!fds.is_empty()).then(|| Box::new(Incoming::with(fds))),
         })
     }
 
@@ -110,7 +107,10 @@ impl<B: AsRef<[u8]>> Packet<B> {
 
     #[cold]
     fn failed(&mut self, error: &postcard::Error) -> DecodeError {
-        let problem = self.incoming.problem.take();
+        let problem = self
+            .incoming
+            .as_mut()
+            .and_then(|context| context.problem.take());
         DecodeError::Value(problem.unwrap_or_else(|| error.to_string()))
     }
 

@@ -6,9 +6,9 @@ use procession_shm::{ListError, ListItem, ShareableList};
 use procession_testkit::watchdog;
 
 /// The Pythons whose lists have the layout that 3.9 introduced.
-fn pythons() -> impl Iterator<Item = &'static Python> {
+fn pythons() -> impl Iterator<Item = Python> {
     interpreter::all()
-        .iter()
+        .into_iter()
         .filter(|python| python.version >= (3, 9))
 }
 

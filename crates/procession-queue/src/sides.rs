@@ -1,0 +1,106 @@
+//! The two sides of a queue together: how many items are between them, and the end of both.
+
+use crate::atomic::{AtomicU32, Ordering};
+use crate::cursor::At;
+use crate::event::Event;
+use crate::patience::Patience;
+use crate::side::{Locked, Side};
+use crate::{Closed, Fault, StateError};
+
+/// The sides, in shared memory.
+#[repr(C, align(128))]
+pub(crate) struct Sides {
+    /// Not zero for ever after the queue was closed. Written under both locks.
+    closed: AtomicU32,
+    /// Where those sleep who wait until all is done. Used under the consumers' lock.
+    pub(crate) finished: Event,
+    pub(crate) put: Side,
+    pub(crate) get: Side,
+}
+
+/// How often the number of items is looked for without a lock.
+const LOOKS: u32 = 64;
+
+impl Sides {
+    /// Makes the locks of a new queue; the rest begins as zeros.
+    ///
+    /// # Safety
+    ///
+    /// `at` must point to zeroed memory of this size and alignment that nobody else uses yet.
+    #[cfg(not(loom))]
+    pub(crate) unsafe fn init_at(at: *mut Self) -> std::io::Result<()> {
+        // SAFETY: the side lies inside of what `at` points to.
+        let put = unsafe { &raw mut (*at).put };
+        // SAFETY: as above.
+        let get = unsafe { &raw mut (*at).get };
+        // SAFETY: the caller vouches for the memory.
+        unsafe { Side::init_at(put) }?;
+        // SAFETY: as above.
+        unsafe { Side::init_at(get) }
+    }
+
+    /// Two sides with nothing between them.
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Self {
+            closed: AtomicU32::new(0),
+            finished: Event::new(),
+            put: Side::new(),
+            get: Side::new(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire) != 0
+    }
+
+    #[inline]
+    pub(crate) fn check_open(&self) -> Result<(), Closed> {
+        if self.is_closed() {
+            return Err(Closed);
+        }
+        Ok(())
+    }
+
+    /// Closes the queue for ever and wakes all.
+    ///
+    /// All are woken first, and need a lock to sleep again: whatever instruction this is killed
+    /// at, either the queue is not closed, or all see that it is.
+    pub(crate) fn close(&self, patience: Patience) -> Result<(), Fault> {
+        let put = self.put.lock(patience)?;
+        let get = self.get.lock(patience)?;
+        put.announce();
+        get.announce();
+        self.finished.announce();
+        self.closed.store(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes the lock of the consumers, if the queue is open.
+    #[inline]
+    pub(crate) fn lock_get(&self, patience: Patience) -> Result<Locked<'_>, StateError> {
+        let locked = self.get.lock(patience)?;
+        self.check_open()?;
+        Ok(locked)
+    }
+
+    /// Returns the number of items at one instant, of a queue that is open.
+    pub(crate) fn len(&self) -> Result<u64, StateError> {
+        self.check_open()?;
+        if let Some(len) = (0..LOOKS).find_map(|_| self.len_if_quiet()) {
+            return Ok(len);
+        }
+        // Under the lock nothing is put.
+        let locked = self.put.lock(Patience::None)?;
+        Ok(locked.cursor().load().ahead_of(self.get.cursor.load()))
+    }
+
+    /// Returns the number of items, unless something was put meanwhile.
+    fn len_if_quiet(&self) -> Option<u64> {
+        let before: At = self.put.cursor.load();
+        let len = before.ahead_of(self.get.cursor.load());
+        // If nothing was put, that was the number when the other word was read.
+        (self.put.cursor.load() == before).then_some(len)
+    }
+}
