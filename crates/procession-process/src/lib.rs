@@ -59,6 +59,7 @@ mod settings;
 mod start;
 mod stdio;
 mod task;
+mod waitable;
 mod watch;
 
 pub use builder::Builder;

@@ -34,7 +34,8 @@
 //!
 //! # Talking
 //!
-//! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values both ways.
+//! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values both ways. [`wait`] waits
+//! for any mix of them, of processes and of queues.
 //!
 //! # Working in parallel
 //!
@@ -50,7 +51,8 @@ pub use procession_log::{LogError, builder as logging};
 pub use procession_macros::{main, shared};
 pub use procession_manager::{self as manager, Manager, ManagerError, Object};
 pub use procession_pipe::{
-    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, RecvError, SendError, pipe,
+    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, RecvError, SendError,
+    Waitable, pipe, wait,
 };
 pub use procession_pool::{Pool, PoolError};
 pub use procession_process::{
