@@ -25,6 +25,19 @@
 //! starts processes without having called `init` gets an error that says so; without that rule,
 //! every child would run `main` again.
 //!
+//! # How a child comes into being
+//!
+//! | start method | a child is | its tasks |
+//! |---|---|---|
+//! | [`ForkServer`](StartMethod::ForkServer), the default | a copy of a helper that was started once | functions, and closures that capture nothing |
+//! | [`Spawn`](StartMethod::Spawn) | the executable, started afresh, which takes several times as long | the same |
+//! | [`Fork`](StartMethod::Fork) | a copy of this process, which must have one thread | any closure, with [`Process::fork`] |
+//!
+//! The child's environment, working directory, standard streams, limits and the like are the
+//! [`Builder`]'s. What several children need may be loaded once, with [`preload`].
+//!
+//! # Tasks
+//!
 //! A *task* is a function or a closure that captures nothing, with up to eight arguments
 //! ([`Task`]). What crosses to the child is the offset of a table in the executable ([`routine`]),
 //! then the arguments, encoded. Handles to shared things (arrays, locks, pipe ends, proxies) may
@@ -35,7 +48,8 @@
 //! [`Process::join`] returns the task's value, or a [`ProcessError`] that tells a panic, an
 //! `anyhow` error, an exit code and a signal apart. No child outlives its parent: the kernel kills
 //! it when the parent is killed, and a parent that exits normally first ends its daemons and waits
-//! for its other children. A `Process` that is dropped goes on running; it is reaped when it ends.
+//! for its other children; only a [detached](Builder::detached) child outlives it. A `Process` that
+//! is dropped goes on running; it is reaped when it ends.
 
 mod builder;
 mod child;
