@@ -12,7 +12,12 @@ struct Registered {
     below: *mut Self,
 }
 
-static TOP: AtomicPtr<Registered> = AtomicPtr::new(null_mut());
+/// Hooks, the last registered first.
+struct Hooks(AtomicPtr<Registered>);
+
+static HOOKS: Hooks = Hooks(AtomicPtr::new(null_mut()));
+/// What runs when nothing of `HOOKS` is left.
+static LAST: Hooks = Hooks(AtomicPtr::new(null_mut()));
 
 /// Runs `hook` when this process exits normally: `main` returns, or anybody calls `exit`.
 ///
@@ -41,45 +46,80 @@ static TOP: AtomicPtr<Registered> = AtomicPtr::new(null_mut());
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn at_exit(hook: fn()) -> io::Result<()> {
-    // Registered before it is pushed: a call too many finds an empty list, a hook too many would
-    // never be called.
-    // SAFETY: the callback is an `extern "C"` function that never unwinds.
-    if unsafe { libc::atexit(run_top) } != 0 {
-        return Err(io::ErrorKind::OutOfMemory.into());
-    }
-    push(Box::leak(Box::new(Registered {
-        hook,
-        below: null_mut(),
-    })));
-    Ok(())
+    HOOKS.register(hook)
 }
 
-fn push(registered: &'static mut Registered) {
-    let mut below = TOP.load(Ordering::Relaxed);
-    let new: *mut Registered = registered;
-    loop {
-        // SAFETY: nobody else knows the new registration before the exchange below.
-        unsafe { (*new).below = below };
-        match TOP.compare_exchange_weak(below, new, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(now) => below = now,
+/// Runs `hook` when this process exits normally, after everything that was registered with
+/// [`at_exit`].
+///
+/// # Errors
+///
+/// As [`at_exit`].
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::lifetime::{at_exit, at_exit_last};
+///
+/// at_exit_last(|| println!("second"))?;
+/// at_exit(|| println!("first"))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn at_exit_last(hook: fn()) -> io::Result<()> {
+    LAST.register(hook)
+}
+
+impl Hooks {
+    fn register(&self, hook: fn()) -> io::Result<()> {
+        // Registered before it is pushed: a call too many finds empty lists, a hook too many would
+        // never be called.
+        // SAFETY: the callback is an `extern "C"` function that never unwinds.
+        if unsafe { libc::atexit(run_next) } != 0 {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        self.push(Box::leak(Box::new(Registered {
+            hook,
+            below: null_mut(),
+        })));
+        Ok(())
+    }
+
+    fn push(&self, registered: &'static mut Registered) {
+        let mut below = self.0.load(Ordering::Relaxed);
+        let new: *mut Registered = registered;
+        loop {
+            // SAFETY: nobody else knows the new registration before the exchange below.
+            unsafe { (*new).below = below };
+            let pushed =
+                self.0
+                    .compare_exchange_weak(below, new, Ordering::Release, Ordering::Relaxed);
+            match pushed {
+                Ok(_) => return,
+                Err(now) => below = now,
+            }
         }
     }
+
+    fn pop(&self) -> Option<fn()> {
+        let top = self
+            .0
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |top| {
+                // SAFETY: registrations are never freed nor changed after they were pushed.
+                unsafe { top.as_ref() }.map(|registered| registered.below)
+            });
+        // SAFETY: as above; what was taken off the list was not null.
+        top.ok().map(|top| unsafe { (*top).hook })
+    }
 }
 
-fn pop() -> Option<fn()> {
-    let top = TOP.fetch_update(Ordering::AcqRel, Ordering::Acquire, |top| {
-        // SAFETY: registrations are never freed nor changed after they were pushed.
-        unsafe { top.as_ref() }.map(|registered| registered.below)
-    });
-    // SAFETY: as above; what was taken off the list was not null.
-    top.ok().map(|top| unsafe { (*top).hook })
+fn next() -> Option<fn()> {
+    HOOKS.pop().or_else(|| LAST.pop())
 }
 
 /// Exits as a copy of another process: runs what [`at_exit`] registered, and nothing that the
 /// other process registered elsewhere with the C library.
 pub fn exit(code: i32) -> ! {
-    while let Some(hook) = pop() {
+    while let Some(hook) = next() {
         // The panic hook has reported it already.
         let _ = catch_unwind(hook);
     }
@@ -97,8 +137,9 @@ pub fn flush() {
     unsafe { libc::fflush(null_mut()) };
 }
 
-extern "C" fn run_top() {
-    if let Some(hook) = pop() {
+/// Called as often as there are hooks.
+extern "C" fn run_next() {
+    if let Some(hook) = next() {
         // The panic hook has reported it already; unwinding into the C library would abort.
         let _ = catch_unwind(hook);
     }

@@ -63,8 +63,8 @@ impl Builder {
         self
     }
 
-    /// Lets the child outlive this process, in a session of its own. It is neither ended nor waited
-    /// for at the exit of this process.
+    /// Lets the child outlive this process, in a session and a process group of its own. It is
+    /// neither ended nor waited for at the exit of this process.
     pub fn detached(mut self, detached: bool) -> Self {
         self.choices.detached = detached;
         self
@@ -159,7 +159,8 @@ impl Builder {
         self
     }
 
-    /// Puts the child into a process group; 0 stands for one of its own.
+    /// Puts the child into a process group of this session; 0 stands for one of its own. Without it
+    /// the child is in this process's group.
     pub fn process_group(mut self, group: u32) -> Self {
         self.choices.group = Some(group);
         self

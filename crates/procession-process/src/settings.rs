@@ -148,12 +148,20 @@ impl Settings {
     /// A detached process leads a session, and so a group, of its own.
     fn join_group(&self) -> Result<(), SettingError> {
         if self.detached {
-            setsid().map_err(cannot("make a session"))?;
+            return setsid().map(drop).map_err(cannot("begin a session"));
         }
-        let Some(group) = self.group.or(self.parent_group.filter(|_| !self.detached)) else {
+        let own = Pid::from_raw(0);
+        if let Some(group) = self.group {
+            let group = Pid::from_raw(group.cast_signed());
+            return setpgid(own, group).map_err(cannot("join the process group"));
+        }
+        let Some(group) = self.parent_group else {
             return Ok(());
         };
         let group = Pid::from_raw(group.cast_signed());
-        setpgid(Pid::from_raw(0), group).map_err(cannot("join the process group"))
+        // A parent that has begun a session since leaves its child a group of its own.
+        setpgid(own, group)
+            .or_else(|_| setpgid(own, own))
+            .map_err(cannot("join the parent's process group"))
     }
 }

@@ -291,7 +291,7 @@ fn enter(membership: &mut Membership, lease: Lease) -> Result<(), FamilyError> {
     // A process that was forked from one that registered has inherited the registration.
     static REGISTERED: OnceLock<()> = OnceLock::new();
     if REGISTERED.get().is_none() {
-        procession_os::lifetime::at_exit(leave).map_err(FamilyError::Lease)?;
+        procession_os::lifetime::at_exit_last(leave).map_err(FamilyError::Lease)?;
         let _ = REGISTERED.set(());
     }
     become_member(membership, lease);
