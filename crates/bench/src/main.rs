@@ -12,6 +12,7 @@
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
 mod chart;
+mod pipes;
 mod python;
 mod report;
 mod rows;

@@ -1,5 +1,6 @@
 //! What is measured. Each row does the same work as the Python program of its name.
 
+use crate::pipes::{pipe_echo, pipe_stream};
 use anyhow::Result;
 use procession_process::Process;
 use procession_queue::Queue;
@@ -37,6 +38,8 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Lock, 2 processes contending", lock_contended),
     row!("Value += 1 under its lock, 2 processes", value_contended),
     row!("Array, set an element", array_set),
+    row!("Pipe, 64 B there and back", pipe_echo),
+    row!("Pipe, 1 MiB message of a stream", pipe_stream),
 ];
 
 type Item = [u64; 8];
@@ -44,7 +47,7 @@ type Item = [u64; 8];
 const ITEM: Item = [7; 8];
 
 /// Times `operations` and returns the nanoseconds of one.
-fn timed(operations: u32, work: impl FnOnce() -> Result<()>) -> Result<f64> {
+pub(crate) fn timed(operations: u32, work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed().as_secs_f64() * 1e9 / f64::from(operations))

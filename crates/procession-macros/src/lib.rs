@@ -1,10 +1,11 @@
-//! The attributes of [procession](../procession/index.html): [`main`] and [`shared`].
+//! The attributes of [procession](../procession/index.html): [`main`], [`shared`] and [`plain`].
 //!
-//! Use them through the facade, as `#[procession::main]` and `#[procession::shared]`; the code that
-//! they generate names the facade's items.
+//! Use them through the facade, as `#[procession::main]` and so on; the code that they generate names
+//! the facade's items.
 #![forbid(unsafe_code)]
 
 mod entry;
+mod plain;
 mod shared;
 
 use proc_macro::TokenStream;
@@ -129,6 +130,65 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
     complete(shared::expand(arguments.into(), &item.into()))
+}
+
+/// Makes a struct plain data, which [`Value`], [`Array`] and their unlocked forms can hold.
+///
+/// Plain data is what any bytes are a value of: numbers, arrays of them, and structs of plain data
+/// without gaps between the fields. The struct is given C's layout, unless it has a `repr` of its
+/// own, and derives `Clone`, `Copy`, `Pod` and `Zeroable`. Other derives stand below this attribute,
+/// which sees what is there already.
+///
+/// [`Value`]: ../procession/struct.Value.html
+/// [`Array`]: ../procession/struct.Array.html
+///
+/// # Examples
+///
+/// ```
+/// use procession::{Array, Value};
+///
+/// #[procession::plain]
+/// #[derive(Debug, PartialEq)]
+/// struct Point {
+///     x: f64,
+///     y: f64,
+/// }
+///
+/// # fn main() -> Result<(), procession::ShmError> {
+/// let point = Value::new(Point { x: 1.0, y: 2.0 })?;
+/// point.update(|point| point.y *= 2.0);
+/// assert_eq!(point.get(), Point { x: 1.0, y: 4.0 });
+///
+/// let path = Array::<Point>::zeroed(1000)?;
+/// assert_eq!(path.get(7).x, 0.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What is not plain does not compile: references and other addresses, `bool`, `char` and enums,
+/// of which not all bytes are values,
+///
+/// ```compile_fail,E0277
+/// #[procession::plain]
+/// struct Name {
+///     text: &'static str,
+/// }
+/// # fn main() {}
+/// ```
+///
+/// and gaps, which are closed by a field of bytes or by another order:
+///
+/// ```compile_fail,E0512
+/// #[procession::plain]
+/// struct Gap {
+///     small: u8,
+///     large: u64,
+/// }
+/// # fn main() {}
+/// ```
+#[proc_macro_attribute]
+pub fn plain(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    complete(plain::expand(&arguments.into(), &item.into()))
 }
 
 /// Turns an error into the code that makes the compiler report it.

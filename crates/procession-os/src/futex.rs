@@ -113,14 +113,33 @@ fn sleep(word: &AtomicU32, expected: u32, until: Option<&timespec>) -> Result<()
     Errno::result(result).map(drop)
 }
 
+/// Returns what the monotonic clock shows, which is the same in all processes.
+///
+/// # Errors
+///
+/// None is known.
+///
+/// # Examples
+///
+/// ```
+/// let before = procession_os::futex::now()?;
+/// assert!(procession_os::futex::now()? >= before);
+/// # Ok::<(), nix::errno::Errno>(())
+/// ```
+pub fn now() -> Result<Duration, Errno> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(Duration::new(
+        now.tv_sec().cast_unsigned(),
+        now.tv_nsec() as u32,
+    ))
+}
+
 /// Returns the deadline as the kernel counts moments; `None` for never.
 pub(crate) fn absolute(deadline: Deadline) -> Result<Option<timespec>, Errno> {
     let Some(left) = deadline.left() else {
         return Ok(None);
     };
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-    let now = Duration::new(now.tv_sec().cast_unsigned(), now.tv_nsec() as u32);
-    let until = now.saturating_add(left);
+    let until = now()?.saturating_add(left);
     Ok(Some(timespec {
         tv_sec: i64::try_from(until.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: until.subsec_nanos().into(),

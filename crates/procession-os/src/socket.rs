@@ -1,7 +1,12 @@
 //! Messages with file descriptors beside them, and who is at the other end.
 //!
-//! The functions here try first and wait afterwards, with `poll` and `MSG_DONTWAIT`. They never
-//! set `O_NONBLOCK`: the flag belongs to the open file description, which other processes share.
+//! The functions here try first and sleep afterwards, in the call itself or with `poll` and
+//! `MSG_DONTWAIT`. They never set `O_NONBLOCK`: the flag belongs to the open file description, which
+//! other processes share.
+//!
+//! [`recv_with_fds`], which waits for what another process has yet to do, tries again for as long as
+//! the [`WaitPolicy`](crate::policy::WaitPolicy) says. The others wait for bytes, or room, of a
+//! message on its way, and sleep at once: the kernel then moves more of it at a time.
 //!
 //! A descriptor that is no socket (a pipe, a terminal) is written to and read from as such. Two
 //! things differ there: no descriptors can go beside the bytes, and where `SIGPIPE` has its
@@ -9,11 +14,20 @@
 //! A deadline holds on such a descriptor as long as nobody else reads or writes it at the same
 //! time.
 
+mod control;
+mod patience;
+mod plain;
+mod uninit;
+
 use crate::wait::{self, Deadline};
 use nix::errno::Errno;
-use nix::sys::socket::{self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType};
-use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use nix::sys::socket::{
+    self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrLike,
+    SockaddrStorage,
+};
+use patience::{Stopped, patiently, sleep_until};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 /// The most file descriptors that go with one message, the kernel's limit.
 pub const MAX_FDS: usize = 253;
@@ -66,6 +80,8 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 ///
 /// - [`TimedOut`](io::ErrorKind::TimedOut) if the deadline passed before there was room;
 /// - `ENOTSOCK` if there are `fds` and `fd` is no socket;
+/// - [`Unsupported`](io::ErrorKind::Unsupported) if there are `fds` and `fd` is a socket to another
+///   machine, where the kernel would drop them without a word;
 /// - what `sendmsg` reports: `EINVAL` for more than [`MAX_FDS`] descriptors, `ETOOMANYREFS` if too
 ///   many are on their way already.
 ///
@@ -82,17 +98,20 @@ pub fn send_with_fds(
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
-    let flags = MsgFlags::MSG_NOSIGNAL | dont_wait(deadline);
-    loop {
-        let result = match socket::sendmsg::<()>(fd.as_raw_fd(), bufs, control, flags, None) {
-            Err(Errno::ENOTSOCK) if raw.is_empty() => return write_plain(fd, bufs, deadline),
-            result => result,
-        };
-        match result {
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => in_time(wait::writable(fd, deadline)?)?,
-            result => return Ok(result?),
-        }
+    if !raw.is_empty() {
+        check_carries_fds(fd)?;
+    }
+    let result = sleep_until(
+        deadline,
+        |flags| {
+            let flags = flags | MsgFlags::MSG_NOSIGNAL;
+            socket::sendmsg::<()>(fd.as_raw_fd(), bufs, control, flags, None)
+        },
+        |deadline| wait::writable(fd, deadline),
+    );
+    match result {
+        Err(Stopped::Kernel(Errno::ENOTSOCK)) if raw.is_empty() => plain::write(fd, bufs, deadline),
+        result => Ok(result?),
     }
 }
 
@@ -133,14 +152,108 @@ pub fn recv_with_fds(
         !buf.is_empty(),
         "an empty buffer cannot be told from the end"
     );
-    loop {
-        match recvmsg(fd, buf, dont_wait(deadline)) {
-            Err(Errno::ENOTSOCK) => return read_plain(fd, buf, deadline),
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => in_time(wait::readable(fd, deadline)?)?,
-            result => return Ok(result?),
+    let result = patiently(
+        deadline,
+        |flags| control::recvmsg(fd, buf, flags),
+        |deadline| wait::readable(fd, deadline),
+    );
+    match result {
+        Err(Stopped::Kernel(Errno::ENOTSOCK)) => {
+            let len = plain::read(fd, deadline, || nix::unistd::read(fd, buf))?;
+            Ok(Received {
+                len,
+                fds: Vec::new(),
+                truncated: false,
+            })
         }
+        result => Ok(result?),
     }
+}
+
+/// Receives up to `buf.len()` bytes, at least one, and closes descriptors beside them.
+///
+/// `buf` must not be empty: nothing could be told from the end then.
+///
+/// # Errors
+///
+/// As [`recv_with_fds`].
+///
+/// # When the other side is gone
+///
+/// As [`recv_with_fds`].
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::socket;
+/// use procession_os::wait::Deadline;
+/// use std::io::IoSlice;
+/// use std::os::fd::AsFd;
+///
+/// let (here, there) = socket::pair()?;
+/// socket::send_with_fds(here.as_fd(), &[IoSlice::new(b"hello")], &[], Deadline::NEVER)?;
+/// let mut bytes = [0; 5];
+/// assert_eq!(socket::recv(there.as_fd(), &mut bytes, Deadline::NEVER)?, 5);
+/// assert_eq!(&bytes, b"hello");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn recv(fd: BorrowedFd<'_>, buf: &mut [u8], deadline: Deadline) -> io::Result<usize> {
+    debug_assert!(
+        !buf.is_empty(),
+        "an empty buffer cannot be told from the end"
+    );
+    let result = sleep_until(
+        deadline,
+        |flags| socket::recv(fd.as_raw_fd(), buf, flags),
+        |deadline| wait::readable(fd, deadline),
+    );
+    match result {
+        Err(Stopped::Kernel(Errno::ENOTSOCK)) => {
+            plain::read(fd, deadline, || nix::unistd::read(fd, buf))
+        }
+        result => Ok(result?),
+    }
+}
+
+/// Receives up to `most` bytes behind those that are in `bytes`, into room that is reserved there,
+/// and closes descriptors beside them; returns how many came.
+///
+/// The room is not made zero first. There must be some.
+///
+/// # Errors
+///
+/// As [`recv_with_fds`].
+///
+/// # When the other side is gone
+///
+/// As [`recv_with_fds`].
+pub fn recv_behind(
+    fd: BorrowedFd<'_>,
+    bytes: &mut Vec<u8>,
+    most: usize,
+    deadline: Deadline,
+) -> io::Result<usize> {
+    let room = bytes.spare_capacity_mut();
+    let most = most.min(room.len());
+    let room = &mut room[..most];
+    debug_assert!(
+        !room.is_empty(),
+        "without room nothing can be told from the end"
+    );
+    let result = sleep_until(
+        deadline,
+        |flags| uninit::recv(fd, room, flags),
+        |deadline| wait::readable(fd, deadline),
+    );
+    let received = match result {
+        Err(Stopped::Kernel(Errno::ENOTSOCK)) => {
+            plain::read(fd, deadline, || uninit::read(fd, room))?
+        }
+        result => result?,
+    };
+    // SAFETY: the kernel has just written this many bytes behind those that were there.
+    unsafe { bytes.set_len(bytes.len() + received) };
+    Ok(received)
 }
 
 /// Who made the socket at the other end.
@@ -182,117 +295,15 @@ pub fn peer_credentials(fd: BorrowedFd<'_>) -> io::Result<PeerCredentials> {
     })
 }
 
-/// A call without a deadline lets the kernel wait, which saves a `poll`.
-fn dont_wait(deadline: Deadline) -> MsgFlags {
-    match deadline {
-        Deadline::NEVER => MsgFlags::empty(),
-        _ => MsgFlags::MSG_DONTWAIT,
-    }
-}
-
-fn in_time(ready: bool) -> io::Result<()> {
-    if ready {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::TimedOut.into())
-    }
-}
-
-/// Room for one `SCM_RIGHTS` of [`MAX_FDS`] descriptors, aligned as the kernel wants it.
-#[repr(C, align(8))]
-struct Control([u8; CONTROL_LEN]);
-
-/// The kernel's `cmsghdr`: a `size_t` and two `int`.
-const HEADER_LEN: usize = size_of::<usize>() + 2 * size_of::<i32>();
-const CONTROL_LEN: usize = HEADER_LEN + (MAX_FDS * size_of::<RawFd>()).next_multiple_of(8);
-
-fn recvmsg(fd: BorrowedFd<'_>, buf: &mut [u8], flags: MsgFlags) -> Result<Received, Errno> {
-    let mut control = Control([0; CONTROL_LEN]);
-    let flags = flags | MsgFlags::MSG_CMSG_CLOEXEC;
-    let mut bufs = [IoSliceMut::new(buf)];
-    let received = socket::recvmsg::<()>(fd.as_raw_fd(), &mut bufs, Some(&mut control.0), flags)?;
-    let (len, flags) = (received.bytes, received.flags);
-    let fds = raw_rights(&control.0)
-        // SAFETY: the kernel has just put these numbers into this process's table for this call,
-        // and nobody else has seen them.
-        .map(|raw| unsafe { OwnedFd::from_raw_fd(raw) })
-        .collect();
-    Ok(Received {
-        len,
-        fds,
-        truncated: flags.contains(MsgFlags::MSG_CTRUNC),
-    })
-}
-
-/// Returns the descriptor numbers in a control buffer that was zero before the kernel filled it.
-///
-/// nix hides them all when some were lost; those that arrived would stay open for ever.
-fn raw_rights(control: &[u8]) -> impl Iterator<Item = RawFd> {
-    headers(control)
-        .filter(|(level, kind, _)| (*level, *kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS))
-        .flat_map(|(.., data)| {
-            data.as_chunks::<4>()
-                .0
-                .iter()
-                .copied()
-                .map(RawFd::from_ne_bytes)
-        })
-}
-
-/// Returns level, type and data of each control message.
-fn headers(mut control: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
-    std::iter::from_fn(move || {
-        let (len, rest) = control.split_first_chunk()?;
-        let (level, rest) = rest.split_first_chunk()?;
-        let (kind, _) = rest.split_first_chunk()?;
-        let len = usize::from_ne_bytes(*len);
-        // What the kernel did not fill is zero, which is less than any header's length.
-        let data = control.get(HEADER_LEN..len)?;
-        control = control.get(len.next_multiple_of(8)..).unwrap_or_default();
-        Some((i32::from_ne_bytes(*level), i32::from_ne_bytes(*kind), data))
-    })
-}
-
-/// How much a pipe takes without blocking once `poll` says that it can be written.
-const PIPE_BUF: usize = 4096;
-
-fn write_plain(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>], deadline: Deadline) -> io::Result<usize> {
-    loop {
-        let result = if deadline == Deadline::NEVER {
-            nix::sys::uio::writev(fd, bufs)
-        } else {
-            in_time(wait::writable(fd, deadline)?)?;
-            nix::unistd::write(fd, first_bytes(bufs))
-        };
-        match result {
-            Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => in_time(wait::writable(fd, deadline)?)?,
-            result => return Ok(result?),
+/// Refuses a socket that would drop descriptors.
+fn check_carries_fds(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let address = socket::getsockname::<SockaddrStorage>(fd.as_raw_fd());
+    match address.map(|address| address.family()) {
+        Ok(family) if family != Some(AddressFamily::Unix) => {
+            let words = "file descriptors go over Unix sockets only";
+            Err(io::Error::new(io::ErrorKind::Unsupported, words))
         }
-    }
-}
-
-/// Returns what can be written at once without blocking.
-fn first_bytes<'a>(bufs: &'a [IoSlice<'_>]) -> &'a [u8] {
-    let first = bufs
-        .iter()
-        .find(|buf| !buf.is_empty())
-        .map_or(&[][..], |buf| buf);
-    &first[..first.len().min(PIPE_BUF)]
-}
-
-fn read_plain(fd: BorrowedFd<'_>, buf: &mut [u8], deadline: Deadline) -> io::Result<Received> {
-    loop {
-        in_time(wait::readable(fd, deadline)?)?;
-        match nix::unistd::read(fd, buf) {
-            Err(Errno::EINTR | Errno::EAGAIN) => {}
-            result => {
-                return Ok(Received {
-                    len: result?,
-                    fds: Vec::new(),
-                    truncated: false,
-                });
-            }
-        }
+        // What is no socket has its error when it is written to.
+        _ => Ok(()),
     }
 }

@@ -4,7 +4,7 @@ use crate::inbox::{Inbox, Rights};
 use crate::link::Link;
 use crate::outbox::Outbox;
 use crate::turn::Turn;
-use crate::{RecvError, SendError};
+use crate::{RecvError, RecvIntoError, SendError};
 use nix::sys::socket::Shutdown;
 use procession_os::socket;
 use procession_os::wait::{self, Deadline};
@@ -181,6 +181,25 @@ impl Channel {
     /// As [`recv_by`](Self::recv_by).
     pub fn recv_bytes_by(&self, deadline: Deadline) -> Result<Vec<u8>, RecvError> {
         Ok(self.recv_frame(deadline)?.0)
+    }
+
+    /// Receives the next message as bytes into a buffer, or gives up at the deadline; returns its
+    /// length.
+    ///
+    /// The message goes from the kernel into the buffer, without memory of its own. Descriptors that
+    /// came beside it are closed.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvIntoError::TooShort`] with the message if it is longer than the buffer; otherwise as
+    /// [`recv_bytes_by`](Self::recv_bytes_by), with some of the buffer overwritten.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`recv_by`](Self::recv_by).
+    pub fn recv_into_by(&self, buf: &mut [u8], deadline: Deadline) -> Result<usize, RecvIntoError> {
+        let mut inbox = self.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
+        inbox.receive_into(&self.link, buf, self.max_len(), deadline)
     }
 
     /// Waits until there is something to receive; returns false if the deadline passed first.

@@ -73,6 +73,19 @@ pub enum RecvError {
     Io(#[source] io::Error),
 }
 
+/// No message was received into a buffer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecvIntoError {
+    /// The message is longer than the buffer, which was not touched: here it is, whole. Python's
+    /// `BufferTooShort`.
+    #[error("the message of {} bytes is longer than the buffer", .0.len())]
+    TooShort(Vec<u8>),
+    /// No message was received at all.
+    #[error(transparent)]
+    Recv(#[from] RecvError),
+}
+
 /// Returns whether an error of the kernel means that the other side is gone.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(

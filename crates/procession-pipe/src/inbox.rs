@@ -8,19 +8,20 @@
 //! | begun | empty | the length is arriving |
 //! | whole | partial | the message is arriving |
 //!
-//! Nothing is read beyond the end of the frame: those bytes may be for another process that
-//! shares the socket.
+//! Nothing is read beyond the end of the frame: those bytes may be for another process, which shares
+//! the socket or is handed it later, and whoever polls the descriptor must see them. So a message
+//! takes two calls, one for the length and one for the rest.
 
-use crate::RecvError;
 use crate::link::Link;
+use crate::{RecvError, RecvIntoError};
 use procession_os::wait::Deadline;
 use procession_wire::frame::{self, Announced, BadLength};
-use procession_wire::handle::MAX_FDS;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// The most memory that is taken before any of a message has arrived.
-const FIRST_ROOM: usize = 64 * 1024;
+/// The most memory that is asked for before any of a message has arrived. The kernel gives its
+/// pages as they are written.
+const FIRST_ROOM: usize = 1 << 20;
 
 /// The lengths of a head in its short and its long form.
 const SHORT_HEAD: usize = 4;
@@ -31,10 +32,8 @@ const LONG_HEAD: usize = 12;
 pub(crate) struct Inbox {
     head: [u8; LONG_HEAD],
     head_len: usize,
-    /// Grows with what arrives, up to the announced length.
+    /// What has arrived; its room grows with that, up to the announced length.
     body: Vec<u8>,
-    /// How much of `body` has arrived.
-    body_len: usize,
     rights: Rights,
 }
 
@@ -46,7 +45,7 @@ enum Announcement {
     Needs(usize),
 }
 
-/// The descriptors that came with a message.
+/// The descriptors that came beside the first byte of a message.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
     pub(crate) fds: Vec<OwnedFd>,
@@ -62,13 +61,29 @@ impl Inbox {
         max: u64,
         deadline: Deadline,
     ) -> Result<(Vec<u8>, Rights), RecvError> {
-        let len = self.receive_head(link, deadline)?;
-        if len > max {
-            return Err(RecvError::TooLong { len, max });
-        }
-        self.receive_body(link, len as usize, deadline)?;
+        let len = self.receive_head(link, max, deadline)?;
+        self.receive_body(link, len, deadline)?;
         let Self { body, rights, .. } = std::mem::take(self);
         Ok((body, rights))
+    }
+
+    /// Receives the rest of the message, all of it into `buf` if it fits; returns its length.
+    pub(crate) fn receive_into(
+        &mut self,
+        link: &Link,
+        buf: &mut [u8],
+        max: u64,
+        deadline: Deadline,
+    ) -> Result<usize, RecvIntoError> {
+        let len = self.receive_head(link, max, deadline)?;
+        let Some(buf) = buf.get_mut(..len) else {
+            return Err(RecvIntoError::TooShort(
+                self.receive(link, max, deadline)?.0,
+            ));
+        };
+        self.fill(link, buf, deadline)?;
+        *self = Self::default();
+        Ok(len)
     }
 
     /// Returns whether a part of a message has arrived.
@@ -97,19 +112,43 @@ impl Inbox {
         })
     }
 
-    fn receive_head(&mut self, link: &Link, deadline: Deadline) -> Result<u64, RecvError> {
+    /// Receives the announced length, which is at most `max`.
+    fn receive_head(
+        &mut self,
+        link: &Link,
+        max: u64,
+        deadline: Deadline,
+    ) -> Result<usize, RecvError> {
         loop {
             let needed = match self.announced()? {
-                Announcement::Len(len) => return Ok(len),
+                Announcement::Len(len) if len > max => return Err(RecvError::TooLong { len, max }),
+                Announcement::Len(len) => return Ok(len as usize),
                 Announcement::Needs(needed) => needed,
             };
-            let room = &mut self.head[self.head_len..needed];
-            match self.rights.receive(link, room, deadline)? {
+            match self.receive_head_part(link, needed, deadline)? {
                 0 if self.head_len == 0 => return Err(RecvError::Closed),
                 0 => return Err(RecvError::Truncated),
                 len => self.head_len += len,
             }
         }
+    }
+
+    fn receive_head_part(
+        &mut self,
+        link: &Link,
+        needed: usize,
+        deadline: Deadline,
+    ) -> Result<usize, RecvError> {
+        let room = &mut self.head[self.head_len..needed];
+        if self.head_len > 0 {
+            return link.recv(room, deadline).map_err(recv_error);
+        }
+        let received = link.recv_first(room, deadline).map_err(recv_error)?;
+        self.rights = Rights {
+            fds: received.fds,
+            lost: received.truncated,
+        };
+        Ok(received.len)
     }
 
     fn receive_body(
@@ -118,13 +157,13 @@ impl Inbox {
         len: usize,
         deadline: Deadline,
     ) -> Result<(), RecvError> {
-        while self.body_len < len {
+        while self.body.len() < len {
             self.make_room(len).map_err(RecvError::Io)?;
-            let room = &mut self.body[self.body_len..];
-            match self.rights.receive(link, room, deadline)? {
-                0 => return Err(RecvError::Truncated),
-                len => self.body_len += len,
-            }
+            let most = len - self.body.len();
+            match link.recv_behind(&mut self.body, most, deadline) {
+                Ok(0) => return Err(RecvError::Truncated),
+                result => result.map_err(recv_error)?,
+            };
         }
         Ok(())
     }
@@ -132,31 +171,29 @@ impl Inbox {
     /// Makes room for more than has arrived, never for much more: the announced length may be a
     /// lie.
     fn make_room(&mut self, len: usize) -> io::Result<()> {
-        if self.body_len < self.body.len() {
+        let arrived = self.body.len();
+        if arrived < self.body.capacity() {
             return Ok(());
         }
-        let room = len.min(FIRST_ROOM.max(self.body_len.saturating_mul(2)));
-        self.body.try_reserve_exact(room - self.body.len())?;
-        self.body.resize(room, 0);
-        Ok(())
+        let room = len.min(FIRST_ROOM.max(arrived.saturating_mul(2)));
+        Ok(self.body.try_reserve_exact(room - arrived)?)
     }
-}
 
-impl Rights {
-    /// Receives some bytes, and keeps the descriptors that come beside them.
-    fn receive(
-        &mut self,
-        link: &Link,
-        buf: &mut [u8],
-        deadline: Deadline,
-    ) -> Result<usize, RecvError> {
-        let received = link.recv(buf, deadline).map_err(recv_error)?;
-        // One more than a sender can announce is enough to see that the message is wrong; the
-        // others are closed here, so that a sender cannot fill this process's table.
-        let room = MAX_FDS + 1 - self.fds.len();
-        self.fds.extend(received.fds.into_iter().take(room));
-        self.lost |= received.truncated;
-        Ok(received.len)
+    /// Fills `buf` with the message; if that fails, what has arrived is kept in `body`.
+    fn fill(&mut self, link: &Link, buf: &mut [u8], deadline: Deadline) -> Result<(), RecvError> {
+        let mut at = self.body.len();
+        buf[..at].copy_from_slice(&self.body);
+        while at < buf.len() {
+            match link.recv(&mut buf[at..], deadline) {
+                Ok(0) => return Err(RecvError::Truncated),
+                Ok(len) => at += len,
+                Err(error) => {
+                    self.body.extend_from_slice(&buf[self.body.len()..at]);
+                    return Err(recv_error(error));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

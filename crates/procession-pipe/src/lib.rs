@@ -60,7 +60,7 @@ pub use channel::{Channel, DEFAULT_MAX_LEN};
 pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::Connection;
 pub use duplex::Pipe;
-pub use error::{RecvError, SendError};
+pub use error::{RecvError, RecvIntoError, SendError};
 pub use listener::{AcceptError, Listener, ListenerBuilder, Peer, PeerCredentials};
 pub use named::{NamedPipe, NamedPipeError};
 pub use procession_os::wait::Deadline;

@@ -37,12 +37,35 @@ impl Link {
         self.remember(socket::send_with_fds(self.as_fd(), bufs, fds, deadline))
     }
 
-    pub(crate) fn recv(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<Received> {
+    /// Receives the first bytes of a message, with the descriptors beside them.
+    pub(crate) fn recv_first(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<Received> {
         let received = self.remember(socket::recv_with_fds(self.as_fd(), buf, deadline))?;
-        if received.len == 0 && self.reset.load(Ordering::Relaxed) {
+        self.checked(received.len)?;
+        Ok(received)
+    }
+
+    pub(crate) fn recv(&self, buf: &mut [u8], deadline: Deadline) -> io::Result<usize> {
+        let len = self.remember(socket::recv(self.as_fd(), buf, deadline))?;
+        self.checked(len)
+    }
+
+    /// Receives up to `most` bytes into the room behind `bytes`.
+    pub(crate) fn recv_behind(
+        &self,
+        bytes: &mut Vec<u8>,
+        most: usize,
+        deadline: Deadline,
+    ) -> io::Result<usize> {
+        let len = self.remember(socket::recv_behind(self.as_fd(), bytes, most, deadline))?;
+        self.checked(len)
+    }
+
+    /// Tells the end after a reset from the plain one.
+    fn checked(&self, len: usize) -> io::Result<usize> {
+        if len == 0 && self.reset.load(Ordering::Relaxed) {
             return Err(ErrorKind::ConnectionReset.into());
         }
-        Ok(received)
+        Ok(len)
     }
 
     /// Remembers a reset that the kernel did not report.

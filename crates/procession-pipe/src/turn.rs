@@ -10,15 +10,24 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// A mutex cannot do this: a thread keeps its turn while it waits for the other side, and another
 /// one must be able to give up before that.
 pub(crate) struct Turn<T> {
-    /// The value, unless a thread has it.
-    slot: Mutex<Option<T>>,
+    slot: Mutex<Slot<T>>,
     returned: Condvar,
+}
+
+struct Slot<T> {
+    /// The value, unless a thread has it.
+    value: Option<T>,
+    /// How many threads wait for it: to notify nobody would be a system call all the same.
+    waiting: usize,
 }
 
 impl<T> Turn<T> {
     pub(crate) fn new(value: T) -> Self {
         Self {
-            slot: Mutex::new(Some(value)),
+            slot: Mutex::new(Slot {
+                value: Some(value),
+                waiting: 0,
+            }),
             returned: Condvar::new(),
         }
     }
@@ -27,42 +36,46 @@ impl<T> Turn<T> {
     pub(crate) fn take(&self, deadline: Deadline) -> Option<Taken<'_, T>> {
         let mut slot = self.slot();
         loop {
-            if let Some(value) = slot.take() {
+            if let Some(value) = slot.value.take() {
                 return Some(Taken {
                     turn: self,
                     value: Some(value),
                 });
             }
-            slot = self.wait(slot, deadline)?;
+            slot.waiting += 1;
+            let (mut awake, in_time) = self.wait(slot, deadline);
+            awake.waiting -= 1;
+            if !in_time {
+                return None;
+            }
+            slot = awake;
         }
     }
 
     /// Looks at the value; `None` if a thread has it.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&T) -> R) -> Option<R> {
-        self.slot().as_ref().map(look)
+        self.slot().value.as_ref().map(look)
     }
 
+    /// Waits for a return; false if the deadline had passed already.
     fn wait<'a>(
         &self,
-        slot: MutexGuard<'a, Option<T>>,
+        slot: MutexGuard<'a, Slot<T>>,
         deadline: Deadline,
-    ) -> Option<MutexGuard<'a, Option<T>>> {
+    ) -> (MutexGuard<'a, Slot<T>>, bool) {
         let Some(left) = deadline.left() else {
-            return Some(
-                self.returned
-                    .wait(slot)
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+            let waited = self.returned.wait(slot);
+            return (waited.unwrap_or_else(PoisonError::into_inner), true);
         };
         if left.is_zero() {
-            return None;
+            return (slot, false);
         }
         let waited = self.returned.wait_timeout(slot, left);
-        Some(waited.unwrap_or_else(PoisonError::into_inner).0)
+        (waited.unwrap_or_else(PoisonError::into_inner).0, true)
     }
 
     /// Nothing that can panic runs under this lock, so it is never poisoned.
-    fn slot(&self) -> MutexGuard<'_, Option<T>> {
+    fn slot(&self) -> MutexGuard<'_, Slot<T>> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,7 +83,7 @@ impl<T> Turn<T> {
 impl<T> fmt::Debug for Turn<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Turn")
-            .field("taken", &self.slot().is_none())
+            .field("taken", &self.slot().value.is_none())
             .finish()
     }
 }
@@ -102,7 +115,10 @@ impl<T> DerefMut for Taken<'_, T> {
 
 impl<T> Drop for Taken<'_, T> {
     fn drop(&mut self) {
-        *self.turn.slot() = self.value.take();
-        self.turn.returned.notify_one();
+        let mut slot = self.turn.slot();
+        slot.value = self.value.take();
+        if slot.waiting > 0 {
+            self.turn.returned.notify_one();
+        }
     }
 }

@@ -6,7 +6,8 @@ use procession_os::socket::{self, MAX_FDS, Received};
 use procession_os::wait::Deadline;
 use procession_testkit::watchdog;
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Read};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -132,4 +133,56 @@ fn the_maker_of_a_pair_is_its_peer() {
     assert_eq!(peer.pid, std::process::id());
     assert_eq!(peer.uid, nix::unistd::geteuid().as_raw());
     assert_eq!(peer.gid, nix::unistd::getegid().as_raw());
+}
+
+#[test]
+fn descriptors_are_not_dropped_on_the_way_to_another_machine() {
+    let _watchdog = watchdog();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = OwnedFd::from(TcpStream::connect(listener.local_addr().unwrap()).unwrap());
+    let refused = send(&here, b"x", &[here.as_fd()]);
+    assert_eq!(kind(refused), Some(ErrorKind::Unsupported));
+    assert_eq!(send(&here, b"x", &[]).unwrap(), 1);
+}
+
+#[test]
+fn bytes_come_into_reserved_room_and_no_further() {
+    let _watchdog = watchdog();
+    let (here, there) = pair();
+    let (reader, writer) = procession_pipe::pipe().unwrap();
+    let (reader, writer) = (OwnedFd::from(reader), OwnedFd::from(writer));
+    for (from, to) in [(&here, &there), (&writer, &reader)] {
+        send(from, b"abcdef", &[]).unwrap();
+        let mut bytes = Vec::with_capacity(100);
+        bytes.push(b'.');
+        let mut recv = |most| socket::recv_behind(to.as_fd(), &mut bytes, most, soon());
+        assert_eq!(recv(2).unwrap(), 2);
+        assert_eq!(recv(1).unwrap(), 1);
+        assert_eq!(recv(1000).unwrap(), 3);
+        assert_eq!(kind(recv(1)), Some(ErrorKind::TimedOut));
+        assert_eq!(bytes, b".abcdef");
+
+        send(from, b"gh", &[]).unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(socket::recv(to.as_fd(), &mut buf, soon()).unwrap(), 2);
+        assert_eq!(&buf[..2], b"gh");
+        let late = socket::recv(to.as_fd(), &mut buf, soon());
+        assert_eq!(kind(late), Some(ErrorKind::TimedOut));
+    }
+}
+
+#[test]
+fn descriptors_that_are_not_asked_for_are_closed() {
+    let _watchdog = watchdog();
+    let (here, there) = pair();
+    let (mut reader, writer) = procession_pipe::pipe().unwrap();
+    let writer = OwnedFd::from(writer);
+    send(&here, b"x", &[writer.as_fd()]).unwrap();
+    drop(writer);
+    socket::recv(there.as_fd(), &mut [0], soon()).unwrap();
+    assert_eq!(
+        reader.read(&mut [0]).unwrap(),
+        0,
+        "a duplicate was left open"
+    );
 }

@@ -8,10 +8,10 @@
 
 use crate::Fault;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::name::NameCell;
 use crate::patience::Patience;
 use crate::record::{Area, FIRST};
 use crate::sides::Sides;
-use crate::stored::NameCell;
 use crate::undone::{ENTRIES, Entry, Table};
 use procession_shm::{Format, Segment, SegmentKind, ShmError};
 use std::marker::PhantomData;

@@ -2,7 +2,6 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::control::{Control, Home, Plan};
-use crate::cursor::At;
 use crate::item::{Item, Taken};
 use crate::near::Near;
 use crate::patience::Patience;
@@ -159,20 +158,12 @@ impl Core {
         self.room() != 0 || self.sides().is_closed()
     }
 
-    /// Returns for how many items there is room; for fewer than in truth, but never for none if
-    /// there is some.
     #[inline]
     fn room(&self) -> usize {
-        let Some(capacity) = self.control().capacity() else {
-            return usize::MAX;
-        };
-        let put = self.sides().put.cursor.load();
-        let room = |get: At| capacity.saturating_sub(put.ahead_of(get));
-        let room = match room(self.put.seen.load()) {
-            0 => room(self.put.seen.look(&self.sides().get.cursor)),
-            room => room,
-        };
-        room as usize
+        match self.control().capacity() {
+            Some(capacity) => self.sides().room(capacity, &self.put.seen) as usize,
+            None => usize::MAX,
+        }
     }
 
     /// Takes items out, at least one and at most `max`.
@@ -231,12 +222,7 @@ impl Core {
     /// Whether a consumer needs not wait.
     #[inline]
     pub(crate) fn may_get(&self) -> bool {
-        let sides = self.sides();
-        let got = sides.get.cursor.load();
-        let seen = self.get.seen.load().left(got);
-        seen.is_some_and(|items| items != 0)
-            || self.get.seen.look(&sides.put.cursor).count() != got.count()
-            || sides.is_closed()
+        self.sides().may_get(&self.get.seen)
     }
 
     /// Gives back what is in a queue that nobody has a handle to any more.

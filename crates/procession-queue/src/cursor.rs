@@ -82,7 +82,7 @@ impl Cursor {
 pub(crate) struct Seen(AtomicU64);
 
 impl Seen {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 

@@ -39,34 +39,58 @@
 //!   make part of the queue is removed with the family.
 
 mod atomic;
-mod buffer;
-mod control;
-mod core;
 mod cursor;
 mod error;
 mod event;
-mod item;
-mod joinable;
-mod local;
-mod near;
+#[cfg(loom)]
+pub mod model;
+mod name;
 mod patience;
-mod queue;
-mod read;
-mod record;
 mod side;
 mod sides;
+
+#[cfg(not(loom))]
+mod buffer;
+#[cfg(not(loom))]
+mod control;
+#[cfg(not(loom))]
+mod core;
+#[cfg(not(loom))]
+mod item;
+#[cfg(not(loom))]
+mod joinable;
+#[cfg(not(loom))]
+mod local;
+#[cfg(not(loom))]
+mod near;
+#[cfg(not(loom))]
+mod queue;
+#[cfg(not(loom))]
+mod read;
+#[cfg(not(loom))]
+mod record;
+#[cfg(not(loom))]
 mod simple;
+#[cfg(not(loom))]
 mod stored;
+#[cfg(not(loom))]
 mod undone;
+#[cfg(not(loom))]
 mod waitable;
+#[cfg(not(loom))]
 mod walk;
+#[cfg(not(loom))]
 mod write;
 
 pub use error::{
     Closed, Fault, GetError, JoinError, PutError, PutManyError, StateError, TaskDoneError,
 };
+#[cfg(not(loom))]
 pub use item::MAX_ITEM_LEN;
+#[cfg(not(loom))]
 pub use joinable::JoinableQueue;
 pub use procession_shm::ShmError;
+#[cfg(not(loom))]
 pub use queue::Queue;
+#[cfg(not(loom))]
 pub use simple::SimpleQueue;

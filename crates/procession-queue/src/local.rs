@@ -2,8 +2,9 @@
 
 use crate::Fault;
 use crate::control::Home;
+use crate::name::Name;
 use crate::record::Area;
-use crate::stored::{Name, Stored};
+use crate::stored::Stored;
 
 /// How many mapped chunks are kept, so that two that take turns are not mapped anew each time.
 const KEPT: usize = 2;

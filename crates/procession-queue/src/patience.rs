@@ -21,6 +21,7 @@ pub(crate) enum Patience {
 impl Patience {
     pub(crate) const FOREVER: Self = Self::Until(Deadline::NEVER);
 
+    #[cfg(not(loom))]
     pub(crate) fn timeout(timeout: Duration) -> Self {
         Self::Until(Deadline::after(timeout))
     }

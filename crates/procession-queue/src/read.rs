@@ -7,9 +7,10 @@ use crate::control::Home;
 use crate::cursor::Seen;
 use crate::item::Taken;
 use crate::local::Local;
+use crate::name::Name;
 use crate::record::Kind;
 use crate::side::Locked;
-use crate::stored::{Name, Stored};
+use crate::stored::Stored;
 use crate::walk::Walk;
 
 /// Copies records; they are taken once [`publish`](Self::publish) has run, and not before: if the
@@ -31,13 +32,7 @@ impl<'a> Reader<'a> {
         local: &'a mut Local,
     ) -> Result<Self, Fault> {
         let walk = Walk::begin(home, locked, local)?;
-        let available = match seen.load().left(walk.start()) {
-            // Old: others may have taken what this process has seen.
-            None | Some(0) => seen
-                .look(&home.control().sides.put.cursor)
-                .left(walk.start()),
-            available => available,
-        };
+        let available = home.control().sides.available(walk.start(), seen);
         let available = available.ok_or(Fault::Damaged("more was taken than was put"))?;
         Ok(Self {
             walk,

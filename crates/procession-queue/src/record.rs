@@ -14,7 +14,7 @@
 
 use crate::Fault;
 use crate::atomic::{AtomicU64, Ordering};
-use crate::stored::NameCell;
+use crate::name::NameCell;
 use std::ptr::NonNull;
 
 /// What a record is.

@@ -2,10 +2,10 @@
 
 use crate::Fault;
 use crate::atomic::{AtomicU64, Ordering, RobustMutex};
-use crate::cursor::Cursor;
+use crate::cursor::{At, Cursor};
 use crate::event::Event;
+use crate::name::{Name, NameCell};
 use crate::patience::Patience;
-use crate::stored::{Name, NameCell};
 #[cfg(not(loom))]
 use procession_os::futexes::Watch;
 use procession_os::robust::{Acquired, LockError};
@@ -172,6 +172,21 @@ impl Locked<'_> {
     #[inline]
     pub(crate) fn place(&self, index: usize) -> &Place {
         &self.side.inner.places[index & 1]
+    }
+
+    /// Makes the side be at `next`, with the place that `go` writes; wakes who waits for that.
+    #[inline]
+    pub(crate) fn publish(&self, next: At, go: impl FnOnce(&Place)) {
+        go(self.place(next.place()));
+        self.announce();
+        self.side.cursor.publish(next);
+    }
+
+    /// The thread is killed here.
+    #[cfg(loom)]
+    pub(crate) fn die(self) {
+        self.side.inner.mutex.die();
+        std::mem::forget(self);
     }
 
     /// Wakes those who sleep until this side publishes; goes before the publishing.

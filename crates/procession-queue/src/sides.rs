@@ -1,7 +1,7 @@
 //! The two sides of a queue together: how many items are between them, and the end of both.
 
 use crate::atomic::{AtomicU32, Ordering};
-use crate::cursor::At;
+use crate::cursor::{At, Seen};
 use crate::event::Event;
 use crate::patience::Patience;
 use crate::side::{Locked, Side};
@@ -61,6 +61,39 @@ impl Sides {
             return Err(Closed);
         }
         Ok(())
+    }
+
+    /// Returns for how many items there is room; for fewer than in truth, but never for none if
+    /// there is some.
+    #[inline]
+    pub(crate) fn room(&self, capacity: u64, seen: &Seen) -> u64 {
+        let put = self.put.cursor.load();
+        let room = |got: At| capacity.saturating_sub(put.ahead_of(got));
+        match room(seen.load()) {
+            0 => room(seen.look(&self.get.cursor)),
+            room => room,
+        }
+    }
+
+    /// Whether a consumer needs not wait: there is an item, or the queue was closed.
+    #[inline]
+    pub(crate) fn may_get(&self, seen: &Seen) -> bool {
+        let got = self.get.cursor.load();
+        let known = seen.load().left(got);
+        known.is_some_and(|items| items != 0)
+            || seen.look(&self.put.cursor).count() != got.count()
+            || self.is_closed()
+    }
+
+    /// Returns how many items there are for the consumers, who have come to `got`; fewer than in
+    /// truth, but never none if there is one. `None` if the words make no sense.
+    #[inline]
+    pub(crate) fn available(&self, got: At, seen: &Seen) -> Option<u64> {
+        match seen.load().left(got) {
+            // Old: others may have taken what this process has seen.
+            None | Some(0) => seen.look(&self.put.cursor).left(got),
+            available => available,
+        }
     }
 
     /// Closes the queue for ever and wakes all.

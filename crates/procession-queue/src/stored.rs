@@ -5,7 +5,7 @@
 //! lives while no process has it mapped: between a producer that has ended and a consumer that
 //! has not begun. Whoever removes the message from the queue takes the count over.
 
-use crate::atomic::{AtomicU64, Ordering};
+use crate::name::Name;
 use procession_shm::{Format, Segment, SegmentKind, ShmError};
 use procession_wire::{DecodeError, EncodeError, Kind, Message, Packet};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -75,36 +75,10 @@ impl<'de> Deserialize<'de> for Stored {
     }
 }
 
-const WORDS: usize = 6;
-const BYTES: usize = WORDS * 8;
-
-/// The message that a [`Stored`] travels in, with its length in the first byte; all zeros for the
-/// chunk that lies in the queue's own segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Name([u64; WORDS]);
-
 impl Name {
-    /// The chunk in the queue's own segment.
-    pub(crate) const HOME: Self = Self([0; WORDS]);
-
-    /// Keeps the bytes of a message; `None` if they are too many, which those of a handle are not.
-    pub(crate) fn new(message: &[u8]) -> Option<Self> {
-        let mut bytes = [0; BYTES];
-        bytes.get_mut(1..=message.len())?.copy_from_slice(message);
-        bytes[0] = message.len() as u8;
-        let mut words = [0; WORDS];
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-            *word = u64::from_ne_bytes(bytes.try_into().ok()?);
-        }
-        Some(Self(words))
-    }
-
     /// Opens the segment, and takes over what the name counted.
     pub(crate) fn collect(&self) -> Result<Stored, DecodeError> {
-        let mut bytes = [0; BYTES];
-        for (bytes, word) in bytes.chunks_exact_mut(8).zip(self.0) {
-            bytes.copy_from_slice(&word.to_ne_bytes());
-        }
+        let bytes = self.to_bytes();
         let len = usize::from(bytes[0]);
         Stored::collect(bytes.get(1..=len).ok_or(DecodeError::Truncated)?)
     }
@@ -120,28 +94,5 @@ impl Name {
         let again = again.map_err(|error| DecodeError::Value(error.to_string()))?;
         again.deliver();
         Ok(stored)
-    }
-}
-
-/// A [`Name`] in shared memory; written and read under a lock.
-#[repr(transparent)]
-pub(crate) struct NameCell([AtomicU64; WORDS]);
-
-impl NameCell {
-    #[cfg(loom)]
-    pub(crate) fn new() -> Self {
-        Self(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-
-    /// Reads the name.
-    pub(crate) fn load(&self) -> Name {
-        Name(std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed)))
-    }
-
-    /// Writes the name.
-    pub(crate) fn store(&self, name: Name) {
-        for (cell, word) in self.0.iter().zip(name.0) {
-            cell.store(word, Ordering::Relaxed);
-        }
     }
 }

@@ -90,9 +90,8 @@ impl<'a> Walk<'a> {
     #[inline]
     pub(crate) fn publish(&self) {
         let next = self.at.advanced(self.items);
-        let place = self.locked.place(next.place());
-        place.go(self.local.number, self.offset, || self.local.chunk.name);
-        self.locked.announce();
-        self.locked.cursor().publish(next);
+        self.locked.publish(next, |place| {
+            place.go(self.local.number, self.offset, || self.local.chunk.name);
+        });
     }
 }

@@ -3,9 +3,10 @@
 use crate::atomic::Ordering;
 use crate::control::Home;
 use crate::local::{Chunk, Local};
+use crate::name::Name;
 use crate::record::{Area, FIRST, Kind};
 use crate::side::Locked;
-use crate::stored::{Name, Stored};
+use crate::stored::Stored;
 use crate::walk::Walk;
 use crate::{Fault, PutError};
 

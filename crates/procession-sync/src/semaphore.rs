@@ -19,7 +19,7 @@ use std::time::Duration;
 /// # When the other side is gone
 ///
 /// The permits that a process held when it ended are given back. Who waits for a permit notices
-/// that within a second; who comes later, at once.
+/// that within a second; who comes later and does not wait, at once.
 ///
 /// # Examples
 ///

@@ -2,9 +2,10 @@
 //!
 //! Who changes a word wakes those who sleep on it. A process can be killed between the two. So a
 //! sleeper wakes by itself now and then, looks again, and looks after the dead while it is at it:
-//! at once, after 16 ms, then after twice as long each time, up to about a second. Whatever such a
-//! death has left undone is therefore noticed within a second, and a thread that waits for long
-//! costs some microseconds of each second.
+//! at once, after 16 ms, then after twice as long each time, up to three quarters of a second.
+//! Whatever such a death has left undone is therefore noticed within a second, and a thread that
+//! waits for long costs some microseconds of each second. Where there is a list of processes to be
+//! looked through, those who wait share the work: it is left to who did so shortly before.
 
 use crate::atomic::{AtomicU32, sleep, spin};
 use procession_os::wait::Deadline;
@@ -15,8 +16,8 @@ use std::time::Duration;
 pub(crate) enum Awake {
     /// The word may have changed.
     Changed,
-    /// It is time to look after the dead.
-    Nap,
+    /// It is time to look after the dead, unless somebody else has done so for less than this.
+    Nap(Duration),
     /// The deadline has passed.
     TimedOut,
 }
@@ -28,7 +29,7 @@ pub(crate) struct Sleeper {
 }
 
 const FIRST_NAP: Duration = Duration::from_millis(16);
-const LONGEST_NAP: Duration = Duration::from_millis(1024);
+const LONGEST_NAP: Duration = Duration::from_millis(768);
 
 impl Sleeper {
     pub(crate) fn new(deadline: Deadline) -> Self {
@@ -53,7 +54,7 @@ impl Sleeper {
         }
         if self.nap.is_zero() {
             self.nap = FIRST_NAP;
-            return Awake::Nap;
+            return Awake::Nap(FIRST_NAP);
         }
         self.sleep_once(word, seen)
     }
@@ -67,8 +68,10 @@ impl Sleeper {
         if cfg!(loom) || !end_of_nap.passed() {
             return Awake::Changed;
         }
-        self.nap = LONGEST_NAP.min(self.nap * 2);
-        Awake::Nap
+        let slept = self.nap;
+        self.nap = LONGEST_NAP.min(slept * 2);
+        // A look is at most a nap and a quarter after the last: within a second.
+        Awake::Nap(slept / 4)
     }
 
     /// The end of the nap or the deadline, whichever comes first.

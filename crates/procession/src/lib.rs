@@ -30,7 +30,8 @@
 //! [`Value`], [`Array`], [`Queue`], [`Lock`] and the other synchronisation types lie in memory that
 //! all processes map. A [`Manager`] hosts collections, locks, queues and your own types in a process
 //! of its own. All of these are handles: clone them, pass them as arguments, send them, put them
-//! into your own serde structs. [`SharedMemory`] and [`ShareableList`] are shared with Python too.
+//! into your own serde structs. A struct that `Value` and `Array` are to hold is marked as
+//! [plain data](plain). [`SharedMemory`] and [`ShareableList`] are shared with Python too.
 //!
 //! # Talking
 //!
@@ -48,7 +49,7 @@
 #![forbid(unsafe_code)]
 
 pub use procession_log::{LogError, builder as logging};
-pub use procession_macros::{main, shared};
+pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{self as manager, Manager, ManagerError, Object};
 pub use procession_pipe::{
     Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, RecvError, SendError,

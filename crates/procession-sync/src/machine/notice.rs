@@ -137,8 +137,8 @@ where
     let mut seen = ticket.turn;
     loop {
         match sleeper.sleep_while(&state.turn, seen) {
-            Awake::Changed => {}
-            Awake::Nap => bury(place)?,
+            Awake::Nap(every) if state.waiting.is_to_be_looked_at(every) => bury(place)?,
+            Awake::Changed | Awake::Nap(_) => {}
             Awake::TimedOut => return leave(place, ticket),
         }
         let _pass = place.enter(Deadline::NEVER)?;

@@ -128,15 +128,20 @@ where
     let mut counted = None;
     loop {
         let pass = place.enter(Deadline::NEVER)?;
-        if state.take(who)? {
-            return Ok(());
+        match state.take(who) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(full) => {
+                drop(pass);
+                return acquire_at_last(place, who, full);
+            }
         }
         counted.get_or_insert_with(|| Counted::new(&state.sleepers));
         let seen = state.freed.load(Relaxed);
         drop(pass);
         match sleeper.sleep_while(&state.freed, seen) {
-            Awake::Changed => {}
-            Awake::Nap => bury(place)?,
+            Awake::Nap(every) if state.held.is_to_be_looked_at(every) => bury(place)?,
+            Awake::Changed | Awake::Nap(_) => {}
             Awake::TimedOut => return acquire_at_last(place, who, PermitError::TimedOut),
         }
     }
@@ -148,13 +153,16 @@ where
     P: Place<State = PermitState>,
 {
     let pass = place.enter(Deadline::NEVER)?;
-    if place.state().take(who)? {
-        return Ok(());
-    }
+    let refusal = match place.state().take(who) {
+        Ok(true) => return Ok(()),
+        Ok(false) => PermitError::WouldBlock,
+        Err(full) => full,
+    };
     drop(pass);
-    acquire_at_last(place, who, PermitError::WouldBlock)
+    acquire_at_last(place, who, refusal)
 }
 
+/// Looks once more when the dead have been buried, whose permits and slots are free then.
 #[cold]
 fn acquire_at_last<P>(place: &P, who: Identity, refusal: PermitError) -> Result<(), PermitError>
 where

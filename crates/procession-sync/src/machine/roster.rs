@@ -8,7 +8,9 @@
 //! [`recount`](Roster::recount) is part of recovering.
 
 use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use procession_os::futex;
 use procession_os::identity::Identity;
+use std::time::Duration;
 
 /// How many processes can have something at one time: what fits into two pages of memory.
 #[cfg(not(loom))]
@@ -24,6 +26,8 @@ pub(crate) struct Roster {
     sum: AtomicU32,
     /// No slot from this one on was ever used, so that nobody looks there.
     used: AtomicU32,
+    /// When somebody last set out to look for the dead, in milliseconds; wraps around.
+    looked: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -47,6 +51,7 @@ impl Roster {
             slots: std::array::from_fn(slot),
             sum: AtomicU32::new(0),
             used: AtomicU32::new(0),
+            looked: AtomicU32::new(0),
         }
     }
 
@@ -119,6 +124,21 @@ impl Roster {
         named.filter(|who| !who.is_alive()).collect()
     }
 
+    /// Returns whether nobody has looked for the dead for so long; then the caller is to look.
+    ///
+    /// It is for those who look now and then: however many they are, the work is done once. If who
+    /// set out to look dies, the next one looks.
+    pub(crate) fn is_to_be_looked_at(&self, every: Duration) -> bool {
+        let now = now_in_ms();
+        let last = self.looked.load(Relaxed);
+        let since = Duration::from_millis(now.wrapping_sub(last).into());
+        since >= every
+            && self
+                .looked
+                .compare_exchange(last, now, Relaxed, Relaxed)
+                .is_ok()
+    }
+
     /// Computes the sum anew. Under the mutex.
     pub(crate) fn recount(&self) {
         self.sum.store(self.total(|slot| &slot.count), Relaxed);
@@ -147,6 +167,10 @@ impl Roster {
         let used = self.used.load(Relaxed) as usize;
         &self.slots[..used.min(SLOTS)]
     }
+}
+
+fn now_in_ms() -> u32 {
+    futex::now().map_or(0, |now| now.as_millis() as u32)
 }
 
 impl Slot {
