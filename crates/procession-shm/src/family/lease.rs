@@ -3,7 +3,7 @@
 use super::sweep::{DIRECTORY, remove_segments};
 use super::{FamilyError, fill, id_of};
 use nix::fcntl::OFlag;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
@@ -71,6 +71,10 @@ impl Lease {
 
     /// Gives up the lease; removes what the family made if nobody else holds it.
     pub(super) fn leave(self) {
+        if !self.is_itself() {
+            // Who closed every descriptor may have opened another file under this number.
+            return std::mem::forget(self);
+        }
         if self.take_alone() || self.let_go_and_take_alone() {
             self.remove_family();
         }
@@ -123,6 +127,15 @@ impl Lease {
 
     fn let_go_and_take_alone(&self) -> bool {
         self.file.unlock().is_ok() && self.take_alone()
+    }
+
+    /// Whether the descriptor is still that of the lease, which has its name for as long as
+    /// anybody holds it.
+    fn is_itself(&self) -> bool {
+        let identity = |found: Metadata| (found.dev(), found.ino());
+        let named = fs::symlink_metadata(path(self.family)).map(identity);
+        let held = self.file.metadata().map(identity);
+        matches!((held, named), (Ok(held), Ok(named)) if held == named)
     }
 
     fn is_linked(&self) -> bool {
