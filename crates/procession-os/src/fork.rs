@@ -14,6 +14,7 @@ use crate::pidfd::Pidfd;
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, fork};
 use std::ffi::{c_int, c_long, c_void};
+use std::io::Read;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr::null_mut;
@@ -56,15 +57,24 @@ fn check_single_threaded() -> io::Result<()> {
 
 /// Makes a child that is a copy of this process.
 ///
+/// The child goes on when this process has its pidfd. Until then it cannot end by itself, so that
+/// nobody who reaps all children, this process's handler of SIGCHLD or the kernel for a process
+/// that ignores the signal, makes its number another's.
+///
 /// # Errors
 ///
 /// If this process has more than one thread, or the system has no room for a process.
 pub fn copy() -> io::Result<Forked> {
     check_single_threaded()?;
+    let (mut gate, bar) = io::pipe()?;
     // SAFETY: the only thread there is makes this call, so the child finds everything whole.
     match unsafe { fork() }? {
-        ForkResult::Child => Ok(Forked::Child),
-        // Nobody has reaped it, so the number is still its own.
+        ForkResult::Child => {
+            drop(bar);
+            // The end comes when the parent closes the other end, or dies.
+            let _ = gate.read_to_end(&mut Vec::new());
+            Ok(Forked::Child)
+        }
         ForkResult::Parent { child } => {
             let opened = Pidfd::open(child.as_raw().cast_unsigned());
             opened.inspect_err(|_| abandon(child)).map(Forked::Parent)
