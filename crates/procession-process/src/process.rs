@@ -101,7 +101,8 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     ///
     /// # Errors
     ///
-    /// [`ProcessError`], whose cause tells how the process ended without a result.
+    /// [`ProcessError`], whose cause tells how the process ended without a result, or that an
+    /// earlier call returned it: [`Cause::JoinedBefore`].
     ///
     /// # When the other side is gone
     ///
@@ -150,7 +151,9 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     }
 
     fn take_result(&mut self) -> Result<R, ProcessError> {
-        self.joined = true;
+        if std::mem::replace(&mut self.joined, true) {
+            return Err(self.error(Cause::JoinedBefore));
+        }
         self.outcome().map_err(|cause| self.error(cause))
     }
 
