@@ -8,7 +8,7 @@ use crate::process::Process;
 use crate::settings::{Choices, Settings};
 use crate::stdio::{Ends, Stdio};
 use crate::task::{Task, TaskOnce};
-use crate::{exit, init, parcel, start};
+use crate::{exit, init, parcel, start, stdio};
 use procession_pipe::SendError;
 use procession_wire::Message;
 use serde::Serialize;
@@ -215,13 +215,15 @@ impl Builder {
     {
         let (described, settings, ends) = self.prepare(StartMethod::Fork)?;
         let work = || produce(|| work().map_err(Failure::from));
-        let (child, channel) = fork::start(described, settings, work)?;
+        let (child, channel, ends) = fork::start(described, settings, ends, work)?;
         Ok(Process::new(child, channel, ends))
     }
 
     fn prepare(&self, method: StartMethod) -> Result<(CurrentProcess, Settings, Ends), StartError> {
         init::check()?;
         exit::prepare().map_err(StartError::system("prepare for the exit"))?;
+        // What is opened from here on must not become a standard stream of this process.
+        stdio::fill_gaps().map_err(StartError::system("open /dev/null"))?;
         let detached = self.choices.detached;
         let described = current_process().child(self.name.clone(), self.daemon, detached);
         let (settings, ends) = self.choices.settings(method)?;

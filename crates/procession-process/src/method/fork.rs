@@ -7,17 +7,20 @@ use crate::error::StartError;
 use crate::method::fork_server;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
+use crate::stdio::Ends;
 use procession_os::fork::{self, Forked};
 use procession_pipe::Channel;
 use procession_shm::fork as shared;
 use std::sync::Arc;
 
-/// Starts a child that does `work`, and sends what comes of it through the channel.
+/// Starts a child that does `work`, and sends what comes of it through the channel. The `ends` of
+/// its streams are the parent's only: a child that had them would never see the end of its input.
 pub(crate) fn start(
     described: CurrentProcess,
     settings: Settings,
+    ends: Ends,
     work: impl FnOnce() -> Outcome,
-) -> Result<(Arc<Child>, Channel), StartError> {
+) -> Result<(Arc<Child>, Channel, Ends), StartError> {
     check()?;
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
     let prepared = shared::before()?;
@@ -25,11 +28,11 @@ pub(crate) fn start(
     match fork::copy().map_err(StartError::system("copy this process"))? {
         Forked::Parent(pidfd) => {
             prepared.in_parent();
-            Ok((children::add(pidfd, described), channel))
+            Ok((children::add(pidfd, described), channel, ends))
         }
         Forked::Child => {
             prepared.in_child();
-            drop(channel);
+            drop((channel, ends));
             children::forget();
             fork_server::forget();
             child::copied(control.into(), described, settings, work)
