@@ -124,10 +124,11 @@ impl Settings {
             environment.take_up();
         }
         self.change_directory()?;
-        self.join_group()?;
+        // Before the terminal's interrupts reach it in the parent's group.
         if self.ignore_interrupts {
             parent::ignore_interrupts().map_err(cannot("ignore interrupts"))?;
         }
+        self.join_group()?;
         self.limits.take_up().map_err(cannot("limit its resources"))
     }
 

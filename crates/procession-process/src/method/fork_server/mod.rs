@@ -32,8 +32,9 @@
 //!
 //! # What it shares with its owner
 //!
-//! The server is in a process group of its own and ignores SIGINT, so that a terminal's Ctrl-C
-//! does not reach it. A child goes back to the owner's group and to the owner's way with SIGINT.
+//! The server is in a process group of its own and blocks SIGINT, so that a terminal's Ctrl-C
+//! does not reach it. A child goes back to the owner's group and lets SIGINT in again: one that
+//! was sent to it before, right after its start, is not lost.
 
 mod owner;
 mod server;

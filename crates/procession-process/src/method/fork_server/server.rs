@@ -7,7 +7,7 @@ use crate::routine::Routine;
 use crate::stdio::Plan;
 use nix::errno::Errno;
 use nix::sys::prctl;
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Pid, chdir, setpgid};
 use procession_os::fork::{Forked, sibling, threads};
 use procession_os::image::image;
@@ -30,11 +30,11 @@ pub(crate) fn serve(channel: Channel, packet: Packet) -> Result<Option<OwnedFd>,
         return Ok(None);
     }
     let ready = preload(&serve.preloaded, &mut packet);
-    let interrupts = settle()?;
+    settle()?;
     let make = || ready.clone().and_then(|()| make());
     let control = requests(&channel, serve.key, make);
     if control.is_some() {
-        restore(interrupts)?;
+        interrupts(SigmaskHow::SIG_UNBLOCK)?;
     }
     Ok(control)
 }
@@ -84,21 +84,20 @@ fn make() -> Result<Forked, Refused> {
     })
 }
 
-/// Takes leave of what the server shares with its owner; returns the owner's way with SIGINT.
-fn settle() -> Result<SigHandler, Box<dyn Error>> {
+/// Takes leave of what the server shares with its owner.
+fn settle() -> Result<(), Box<dyn Error>> {
     prctl::set_name(c"fork-server")?;
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     chdir("/")?;
     Plan::NOWHERE.take_up()?;
-    // SAFETY: ignoring installs no handler whose code could be unsound.
-    Ok(unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }?)
+    Ok(interrupts(SigmaskHow::SIG_BLOCK)?)
 }
 
-fn restore(interrupts: SigHandler) -> io::Result<()> {
-    // SAFETY: what is put back was there at the start of this program, which has installed
-    // nothing since: the default, or that it is ignored.
-    unsafe { signal(Signal::SIGINT, interrupts) }?;
-    Ok(())
+/// Blocks or unblocks SIGINT. What arrives while it is blocked waits, also when it is ignored.
+fn interrupts(how: SigmaskHow) -> io::Result<()> {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGINT);
+    Ok(sigprocmask(how, Some(&set), None)?)
 }
 
 /// Waits for a request; `None` if the owner is gone, or sends what no owner sends.
