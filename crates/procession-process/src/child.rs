@@ -36,7 +36,7 @@ const PANICKED: i32 = 101;
 )]
 pub(crate) fn run(control: OwnedFd) -> ! {
     let code = match begin(control) {
-        Ok(Some((channel, packet))) => work(&channel, packet),
+        Ok(Some((channel, packet))) => work(channel, packet),
         // Nobody is left to work for.
         Ok(None) => Ok(REFUSED),
         Err(error) => Err(error),
@@ -77,7 +77,7 @@ fn begin(mut control: OwnedFd) -> Result<Option<(Channel, Packet)>, Box<dyn Erro
 }
 
 /// Settles, runs the setups and the task, sends what came of it, and returns the exit code.
-fn work(channel: &Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
+fn work(channel: Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
     let Start {
         image: executable,
         family: (id, key),
@@ -92,8 +92,9 @@ fn work(channel: &Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
     if !stay(&process, &settings)? {
         return Ok(REFUSED);
     }
-    let settled = settle(process, &mut settings);
+    // Before the limits on what this process may open.
     family::adopt(&id, key)?;
+    let settled = settle(process, &mut settings);
     remember_panics();
     Ok(deliver(channel, || {
         ready(settled, &setups, &mut packet).unwrap_or_else(|| task.call(&mut packet))
@@ -108,13 +109,13 @@ pub(crate) fn copied(
     work: impl FnOnce() -> Outcome,
 ) -> ! {
     let code = catch_unwind(AssertUnwindSafe(|| {
-        work_as_copy(&Channel::from(control), process, settings, work)
+        work_as_copy(Channel::from(control), process, settings, work)
     }));
     lifetime::exit(code.unwrap_or(PANICKED))
 }
 
 fn work_as_copy(
-    channel: &Channel,
+    channel: Channel,
     process: CurrentProcess,
     mut settings: Settings,
     work: impl FnOnce() -> Outcome,
@@ -169,15 +170,16 @@ fn ready(
 }
 
 /// Works, sends what came of it, and returns the exit code.
-fn deliver(channel: &Channel, work: impl FnOnce() -> Outcome) -> i32 {
-    let socket = identity(channel);
+fn deliver(channel: Channel, work: impl FnOnce() -> Outcome) -> i32 {
+    let socket = identity(&channel);
     let outcome = work();
     // A task that closed all descriptors may have opened its own file under this number.
-    if socket != identity(channel) {
+    if socket != identity(&channel) {
+        std::mem::forget(channel);
         return REFUSED;
     }
     let code = exit_code(outcome.failure.as_ref());
-    match parcel::send(channel, outcome.message) {
+    match parcel::send(&channel, outcome.message) {
         Ok(()) => code,
         // Without a parent the kernel ends this process anyway; without memory for the result,
         // the exit code is what can still be told.
