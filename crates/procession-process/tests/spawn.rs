@@ -1,0 +1,22 @@
+//! The suite, with children that are the executable started afresh.
+
+#![expect(
+    clippy::exit,
+    clippy::unwrap_used,
+    reason = "a case is a test that its program makes one; tasks stand in their cases, and may end their process"
+)]
+
+mod suite;
+
+use procession_process::{StartMethod, set_start_method};
+use procession_testkit::watchdog;
+
+procession_process::enable_in_tests!();
+
+suite::suite!(Spawn);
+
+fn run(case: fn()) {
+    let _watchdog = watchdog();
+    set_start_method(StartMethod::Spawn);
+    case();
+}

@@ -1,0 +1,91 @@
+//! Descriptors: a child's, and those that its parent has for it.
+
+use super::{alone, forever};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use procession_process::{Process, StartError, active_children};
+use procession_testkit::children;
+use std::fs;
+use std::os::fd::AsRawFd;
+
+fn link(number: i32) -> Option<String> {
+    let path = fs::read_link(format!("/proc/self/fd/{number}")).ok()?;
+    path.into_os_string().into_string().ok()
+}
+
+/// Returns what this process has open.
+fn open_files() -> Vec<String> {
+    (0..1024).filter_map(link).collect()
+}
+
+// PRC-025
+pub(crate) fn a_child_inherits_no_file_by_accident() {
+    let (reader, _writer) = nix::unistd::pipe().unwrap(); // without CLOEXEC
+    let ours = link(reader.as_raw_fd()).expect("the descriptor is open");
+    let theirs = Process::spawn(open_files, ()).unwrap().join().unwrap();
+    assert_eq!(theirs[0], "/dev/null");
+    assert!(!theirs.contains(&ours), "{theirs:?}");
+}
+
+// PRC-012
+pub(crate) fn a_child_has_nothing_of_its_siblings() {
+    alone(|| {
+        let count = || open_files().len();
+        let alone = Process::spawn(count, ()).unwrap().join().unwrap();
+        let siblings: Vec<_> = (0..20)
+            .map(|_| Process::spawn(forever, ()).unwrap())
+            .collect();
+        let among_many = Process::spawn(count, ()).unwrap().join().unwrap();
+        assert_eq!(among_many, alone);
+        for sibling in siblings {
+            sibling.kill().unwrap();
+            assert!(sibling.join().is_err());
+        }
+    });
+}
+
+// PRC-012
+pub(crate) fn descriptors_of_the_parent_return() {
+    alone(|| {
+        Process::spawn(|| (), ()).unwrap().join().unwrap();
+        let before = open_files();
+        for _ in 0..20 {
+            let many: Vec<_> = (0..5)
+                .map(|n| Process::spawn(|n: u32| n, (n,)).unwrap())
+                .collect();
+            for (n, process) in many.into_iter().enumerate() {
+                assert_eq!(process.join().unwrap(), n as u32);
+            }
+            let killed = Process::spawn(forever, ()).unwrap();
+            killed.kill().unwrap();
+            assert!(killed.join().is_err());
+        }
+        assert_eq!(open_files(), before);
+    });
+}
+
+/// Starts a child with few descriptors; returns whether it came to that.
+fn start_with(limit: u64) -> bool {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, limit, hard).unwrap();
+    let started = Process::spawn(|| 7, ());
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    match started {
+        Ok(process) => process.join().unwrap() == 7,
+        Err(StartError::System { .. } | StartError::Encode(_) | StartError::Family(_)) => false,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) fn without_descriptors_nothing_is_started_and_nothing_left() {
+    alone(|| {
+        // The family exists before the limit falls, and what serves all children.
+        Process::spawn(|| (), ()).unwrap().join().unwrap();
+        let before = open_files().len();
+        let started: Vec<bool> = (0..40).map(start_with).collect();
+        assert!(!started[5]);
+        assert!(started[39]);
+        assert_eq!(open_files().len(), before);
+        assert!(active_children().is_empty());
+        assert_eq!(children(std::process::id()), []);
+    });
+}
