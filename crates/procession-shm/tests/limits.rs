@@ -148,9 +148,9 @@ fn starve_on<I, R, E: Error>(
     for spare in 0..9 {
         let prepared = prepare();
         match with_descriptors(spare, || make(prepared)) {
-            Ok(made) => {
+            Ok(done) => {
                 assert_ne!(spare, 0, "{what} opens nothing");
-                drop(made);
+                drop(done);
                 break;
             }
             Err(error) => {

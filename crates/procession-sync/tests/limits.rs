@@ -71,10 +71,10 @@ fn starve<T: Serialize + DeserializeOwned>(
     });
     assert!(enough.is_some_and(|spare| spare > 0), "{what}: {enough:?}");
     // What is decoded where it is mapped already needs none either.
-    let made = make().unwrap();
-    let bytes = send(&made);
+    let here = make().unwrap();
+    let bytes = send(&here);
     drop(with_descriptors(0, || receive::<T>(bytes)));
-    drop(made);
+    drop(here);
     assert_eq!(shared_memory(id), names, "{what} leaves something");
 }
 
@@ -155,11 +155,11 @@ fn scribble() {
 fn made<T>(make: impl FnOnce() -> T) -> (T, File) {
     let id = family::current().unwrap().id();
     let before = shared_memory(id);
-    let made = make();
+    let new = make();
     let name = shared_memory(id).difference(&before).next().cloned();
     let path = format!("/dev/shm/{}", name.expect("it has a file"));
     let file = File::options().read(true).write(true).open(path);
-    (made, file.unwrap())
+    (new, file.unwrap())
 }
 
 /// Overwrites a part of what is behind the header: words of any value, or small ones.
