@@ -220,7 +220,8 @@ fn a_stopped_consumer_delays_nobody_for_ever() {
     let child = Stopped::of(Process::spawn(get_for_ever, (queue.clone(),)).unwrap());
     let held = |fault: &Fault| is_held(fault, child.pid);
     child.stop_with_lock(|| {
-        queue.put_many(&[1; 500]).unwrap();
+        // A consumer that goes to sleep has the producers' lock for a moment.
+        let _ = queue.put_many_timeout(&[1; 500], SHORT);
         matches!(queue.try_get(), Err(GetError::Fault(fault)) if held(&fault))
     });
     queue.put(&2).unwrap();
