@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: all that a change must pass, the quick checks first.
 //!
-//! No step sets `RUSTFLAGS`: warnings are made errors by arguments that the dependencies do not
-//! see, so that what one step built serves the next.
+//! Warnings are made errors by arguments that the dependencies do not see, so that what one step
+//! built serves the next. Only `loom` sets `RUSTFLAGS`, and builds in a folder of its own.
 
 use std::time::Instant;
 
@@ -35,6 +35,10 @@ const STEPS: &[Step] = &[
     Step {
         name: "test",
         run: test::run,
+    },
+    Step {
+        name: "loom",
+        run: loom,
     },
     Step {
         name: "demos",
@@ -87,6 +91,23 @@ fn rustdoc() -> anyhow::Result<u8> {
     let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
     status_of(command)
+}
+
+/// The state machines of what lies in shared memory, in every order of their threads' steps.
+fn loom() -> anyhow::Result<u8> {
+    let models: [&[&str]; 2] = [
+        &["-p=procession-sync", "-p=procession-queue", "--test=loom"],
+        &["-p=procession-shm", "--lib", "loom_tests"],
+    ];
+    for model in models {
+        let mut command = cargo(&["test", "--release", "--target-dir=target/loom"]);
+        command.args(model).env("RUSTFLAGS", "--cfg loom");
+        let status = status_of(command)?;
+        if status != 0 {
+            return Ok(status);
+        }
+    }
+    Ok(0)
 }
 
 fn all_demos() -> anyhow::Result<u8> {

@@ -36,7 +36,7 @@ commands:
   soak --minutes N [--seed N]
             kill processes at random moments for so long, and look at what is left
   tidy      check the invariants of the source
-  ci        format, clippy, rustdoc, tidy, test and demos: all that a change must pass
+  ci        format, clippy, rustdoc, tidy, test, loom and demos: all that a change must pass
   help      print this text
 ";
 

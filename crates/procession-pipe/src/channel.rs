@@ -8,12 +8,14 @@ use crate::{RecvError, RecvIntoError, SendError};
 use nix::sys::socket::Shutdown;
 use procession_os::socket;
 use procession_os::wait::{self, Deadline};
-use procession_wire::{Message, Packet, handle};
+use procession_wire::{Kind, Message, Packet, handle};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// The longest message that is received unless [`Channel::set_max_len`] says otherwise: 4 GiB.
 pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
@@ -244,6 +246,37 @@ impl Channel {
         )?)
     }
 
+    pub(crate) fn send_value<T: Serialize>(
+        &self,
+        value: &T,
+        deadline: Deadline,
+    ) -> Result<(), SendError> {
+        self.send_by(Message::encode(Kind::VALUE, value)?, deadline)
+    }
+
+    pub(crate) fn recv_value<T: DeserializeOwned>(
+        &self,
+        deadline: Deadline,
+    ) -> Result<T, RecvError> {
+        let packet = self.recv_by(deadline)?;
+        Ok(packet.expect(Kind::VALUE).and_then(Packet::decode)?)
+    }
+
+    pub(crate) fn try_recv_value<T: DeserializeOwned>(&self) -> Result<Option<T>, RecvError> {
+        match self.recv_value(Deadline::after(Duration::ZERO)) {
+            Err(RecvError::TimedOut) => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// Ends the sending direction.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        Ok(nix::sys::socket::shutdown(
+            self.as_fd().as_raw_fd(),
+            Shutdown::Write,
+        )?)
+    }
+
     fn sending(
         &self,
         deadline: Deadline,
@@ -269,10 +302,41 @@ impl Channel {
             .unwrap_or(false)
     }
 
-    /// Returns whether another process would start in the middle of a message.
-    fn is_partial(&self) -> bool {
+    /// Serialises the channel for a process that sends only.
+    pub(crate) fn serialize_sending<S: Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        self.serialize_unless(self.is_partly_sent(), serializer)
+    }
+
+    /// Serialises the channel for a process that receives only.
+    pub(crate) fn serialize_receiving<S: Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        self.serialize_unless(self.is_partly_received(), serializer)
+    }
+
+    fn serialize_unless<S: Serializer>(
+        &self,
+        partial: bool,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if partial {
+            return Err(handle::encode_error(PARTIAL));
+        }
+        handle::serialize_fd(self.as_fd(), serializer)
+    }
+
+    /// Returns whether another process would go on sending in the middle of a message.
+    fn is_partly_sent(&self) -> bool {
+        self.outbox.look(Outbox::is_partial).unwrap_or(false)
+    }
+
+    /// Returns whether another process would go on receiving in the middle of a message.
+    fn is_partly_received(&self) -> bool {
         self.inbox.look(Inbox::is_partial).unwrap_or(false)
-            || self.outbox.look(Outbox::is_partial).unwrap_or(false)
     }
 }
 
@@ -305,10 +369,10 @@ impl AsFd for Channel {
 
 impl Serialize for Channel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.is_partial() {
-            return Err(handle::encode_error(PARTIAL));
-        }
-        handle::serialize_fd(self.as_fd(), serializer)
+        self.serialize_unless(
+            self.is_partly_sent() || self.is_partly_received(),
+            serializer,
+        )
     }
 }
 

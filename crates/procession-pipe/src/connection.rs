@@ -1,7 +1,6 @@
 //! A channel that knows which values go each way.
 
-use crate::{Channel, Deadline, RecvError, SendError};
-use procession_wire::{Kind, Message, Packet};
+use crate::{Channel, Deadline, RecvError, RecvIntoError, SendError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -67,7 +66,7 @@ impl<S: Serialize, R> Connection<S, R> {
     ///
     /// [`SendError::Closed`].
     pub fn send(&self, value: &S) -> Result<(), SendError> {
-        self.send_by(value, Deadline::NEVER)
+        self.channel.send_value(value, Deadline::NEVER)
     }
 
     /// Sends a value if the other side makes room in time.
@@ -99,12 +98,7 @@ impl<S: Serialize, R> Connection<S, R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn send_timeout(&self, value: &S, timeout: Duration) -> Result<(), SendError> {
-        self.send_by(value, Deadline::after(timeout))
-    }
-
-    fn send_by(&self, value: &S, deadline: Deadline) -> Result<(), SendError> {
-        self.channel
-            .send_by(Message::encode(Kind::VALUE, value)?, deadline)
+        self.channel.send_value(value, Deadline::after(timeout))
     }
 }
 
@@ -125,7 +119,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     /// What it had sent; then [`RecvError::Closed`], [`RecvError::Truncated`] or
     /// [`RecvError::Reset`].
     pub fn recv(&self) -> Result<R, RecvError> {
-        self.recv_by(Deadline::NEVER)
+        self.channel.recv_value(Deadline::NEVER)
     }
 
     /// Receives the next value if it comes in time.
@@ -152,7 +146,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn recv_timeout(&self, timeout: Duration) -> Result<R, RecvError> {
-        self.recv_by(Deadline::after(timeout))
+        self.channel.recv_value(Deadline::after(timeout))
     }
 
     /// Receives the next value if it has come; returns `None` if it has not.
@@ -177,15 +171,7 @@ impl<S, R: DeserializeOwned> Connection<S, R> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_recv(&self) -> Result<Option<R>, RecvError> {
-        match self.recv_timeout(Duration::ZERO) {
-            Err(RecvError::TimedOut) => Ok(None),
-            result => result.map(Some),
-        }
-    }
-
-    fn recv_by(&self, deadline: Deadline) -> Result<R, RecvError> {
-        let packet = self.channel.recv_by(deadline)?;
-        Ok(packet.expect(Kind::VALUE).and_then(Packet::decode)?)
+        self.channel.try_recv_value()
     }
 }
 
@@ -273,6 +259,57 @@ impl<S, R> Connection<S, R> {
     /// As [`recv`](Self::recv).
     pub fn recv_bytes_timeout(&self, timeout: Duration) -> Result<Vec<u8>, RecvError> {
         self.channel.recv_bytes_by(Deadline::after(timeout))
+    }
+
+    /// Receives the next message as bytes into a buffer, and returns its length; Python's
+    /// `recv_bytes_into`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvIntoError::TooShort`], which holds the message, if it is longer than the buffer;
+    /// otherwise as [`recv_bytes`](Self::recv_bytes).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`recv`](Self::recv).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::{Pipe, RecvIntoError};
+    ///
+    /// let (here, there) = Pipe::duplex::<(), ()>()?;
+    /// here.send_bytes(b"short")?;
+    /// here.send_bytes(b"much longer")?;
+    ///
+    /// let mut buf = *b"..........";
+    /// assert_eq!(there.recv_into(&mut buf[2..])?, 5);
+    /// assert_eq!(&buf, b"..short...");
+    /// match there.recv_into(&mut buf) {
+    ///     Err(RecvIntoError::TooShort(message)) => assert_eq!(message, b"much longer"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # anyhow::Ok(())
+    /// ```
+    pub fn recv_into(&self, buf: &mut [u8]) -> Result<usize, RecvIntoError> {
+        self.channel.recv_into_by(buf, Deadline::NEVER)
+    }
+
+    /// Receives the next message as bytes into a buffer if it comes in time.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv_into`](Self::recv_into), and [`RecvError::TimedOut`].
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`recv`](Self::recv).
+    pub fn recv_into_timeout(
+        &self,
+        buf: &mut [u8],
+        timeout: Duration,
+    ) -> Result<usize, RecvIntoError> {
+        self.channel.recv_into_by(buf, Deadline::after(timeout))
     }
 
     /// Waits until there is something to receive, for ever if `timeout` is `None`; returns false

@@ -1,6 +1,6 @@
 //! The maker of connected pairs.
 
-use crate::{Channel, Connection};
+use crate::{Channel, Connection, Receiver, Sender};
 use std::io;
 
 /// Makes pairs of connections; Python's `Pipe`.
@@ -30,5 +30,27 @@ impl Pipe {
     pub fn duplex<S, R>() -> io::Result<(Connection<S, R>, Connection<R, S>)> {
         let (one, other) = Channel::pair()?;
         Ok((one.into(), other.into()))
+    }
+
+    /// Makes a pipe for one direction: what the second half sends, the first one receives. Python's
+    /// `Pipe(duplex=False)`.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair` reports, above all that too many files are open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::Pipe;
+    ///
+    /// let (receiver, sender) = Pipe::simplex::<String>()?;
+    /// sender.send(&"hello".into())?;
+    /// assert_eq!(receiver.recv()?, "hello");
+    /// # anyhow::Ok(())
+    /// ```
+    pub fn simplex<T>() -> io::Result<(Receiver<T>, Sender<T>)> {
+        let (receiver, sender) = Channel::pair()?;
+        Ok((receiver.into(), sender.into()))
     }
 }

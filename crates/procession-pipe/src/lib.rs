@@ -16,10 +16,11 @@
 //! | | carries | meets by | directions |
 //! |---|---|---|---|
 //! | [`Pipe::duplex`] | values of a type each way, whole | handing one end to a process | two |
+//! | [`Pipe::simplex`] | values of a type, whole | handing one end to a process | one |
 //! | [`pipe`] | bytes | handing one end to a process | one |
 //! | [`NamedPipe`] | bytes | a path | one |
 //!
-//! The ends of the first two are handles: they can be the argument of a task, or a part of a
+//! The ends of the first three are handles: they can be the argument of a task, or a part of a
 //! message over another connection.
 //!
 //! [`Channel`] is the layer below [`Connection`], for protocols whose messages are not all of one
@@ -46,6 +47,7 @@ mod client;
 mod connection;
 mod duplex;
 mod error;
+mod half;
 mod inbox;
 mod link;
 mod listener;
@@ -61,6 +63,7 @@ pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::Connection;
 pub use duplex::Pipe;
 pub use error::{RecvError, RecvIntoError, SendError};
+pub use half::{IntoMessages, Messages, Receiver, Sender, UnsplitError};
 pub use listener::{AcceptError, Listener, ListenerBuilder, Peer, PeerCredentials};
 pub use named::{NamedPipe, NamedPipeError};
 pub use procession_os::wait::Deadline;

@@ -158,41 +158,64 @@ fn garbage_in_the_memory_is_an_error() {
 
 fn scribble(seed: u64) {
     let mut random = Random(seed);
-    for round in 0..100 {
+    for round in 0..150 {
         let before = shared_memory("");
-        let queue = JoinableQueue::bounded(round % 3 * 10).unwrap();
+        let queue = JoinableQueue::bounded(round % 3 * 100).unwrap();
+        fill(&queue, &mut random);
         let mine = format!("-{:x}-", std::process::id());
-        let mut new = shared_memory("").into_iter();
-        let name = new
-            .find(|name| name.contains(&mine) && !before.contains(name))
-            .unwrap();
-        let file = File::options()
-            .write(true)
-            .open(format!("/dev/shm/{name}"))
-            .unwrap();
-        for _ in 0..random.below(9) {
-            queue
-                .put_timeout(&(1, "one".to_string()), Duration::ZERO)
-                .unwrap();
-        }
-        // The control block is small beside the rest, so half of the garbage goes there.
-        let size = file.metadata().unwrap().len() as usize;
-        let limit = if random.below(2) == 0 { 1024 } else { size };
-        let at = 128 + random.below(limit - 128 - 200);
-        let bytes: Vec<u8> = (0..=random.below(200))
-            .map(|_| random.below(256) as u8)
+        let names: Vec<_> = shared_memory("")
+            .into_iter()
+            .filter(|name| name.contains(&mine) && !before.contains(name))
             .collect();
-        file.write_all_at(&bytes, at as u64).unwrap();
+        for _ in 0..=random.below(2) {
+            let name = &names[random.below(names.len())];
+            scribble_over(name, &mut random);
+        }
         use_it(&queue);
     }
+}
+
+/// Puts small items, or so many that there are several chunks, or one that has its own segment.
+fn fill(queue: &JoinableQueue<(u32, String)>, random: &mut Random) {
+    let (items, len) = [(9, 3), (60, 10_000), (3, 200_000)][random.below(3)];
+    for number in 0..random.below(items) as u32 {
+        let item = (number, "x".repeat(len));
+        queue.put_timeout(&item, Duration::ZERO).unwrap();
+    }
+    let _ = queue.get_many_timeout(random.below(30), Duration::ZERO);
+}
+
+/// Writes garbage behind the header of a segment: a little, at any place; often what is likely to
+/// be taken for something.
+fn scribble_over(name: &str, random: &mut Random) {
+    let path = format!("/dev/shm/{name}");
+    let file = File::options().write(true).open(path).unwrap();
+    // The control block and the head of a chunk are small beside the rest.
+    let size = file.metadata().unwrap().len() as usize;
+    let limit = [256, 1024, size][random.below(3)].min(size - 208);
+    let at = 128 + random.below(limit.saturating_sub(128).max(8)) / 8 * 8;
+    let words = 1 + random.below(25);
+    let mut word = || match random.below(4) {
+        0 => u64::MAX - random.below(300) as u64,
+        1 => random.below(300) as u64,
+        2 => (1 << random.below(64)) | (1 + random.below(3) as u64),
+        _ => random.below(usize::MAX) as u64,
+    };
+    let bytes: Vec<u8> = (0..words).flat_map(|_| word().to_ne_bytes()).collect();
+    file.write_all_at(&bytes, at as u64).unwrap();
 }
 
 fn use_it(queue: &JoinableQueue<(u32, String)>) {
     for _ in 0..3 {
         let _ = queue.put_timeout(&(2, "two".to_string()), Duration::ZERO);
+        let _ = queue.put_timeout(&(3, "3".repeat(150_000)), Duration::ZERO);
+        let _ = queue.put_many_timeout(
+            &[(4, "4".repeat(100_000)), (5, "5".repeat(100_000))],
+            Duration::ZERO,
+        );
         let _ = queue.get_timeout(Duration::ZERO);
-        let _ = queue.get_many_timeout(5, Duration::ZERO);
+        let _ = queue.get_many_timeout(40, Duration::ZERO);
         let _ = queue.join_timeout(Duration::ZERO);
-        let _ = (queue.is_closed(), queue.capacity());
+        let _ = (queue.is_closed(), queue.capacity(), queue.len());
     }
 }

@@ -7,13 +7,23 @@
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::resource::{Resource, setrlimit};
-use procession_shm::{Array, BlockError, SharedMemory, ShmError, family};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use procession_shm::ring::Rings;
+use procession_shm::{
+    Array, BlockError, Format, RawArray, RawValue, Segment, SegmentKind, ShareableList, Shared,
+    SharedMemory, ShmError, Value, family, fork,
+};
 use procession_testkit::helper::{Helper, read, say};
 use procession_testkit::{helper, watchdog};
+use procession_wire::Packet;
+use std::error::Error;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicU8;
 
 procession_testkit::helpers!(
     exhaust_descriptors,
+    exhaust_descriptors_everywhere,
     exceed_the_file_size,
     close_descriptor_0
 );
@@ -73,6 +83,109 @@ fn blocks_run_out_of_descriptors() {
     assert_eq!(error.raw_os_error(), Some(Errno::EMFILE as i32));
     drop(blocks);
     assert_eq!(SharedMemory::attach(block.name()).unwrap().to_vec(), [0]);
+}
+
+#[test]
+fn every_way_in_runs_out_of_descriptors_without_harm() {
+    let _watchdog = watchdog();
+    run("exhaust_descriptors_everywhere");
+}
+
+fn exhaust_descriptors_everywhere() {
+    if read().is_none() {
+        return;
+    }
+    let array = Array::from_iter(0..3).unwrap();
+    let block = SharedMemory::create_anonymous(8).unwrap();
+    let list = ShareableList::new([1, 2]).unwrap();
+    let format = Format::of::<i32>(SegmentKind::ARRAY);
+    starve("Value", || Value::new(1));
+    starve("Array", || Array::from_iter(0..3));
+    starve("RawValue", || RawValue::new(1));
+    starve("RawArray", || RawArray::<u8>::zeroed(1));
+    starve("Shared", || Shared::new(AtomicU8::new(1)));
+    starve("Rings", || Rings::create(1));
+    starve("Segment::create", || Segment::create(format, 1, |_| {}));
+    starve("create", || SharedMemory::create_anonymous(1));
+    starve("attach", || SharedMemory::attach(block.name()));
+    starve("ShareableList", || ShareableList::new([1]));
+    starve("ShareableList::attach", || {
+        ShareableList::attach(list.block().name())
+    });
+    starve("fork::before", fork::before);
+    let name = array.segment().name();
+    // It is mapped already.
+    with_descriptors(0, || Segment::open(&name, format)).unwrap();
+    drop(array);
+    decoding_runs_out_of_descriptors(&block, &list);
+    drop((block, list));
+    say("done");
+}
+
+fn decoding_runs_out_of_descriptors(block: &SharedMemory, list: &ShareableList) {
+    let packet = |bytes| Packet::parse(bytes, Vec::new()).unwrap();
+    // Where this process has no mapping of it, decoding makes one.
+    let array = || packet(helper::send(&Array::from_iter(0..3).unwrap()));
+    starve_on("an array", array, |packet| packet.decode::<Array<i32>>());
+    let block = || packet(helper::send(block));
+    starve_on("a block", block, |packet| packet.decode::<SharedMemory>());
+    let list = || packet(helper::send(list));
+    starve_on("a list", list, |packet| packet.decode::<ShareableList>());
+}
+
+fn starve<R, E: Error>(what: &str, mut make: impl FnMut() -> Result<R, E>) {
+    starve_on(what, || (), |()| make());
+}
+
+/// Has `make` fail with no descriptor left, one, two, and so on, until there are enough.
+fn starve_on<I, R, E: Error>(
+    what: &str,
+    mut prepare: impl FnMut() -> I,
+    mut make: impl FnMut(I) -> Result<R, E>,
+) {
+    drop(make(prepare()).unwrap());
+    let before = descriptors();
+    for spare in 0..9 {
+        let prepared = prepare();
+        match with_descriptors(spare, || make(prepared)) {
+            Ok(done) => {
+                assert_ne!(spare, 0, "{what} opens nothing");
+                drop(done);
+                break;
+            }
+            Err(error) => {
+                assert!(spare < 8, "{what} never gets enough");
+                let text = error.to_string();
+                assert!(text.contains("open files"), "{what}: {text}");
+            }
+        }
+        assert_eq!(descriptors(), before, "{what} keeps some open");
+    }
+    assert_eq!(descriptors(), before, "{what} keeps some open");
+}
+
+/// Does it with that many descriptors left.
+fn with_descriptors<R>(spare: u64, work: impl FnOnce() -> R) -> R {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let mut gaps = Vec::new();
+    let next = loop {
+        let file = File::open("/dev/null").unwrap();
+        let number = u64::from(file.as_raw_fd().cast_unsigned());
+        if number + 1 == descriptors() {
+            break number;
+        }
+        gaps.push(file);
+    };
+    setrlimit(Resource::RLIMIT_NOFILE, next + spare, hard).unwrap();
+    let done = work();
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    done
+}
+
+fn descriptors() -> u64 {
+    let open = fs::read_dir("/proc/self/fd").unwrap();
+    // One is what lists them.
+    open.count() as u64 - 1
 }
 
 #[test]

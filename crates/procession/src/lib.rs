@@ -35,7 +35,7 @@
 //!
 //! # Talking
 //!
-//! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values both ways. [`wait`] waits
+//! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values, one way or both ways. [`wait`] waits
 //! for any mix of them, of processes and of queues.
 //!
 //! # Working in parallel
@@ -52,8 +52,8 @@ pub use procession_log::{LogError, builder as logging};
 pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{self as manager, Manager, ManagerError, Object};
 pub use procession_pipe::{
-    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, RecvError, SendError,
-    Waitable, pipe, wait,
+    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, Receiver, RecvError,
+    RecvIntoError, SendError, Sender, Waitable, pipe, wait,
 };
 pub use procession_pool::{Pool, PoolError};
 pub use procession_process::{
