@@ -64,7 +64,8 @@ impl Builder {
     }
 
     /// Lets the child outlive this process, in a session and a process group of its own. It is
-    /// neither ended nor waited for at the exit of this process.
+    /// neither ended nor waited for at the exit of this process. Starting it takes until it can do
+    /// without this process.
     pub fn detached(mut self, detached: bool) -> Self {
         self.choices.detached = detached;
         self
@@ -189,7 +190,8 @@ impl Builder {
             StartMethod::ForkServer => fork_server::start(&described),
             _ => spawn::start(&described, &self.choices.environment.apply()),
         }?;
-        hand_over(Process::new(child, channel, ends), message)
+        let process = hand_over(Process::new(child, channel, ends), message)?;
+        Ok(process.wait_until_settled())
     }
 
     /// Starts a copy of this process that calls `work`, which may capture anything.
@@ -216,7 +218,7 @@ impl Builder {
         let (described, settings, ends) = self.prepare(StartMethod::Fork)?;
         let work = || produce(|| work().map_err(Failure::from));
         let (child, channel, ends) = fork::start(described, settings, ends, work)?;
-        Ok(Process::new(child, channel, ends))
+        Ok(Process::new(child, channel, ends).wait_until_settled())
     }
 
     fn prepare(&self, method: StartMethod) -> Result<(CurrentProcess, Settings, Ends), StartError> {

@@ -9,7 +9,7 @@ use crate::panic::remember_panics;
 use crate::parent_process::ParentProcess;
 use crate::routine::Routine;
 use crate::settings::{SettingError, Settings};
-use crate::start::Start;
+use crate::start::{SETTLED, Start};
 use crate::{parcel, stdio};
 use nix::sys::prctl;
 use nix::sys::stat::fstat;
@@ -18,7 +18,7 @@ use procession_os::wait::Deadline;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, RecvError};
 use procession_shm::family;
-use procession_wire::{Kind, Packet};
+use procession_wire::{Kind, Message, Packet};
 use std::error::Error;
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -95,6 +95,7 @@ fn work(channel: Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
     // Before the limits on what this process may open.
     family::adopt(&id, key)?;
     let settled = settle(process, &mut settings);
+    confirm(&channel, &settings);
     remember_panics();
     Ok(deliver(channel, || {
         ready(settled, &setups, &mut packet).unwrap_or_else(|| task.call(&mut packet))
@@ -124,6 +125,7 @@ fn work_as_copy(
         return REFUSED;
     }
     let settled = settle(process, &mut settings);
+    confirm(&channel, &settings);
     remember_panics();
     deliver(channel, || {
         let setups = INHERITED.take();
@@ -134,6 +136,15 @@ fn work_as_copy(
         let routines = inherit::routines(&setups);
         ready(settled, &routines, &mut packet).unwrap_or_else(work)
     })
+}
+
+/// Tells the parent of a detached process that it may end now: this process has joined the family,
+/// which would otherwise end with the parent.
+fn confirm(channel: &Channel, settings: &Settings) {
+    if settings.detached {
+        // A parent that was killed meanwhile need not be told.
+        let _ = Message::encode(SETTLED, &()).map(|message| channel.send(message));
+    }
 }
 
 /// Ties this process to its parent; returns whether the parent is still there.

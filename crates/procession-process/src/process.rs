@@ -180,6 +180,15 @@ impl<R> Process<R> {
         }
     }
 
+    /// Waits until a detached process does without this one, or has ended.
+    pub(crate) fn wait_until_settled(self) -> Self {
+        if self.child.described.is_detached() {
+            // Of a process that has ended, `join` tells how.
+            let _ = self.channel.recv_by(Deadline::NEVER);
+        }
+        self
+    }
+
     pub(crate) fn channel(&self) -> &Channel {
         &self.channel
     }

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::marker::PhantomData;
 
+/// A detached process says that it does not need its parent any more.
+pub(crate) const SETTLED: Kind = Kind(0x16);
+
 /// What comes first in a start message; the values of the setups follow, then the arguments.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Start {
