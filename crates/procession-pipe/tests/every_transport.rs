@@ -16,9 +16,30 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
-use transports::{Connect, over_each_transport};
+use transports::Connect;
 
 procession_process::enable_in_tests!();
+
+/// Makes a test of each function for each transport.
+macro_rules! over_each_transport {
+    ($($test:ident),* $(,)?) => {
+        over_each_transport!(@ [pair, unix_path, tcp_v4] [$($test)*]);
+    };
+    (@ [$($transport:ident),*] $tests:tt) => {
+        $(over_each_transport!(@@ $transport $tests);)*
+    };
+    (@@ $transport:ident [$($test:ident)*]) => {
+        mod $transport {
+            $(
+                #[test]
+                fn $test() {
+                    let _watchdog = procession_testkit::watchdog();
+                    super::$test(super::transports::$transport);
+                }
+            )*
+        }
+    };
+}
 
 over_each_transport! {
     every_length_goes_both_ways,

@@ -27,25 +27,3 @@ pub(crate) fn tcp_v4() -> (OwnedFd, OwnedFd) {
     let (server, _) = listener.accept().expect("a client has come");
     (client.into(), server.into())
 }
-
-/// Makes a test of each function for each transport.
-macro_rules! over_each_transport {
-    ($($test:ident),* $(,)?) => {
-        over_each_transport!(@ [pair, unix_path, tcp_v4] [$($test)*]);
-    };
-    (@ [$($transport:ident),*] $tests:tt) => {
-        $(over_each_transport!(@@ $transport $tests);)*
-    };
-    (@@ $transport:ident [$($test:ident)*]) => {
-        mod $transport {
-            $(
-                #[test]
-                fn $test() {
-                    let _watchdog = procession_testkit::watchdog();
-                    super::$test(super::transports::$transport);
-                }
-            )*
-        }
-    };
-}
-pub(crate) use over_each_transport;
