@@ -1,6 +1,7 @@
 //! Processes that are killed, or close, at random moments, whatever they do at that moment.
 //!
-//! Alone in its program: it counts the descriptors that are open.
+//! Alone in its program: it counts the descriptors that are open. `PROCESSION_STORM_SEED` repeats a
+//! storm, as far as moments can be repeated; `PROCESSION_STORM_KILLS` says how many processes end.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@ mod transports;
 use procession_pipe::{Connection, PipeReader, PipeWriter, RecvError, SendError, pipe};
 use procession_process::Process;
 use procession_testkit::{kill9, watchdog};
+use std::env;
 use std::fs;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -166,37 +168,52 @@ fn open_descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+fn seed_of_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    now.subsec_nanos().into()
+}
+
 // CON-001, CON-004
 #[test]
 fn the_end_is_told_whatever_the_dead_were_doing() {
-    let _watchdog = watchdog();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = u64::from(now.subsec_nanos()) % 0x7fff_fffe + 1;
+    let seed = number("PROCESSION_STORM_SEED").unwrap_or_else(seed_of_now);
+    let kills = number("PROCESSION_STORM_KILLS").unwrap_or(50);
     // A panic tells the name of its thread.
     let storm = thread::Builder::new().name(format!("storm with seed {seed}"));
     storm
-        .spawn(move || storm_over(seed))
+        .spawn(move || storm_over(seed % 0x7fff_fffe + 1, kills))
         .unwrap()
         .join()
         .unwrap();
 }
 
-fn storm_over(mut seed: u64) {
+fn storm_over(mut seed: u64, kills: u64) {
+    let mut killed = 0;
     let mut open = None;
-    for _ in 0..6 {
+    while killed < kills {
+        let _watchdog = watchdog();
         for connect in [pair as Connect, unix_path, tcp_v4] {
-            let start = |end| Process::spawn(send, (end,)).unwrap();
-            outlive_a_sender(connect, start, &mut seed);
-            let start = |end| Process::spawn(close, (end,)).unwrap();
-            outlive_a_sender(connect, start, &mut seed);
-            outlive_a_receiver(connect, &mut seed);
-            outlive_an_echo(connect, &mut seed);
+            killed += storm_on(connect, &mut seed);
         }
         outlive_a_sender_of_descriptors(&mut seed);
+        killed += 1;
         // The first round opened what the program keeps.
-        assert_eq!(
-            *open.get_or_insert_with(open_descriptors),
-            open_descriptors()
-        );
+        let known = *open.get_or_insert_with(open_descriptors);
+        assert_eq!(known, open_descriptors());
     }
+}
+
+/// Lets four processes meet their end, and returns so.
+fn storm_on(connect: Connect, seed: &mut u64) -> u64 {
+    let sender = |end| Process::spawn(send, (end,)).unwrap();
+    outlive_a_sender(connect, sender, seed);
+    let closer = |end| Process::spawn(close, (end,)).unwrap();
+    outlive_a_sender(connect, closer, seed);
+    outlive_a_receiver(connect, seed);
+    outlive_an_echo(connect, seed);
+    4
 }
