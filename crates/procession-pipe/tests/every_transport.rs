@@ -23,7 +23,7 @@ procession_process::enable_in_tests!();
 /// Makes a test of each function for each transport.
 macro_rules! over_each_transport {
     ($($test:ident),* $(,)?) => {
-        over_each_transport!(@ [pair, unix_path, tcp_v4] [$($test)*]);
+        over_each_transport!(@ [pair, unix_path, abstract_name, tcp_v4, tcp_v6] [$($test)*]);
     };
     (@ [$($transport:ident),*] $tests:tt) => {
         $(over_each_transport!(@@ $transport $tests);)*

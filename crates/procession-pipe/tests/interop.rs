@@ -291,7 +291,7 @@ fn lengths_beyond_2_gib_are_announced_as_python_does() {
     for python in pythons() {
         let (listener, _) = bind(&Place::from(Address::unique().unwrap()), "");
         let address = listener.local_addr().to_string();
-        let mut running = python.start(HUGE, &[&address, &size.to_string(), "announced"]);
+        let mut running = python.start(HUGE, &[&address, &size.to_string()]);
         let talk: Bytes = listener.accept().unwrap();
         assert!(matches!(talk.send_bytes(&zeros), Err(SendError::Closed)));
 

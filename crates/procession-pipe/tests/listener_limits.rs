@@ -12,7 +12,6 @@ use procession_pipe::{AcceptError, Address, Client, Connection, Listener};
 use procession_testkit::helper::{Helper, read, say, wait_for_end};
 use procession_testkit::watchdog;
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -41,9 +40,11 @@ fn call() {
 /// Leaves this process no descriptor while `work` runs.
 fn without_descriptors(work: impl FnOnce()) {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-    let next = File::open("/dev/null").unwrap().as_raw_fd();
-    setrlimit(Resource::RLIMIT_NOFILE, next as u64, hard).unwrap();
-    assert!(File::open("/dev/null").is_err());
+    setrlimit(Resource::RLIMIT_NOFILE, 64, hard).unwrap();
+    let mut held = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        held.push(file);
+    }
     work();
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
 }

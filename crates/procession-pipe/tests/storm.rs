@@ -17,7 +17,7 @@ use std::env;
 use std::fs;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use transports::{Connect, pair, tcp_v4, unix_path};
+use transports::{Connect, abstract_name, pair, tcp_v4, tcp_v6, unix_path};
 
 procession_process::enable_in_tests!();
 
@@ -196,7 +196,7 @@ fn storm_over(mut seed: u64, kills: u64) {
     let mut open = None;
     while killed < kills {
         let _watchdog = watchdog();
-        for connect in [pair as Connect, unix_path, tcp_v4] {
+        for connect in [pair as Connect, unix_path, abstract_name, tcp_v4, tcp_v6] {
             killed += storm_on(connect, &mut seed);
         }
         outlive_a_sender_of_descriptors(&mut seed);
