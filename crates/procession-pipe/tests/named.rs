@@ -1,11 +1,12 @@
 //! Named pipes: who comes first, who comes never, and what else can be at a path.
+//!
+//! No test here starts a process: see `programs.rs`.
 
 mod common;
 
 use common::start;
-use nix::unistd::{Uid, geteuid, seteuid};
+use nix::unistd::geteuid;
 use procession_pipe::{NamedPipe, NamedPipeError, PipeReader, PipeWriter};
-use procession_process::Process;
 use procession_testkit::watchdog;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -16,8 +17,6 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
-
-procession_process::enable_in_tests!();
 
 /// Far beyond what a meeting takes, and not for ever.
 const LONG: Option<Duration> = Some(Duration::from_secs(100));
@@ -220,35 +219,6 @@ fn a_directory_of_somebody_else_is_refused() {
         matches!(refused, Err(NamedPipeError::PermissionDenied(_))),
         "{refused:?}"
     );
-}
-
-#[test]
-fn a_pipe_of_somebody_else_is_refused() {
-    let _watchdog = watchdog();
-    let (directory, pipe) = fresh();
-    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    fs::set_permissions(pipe.path(), fs::Permissions::from_mode(0o000)).unwrap();
-    let open = |path: PathBuf| -> Vec<String> {
-        if geteuid().is_root() {
-            seteuid(Uid::from_raw(65534)).unwrap();
-        }
-        let pipe = NamedPipe::at(path).unwrap();
-        let readers = [None, SHORT].map(|timeout| pipe.open_reader(timeout).unwrap_err());
-        let writers = [None, SHORT].map(|timeout| pipe.open_writer(timeout).unwrap_err());
-        let refused = readers
-            .into_iter()
-            .chain(writers)
-            .chain([pipe.remove().unwrap_err()]);
-        refused.map(|error| format!("{error:?}")).collect()
-    };
-    let path = pipe.path().to_owned();
-    let refused = Process::spawn(open, (path,)).unwrap().join().unwrap();
-    for (index, refused) in refused.into_iter().enumerate() {
-        // The owner of the directory may remove what is in it.
-        if index < 4 || geteuid().is_root() {
-            assert!(refused.starts_with("PermissionDenied"), "{refused}");
-        }
-    }
 }
 
 /// A directory in which nobody, or for the superuser no pipe, can be made.
