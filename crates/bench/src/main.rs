@@ -16,6 +16,7 @@ mod pipes;
 mod python;
 mod report;
 mod rows;
+mod starts;
 
 use anyhow::{Context, Result, bail};
 use report::{Figures, Measured};

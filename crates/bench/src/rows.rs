@@ -1,6 +1,7 @@
 //! What is measured. Each row does the same work as the Python program of its name.
 
 use crate::pipes::{pipe_echo, pipe_stream};
+use crate::starts::{start_fork, start_fork_server, start_spawn};
 use anyhow::Result;
 use procession_process::Process;
 use procession_queue::Queue;
@@ -40,6 +41,9 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Array, set an element", array_set),
     row!("Pipe, 64 B there and back", pipe_echo),
     row!("Pipe, 1 MiB message of a stream", pipe_stream),
+    row!("Start + join, fork server", start_fork_server),
+    row!("Start + join, spawn", start_spawn),
+    row!("Start + join, fork", start_fork),
 ];
 
 type Item = [u64; 8];

@@ -9,7 +9,7 @@ pub(crate) use unix::{UnixPlace, split_path};
 
 use serde::{Deserialize, Serialize};
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::os::linux::net::SocketAddrExt;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub enum Address {
     /// A socket in the file system.
     ///
     /// The path may be longer than the 107 bytes that the kernel takes, as long as its last part
-    /// is not longer than about 80.
+    /// is not longer than about 80. One that is not valid Unicode cannot be sent as a value.
     Path(PathBuf),
     /// A name in the kernel's abstract namespace, without the zero byte before it; at most 107
     /// bytes. A listener with an empty one chooses.
@@ -121,6 +121,12 @@ impl Address {
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
         Self::Tcp(address)
+    }
+}
+
+impl<A: Into<IpAddr>> From<(A, u16)> for Address {
+    fn from((address, port): (A, u16)) -> Self {
+        Self::Tcp((address, port).into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Anonymous pipes: bytes one way, without boundaries.
 
+use procession_os::socket;
 use procession_os::wait::{self, Deadline};
 use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -88,6 +89,40 @@ impl PipeReader {
     pub fn poll(&self, timeout: impl Into<Option<Duration>>) -> io::Result<bool> {
         wait::readable(self.as_fd(), Deadline::after_opt(timeout.into()))
     }
+
+    /// Reads what there is, up to the length of `buf`, if something comes in time.
+    ///
+    /// The time holds unless somebody else reads the same pipe at the same moment.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](io::ErrorKind::TimedOut), and what `read` reports.
+    ///
+    /// # When the other side is gone
+    ///
+    /// What was written, then zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{ErrorKind, Write};
+    /// use std::time::Duration;
+    ///
+    /// let (reader, mut writer) = procession_pipe::pipe()?;
+    /// let mut buf = [0; 8];
+    /// let early = reader.read_timeout(&mut buf, Duration::from_millis(1));
+    /// assert_eq!(early.unwrap_err().kind(), ErrorKind::TimedOut);
+    ///
+    /// writer.write_all(b"hello")?;
+    /// assert_eq!(reader.read_timeout(&mut buf, Duration::MAX)?, 5);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read_timeout(&self, buf: &mut [u8], timeout: Duration) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        socket::recv(self.as_fd(), buf, Deadline::after(timeout))
+    }
 }
 
 impl PipeWriter {
@@ -116,6 +151,39 @@ impl PipeWriter {
     /// ```
     pub fn poll(&self, timeout: impl Into<Option<Duration>>) -> io::Result<bool> {
         wait::writable(self.as_fd(), Deadline::after_opt(timeout.into()))
+    }
+
+    /// Writes the beginning of `buf`, up to 4096 bytes of it, if there is room in time; returns how
+    /// many went.
+    ///
+    /// The time holds unless somebody else writes to the same pipe at the same moment.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](io::ErrorKind::TimedOut), and what `write` reports.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::ErrorKind;
+    /// use std::time::Duration;
+    ///
+    /// let (_reader, writer) = procession_pipe::pipe()?;
+    /// let full = loop {
+    ///     if let Err(error) = writer.write_timeout(&[0; 4096], Duration::ZERO) {
+    ///         break error;
+    ///     }
+    /// };
+    /// assert_eq!(full.kind(), ErrorKind::TimedOut);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn write_timeout(&self, buf: &[u8], timeout: Duration) -> io::Result<usize> {
+        let bufs = [IoSlice::new(buf)];
+        socket::send_with_fds(self.as_fd(), &bufs, &[], Deadline::after(timeout))
     }
 }
 

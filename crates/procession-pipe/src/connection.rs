@@ -28,6 +28,9 @@ use std::time::Duration;
 /// | [`RecvError::Truncated`] | went in the middle of a message |
 /// | [`RecvError::Reset`] | went without reading all that it was sent |
 ///
+/// Over TCP the kernel knows that the other side is gone only once it has answered a message: the
+/// first one sent after that can seem to succeed.
+///
 /// The other side is there as long as any process holds its end. A process that keeps a duplicate
 /// of the other end itself waits for ever.
 ///

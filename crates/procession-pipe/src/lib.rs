@@ -19,12 +19,16 @@
 //! | [`Pipe::simplex`] | values of a type, whole | handing one end to a process | one |
 //! | [`pipe`] | bytes | handing one end to a process | one |
 //! | [`NamedPipe`] | bytes | a path | one |
+//! | [`Listener`] and [`Client`] | values of a type each way, whole | an [`Address`]: a path, an abstract name, TCP | two |
 //!
 //! The ends of the first three are handles: they can be the argument of a task, or a part of a
 //! message over another connection.
 //!
 //! [`Channel`] is the layer below [`Connection`], for protocols whose messages are not all of one
 //! type.
+//!
+//! A [`Listener`] and its clients can be different programs, and programs in Python: framing and
+//! handshake ([`auth`]) are those of `multiprocessing.connection`.
 //!
 //! [`wait`] waits for any number of them, and of other things, at once.
 //!

@@ -61,6 +61,9 @@ use std::time::Duration;
 ///   second. So a flood of silent clients takes no more than so many descriptors, and a good one
 ///   behind it waits for about half a second for each time that its predecessors fill the places.
 ///
+/// The thread is there until the listener is closed, so a process that has one is not
+/// single-threaded, as a start by `fork` wants it.
+///
 /// # Errors of the system
 ///
 /// What concerns one client, such as one that went before it was accepted, is passed over. When

@@ -6,6 +6,9 @@ use std::io::{BufRead, BufReader, ErrorKind, IoSlice, Read, Write};
 use std::thread;
 use std::time::Duration;
 
+/// Far beyond what anything takes, and not for ever.
+const LONG: Duration = Duration::from_secs(100);
+
 fn text(mut reader: PipeReader) -> String {
     let mut text = String::new();
     reader
@@ -72,6 +75,46 @@ fn a_full_pipe_has_no_room() {
         writer.write_all(&[0; 4096]).unwrap();
     }
     assert!(!writer.poll(Duration::from_millis(2)).unwrap());
+}
+
+#[test]
+fn a_read_ends_in_time_and_at_the_end() {
+    let _watchdog = watchdog();
+    let (reader, mut writer) = pipe().unwrap();
+    let mut buf = [0; 3];
+    for timeout in [Duration::ZERO, Duration::from_millis(2)] {
+        let late = reader.read_timeout(&mut buf, timeout).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+    }
+    writer.write_all(b"last").unwrap();
+    drop(writer);
+    assert_eq!(reader.read_timeout(&mut [], Duration::ZERO).unwrap(), 0);
+    for len in [3, 1, 0, 0] {
+        assert_eq!(reader.read_timeout(&mut buf, LONG).unwrap(), len);
+    }
+}
+
+#[test]
+fn a_write_ends_in_time_and_when_nobody_reads() {
+    let _watchdog = watchdog();
+    let (reader, writer) = pipe().unwrap();
+    let mut written = 0;
+    let full = loop {
+        match writer.write_timeout(&[0; 10_000], Duration::from_millis(1)) {
+            Ok(len) => written += len,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full.kind(), ErrorKind::TimedOut);
+    let mut rest = vec![0; written];
+    (&reader).read_exact(&mut rest).unwrap();
+    assert!(!reader.poll(Duration::ZERO).unwrap(), "more than it said");
+
+    assert_eq!(writer.write_timeout(b"", Duration::ZERO).unwrap(), 0);
+    assert_eq!(writer.write_timeout(b"again", LONG).unwrap(), 5);
+    drop(reader);
+    let broken = writer.write_timeout(b"x", LONG).unwrap_err();
+    assert_eq!(broken.kind(), ErrorKind::BrokenPipe);
 }
 
 #[test]

@@ -119,10 +119,10 @@ fn a_deadline_holds_while_another_thread_sends() {
 #[test]
 fn a_shutdown_wakes_who_is_blocked() {
     let _watchdog = watchdog();
-    let (here, there) = pair();
+    let (here, _there) = pair();
     thread::scope(|scope| {
-        let receiver = start(scope, || there.recv().map(drop));
-        let second = start(scope, || there.recv().map(drop));
+        let receiver = start(scope, || here.recv().map(drop));
+        let second = start(scope, || here.recv().map(drop));
         let sender = start(scope, || {
             here.send_bytes_by(&vec![0; 4 << 20], Deadline::NEVER)
         });
@@ -276,10 +276,10 @@ fn a_negative_length_is_refused_at_each_call() {
     }
 }
 
+// CON-017: a number that is no descriptor cannot be written down; one of another kind can.
 #[test]
 fn what_is_no_descriptor_of_a_connection_is_an_error() {
     let _watchdog = watchdog();
-    // CON-017: a number that is no descriptor cannot be written down; one of another kind can.
     let directory = Channel::from(OwnedFd::from(std::fs::File::open("/").unwrap()));
     assert!(matches!(directory.recv(), Err(RecvError::Io(_))));
     assert!(matches!(directory.send(message(&1)), Err(SendError::Io(_))));

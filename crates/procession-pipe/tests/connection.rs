@@ -2,7 +2,8 @@
 
 use nix::fcntl::{FcntlArg, fcntl};
 use procession_pipe::{
-    Channel, Connection, Deadline, Pipe, PipeReader, PipeWriter, RecvError, SendError,
+    Channel, Connection, Deadline, Pipe, PipeReader, PipeWriter, RecvError, RecvIntoError,
+    SendError,
 };
 use procession_testkit::watchdog;
 use procession_wire::{DecodeError, Kind, Message};
@@ -240,6 +241,8 @@ fn a_value_that_cannot_be_encoded_sends_nothing() {
     let (here, there) = duplex::<Vec<PipeReader>, ()>();
     let refused = here.send(&(0..254).map(|_| null()).collect());
     assert!(matches!(refused, Err(SendError::Encode(_))));
+    let words = refused.unwrap_err().to_string();
+    assert!(words.contains("253"), "{words}");
     assert!(!there.poll(Duration::ZERO).unwrap());
 
     here.send(&(0..253).map(|_| null()).collect()).unwrap();
@@ -355,6 +358,64 @@ fn a_message_beyond_the_limit_stays_until_the_limit_is_raised() {
     }
     there.set_max_len(6);
     assert_eq!(there.recv_bytes().unwrap(), b"longer");
+}
+
+// CON-001
+#[test]
+fn a_message_goes_into_a_buffer_or_comes_with_the_error() {
+    let _watchdog = watchdog();
+    let (here, there) = duplex::<(), ()>();
+    let mut buf = [0; 10];
+    let late = there.recv_into_timeout(&mut buf, Duration::from_millis(1));
+    assert!(matches!(
+        late,
+        Err(RecvIntoError::Recv(RecvError::TimedOut))
+    ));
+    for message in [&b"hello"[..], b"", b"0123456789", b"0123456789a", b"", b"x"] {
+        here.send_bytes(message).unwrap();
+    }
+    assert_eq!(there.recv_into(&mut buf[3..]).unwrap(), 5);
+    assert_eq!(&buf, b"\0\0\0hello\0\0");
+    assert_eq!(there.recv_into(&mut buf).unwrap(), 0);
+    assert_eq!(there.recv_into(&mut buf).unwrap(), 10);
+    assert_eq!(&buf, b"0123456789");
+    match there.recv_into(&mut buf) {
+        Err(RecvIntoError::TooShort(message)) => assert_eq!(message, b"0123456789a"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(there.recv_into(&mut []).unwrap(), 0);
+    let short = there.recv_into(&mut []).unwrap_err();
+    assert_eq!(
+        short.to_string(),
+        "the message of 1 bytes is longer than the buffer"
+    );
+    drop(here);
+    let end = there.recv_into(&mut buf);
+    assert!(matches!(end, Err(RecvIntoError::Recv(RecvError::Closed))));
+}
+
+#[test]
+fn what_came_into_a_buffer_in_part_is_kept() {
+    let _watchdog = watchdog();
+    let (mut far, near) = UnixStream::pair().unwrap();
+    let near: Connection<(), ()> = OwnedFd::from(near).into();
+    far.write_all(b"\0\0\0\x06abc").unwrap();
+    let early = near.recv_into_timeout(&mut [0; 6], Duration::ZERO);
+    assert!(early.is_err());
+    far.write_all(b"d").unwrap();
+    let early = near.recv_into_timeout(&mut [0; 9], Duration::ZERO);
+    assert!(early.is_err());
+    far.write_all(b"ef").unwrap();
+    match near.recv_into(&mut [0; 5]) {
+        Err(RecvIntoError::TooShort(message)) => assert_eq!(message, b"abcdef"),
+        other => panic!("{other:?}"),
+    }
+
+    far.write_all(b"\0\0\0\x06abc").unwrap();
+    let early = near.recv_into_timeout(&mut [0; 6], Duration::ZERO);
+    assert!(early.is_err());
+    far.write_all(b"def").unwrap();
+    assert_eq!(near.recv_bytes().unwrap(), b"abcdef");
 }
 
 #[test]

@@ -16,9 +16,30 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
-use transports::{Connect, over_each_transport};
+use transports::Connect;
 
 procession_process::enable_in_tests!();
+
+/// Makes a test of each function for each transport.
+macro_rules! over_each_transport {
+    ($($test:ident),* $(,)?) => {
+        over_each_transport!(@ [pair, unix_path, abstract_name, tcp_v4, tcp_v6] [$($test)*]);
+    };
+    (@ [$($transport:ident),*] $tests:tt) => {
+        $(over_each_transport!(@@ $transport $tests);)*
+    };
+    (@@ $transport:ident [$($test:ident)*]) => {
+        mod $transport {
+            $(
+                #[test]
+                fn $test() {
+                    let _watchdog = procession_testkit::watchdog();
+                    super::$test(super::transports::$transport);
+                }
+            )*
+        }
+    };
+}
 
 over_each_transport! {
     every_length_goes_both_ways,
@@ -27,6 +48,7 @@ over_each_transport! {
     what_did_not_come_in_time_comes_later,
     what_did_not_go_in_time_goes_later,
     a_poll_sees_messages_and_the_end,
+    a_poll_in_another_process_takes_nothing,
     many_threads_share_an_end,
     the_end_between_messages,
     the_end_inside_a_message,
@@ -143,6 +165,25 @@ fn a_poll_sees_messages_and_the_end(connect: Connect) {
     drop(here);
     assert!(there.poll(None).unwrap());
     assert!(matches!(there.recv_bytes(), Err(RecvError::Closed)));
+}
+
+// CON-014
+fn a_poll_in_another_process_takes_nothing(connect: Connect) {
+    let (here, there): (Bytes, Bytes) = ends(connect);
+    let same = Bytes::from(there.as_fd().try_clone_to_owned().unwrap());
+    let (over, keep) = procession_pipe::pipe().unwrap();
+    let watch = |same: Bytes, over: PipeReader| {
+        while !over.poll(Duration::ZERO).unwrap() {
+            same.poll(Duration::from_micros(100)).unwrap();
+        }
+    };
+    let watcher = Process::spawn(watch, (same, over)).unwrap();
+    for round in 0..300_u32 {
+        here.send_bytes(&round.to_le_bytes()).unwrap();
+        assert_eq!(there.recv_bytes().unwrap(), round.to_le_bytes());
+    }
+    drop(keep);
+    watcher.join().unwrap();
 }
 
 fn many_threads_share_an_end(connect: Connect) {

@@ -1,6 +1,6 @@
 //! Bytes that no channel sends: an error or a value, never a panic, a hang or much memory.
 
-use procession_pipe::{Channel, Connection, Deadline, RecvError};
+use procession_pipe::{Channel, Connection, Deadline, RecvError, RecvIntoError};
 use procession_testkit::watchdog;
 use procession_wire::frame::Head;
 use procession_wire::{Kind, Message};
@@ -9,6 +9,7 @@ use std::fs;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 type Value = (String, Vec<Option<i32>>);
 
@@ -78,6 +79,68 @@ fn every_cut_of_a_message_is_truncated() {
     assert_eq!(fed(&whole).recv().unwrap(), value);
 }
 
+/// Something like a frame: right, wrong, or cut, in either form.
+fn frame() -> impl Strategy<Value = Vec<u8>> {
+    let payload = prop::collection::vec(any::<u8>(), 0..60);
+    prop_oneof![
+        5 => payload.clone().prop_map(|payload| framed(&payload)),
+        3 => payload.clone().prop_map(|payload| {
+            let len = payload.len() as u64;
+            [&[0xff; 4][..], &len.to_be_bytes(), &payload].concat()
+        }),
+        1 => (any::<i32>(), payload.clone())
+            .prop_map(|(len, payload)| [&len.to_be_bytes()[..], &payload].concat()),
+        1 => payload,
+    ]
+}
+
+/// What one call of a receiver comes to.
+fn outcome(near: &Connection<(), Value>, into: bool) -> Result<Vec<u8>, RecvError> {
+    if !into {
+        return near.recv_bytes_timeout(Duration::ZERO);
+    }
+    let mut buf = [0; 40];
+    match near.recv_into_timeout(&mut buf, Duration::ZERO) {
+        Ok(len) => Ok(buf[..len].to_vec()),
+        Err(RecvIntoError::TooShort(message)) => Ok(message),
+        Err(RecvIntoError::Recv(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// All messages, and how they end, in words.
+fn outcomes(near: &Connection<(), Value>, into: bool) -> (Vec<Vec<u8>>, String) {
+    near.set_max_len(100);
+    let mut messages = Vec::new();
+    loop {
+        match outcome(near, into) {
+            Ok(message) => messages.push(message),
+            Err(error) => return (messages, error.to_string()),
+        }
+    }
+}
+
+/// The same of bytes that come in chunks, each of which is looked at before the next one comes.
+fn in_chunks(bytes: &[u8], cuts: &[usize], into: bool) -> (Vec<Vec<u8>>, String) {
+    let (mut far, near) = UnixStream::pair().expect("a pair of sockets");
+    let near = OwnedFd::from(near).into();
+    let (mut rest, mut messages) = (bytes, Vec::new());
+    for cut in cuts.iter().cycle() {
+        let (chunk, left) = rest.split_at(rest.len().min(*cut));
+        far.write_all(chunk).expect("there is room");
+        let (arrived, _) = outcomes(&near, into);
+        messages.extend(arrived);
+        rest = left;
+        if rest.is_empty() {
+            break;
+        }
+    }
+    drop(far);
+    let (arrived, end) = outcomes(&near, into);
+    messages.extend(arrived);
+    (messages, end)
+}
+
 proptest! {
     #[test]
     fn random_bytes_end(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {
@@ -124,6 +187,17 @@ proptest! {
             }
         }
         prop_assert!(matches!(near.recv(), Err(RecvError::Closed)));
+    }
+
+    #[test]
+    fn chunks_make_no_difference(
+        frames in prop::collection::vec(frame(), 0..12),
+        cuts in prop::collection::vec(1..40_usize, 1..30),
+        into in any::<bool>(),
+    ) {
+        let bytes = frames.concat();
+        let whole = outcomes(&fed(&bytes), into);
+        prop_assert_eq!(in_chunks(&bytes, &cuts, into), whole);
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! Named pipes: who comes first, who comes never, and what else can be at a path.
+//!
+//! No test here starts a process: see `programs.rs`.
 
 mod common;
 
 use common::start;
+use nix::unistd::geteuid;
 use procession_pipe::{NamedPipe, NamedPipeError, PipeReader, PipeWriter};
 use procession_testkit::watchdog;
 use std::fs::{self, File};
@@ -220,7 +223,7 @@ fn a_directory_of_somebody_else_is_refused() {
 
 /// A directory in which nobody, or for the superuser no pipe, can be made.
 fn forbidden(directory: &TempDir) -> PathBuf {
-    if nix::unistd::geteuid().is_root() {
+    if geteuid().is_root() {
         return "/sys".into();
     }
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o500)).expect("it is ours");

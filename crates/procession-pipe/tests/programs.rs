@@ -4,15 +4,21 @@
 //! test holds a copy of every end that another has open, which then looks as if somebody was there.
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::unistd::{Uid, geteuid, seteuid};
 use procession_pipe::{NamedPipe, PipeReader, PipeWriter, pipe};
+use procession_process::Process;
 use procession_testkit::watchdog;
+use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tempfile::TempDir;
+
+procession_process::enable_in_tests!();
 
 /// Far beyond what a meeting takes, and not for ever.
 const LONG: Option<Duration> = Some(Duration::from_secs(100));
@@ -119,5 +125,37 @@ fn two_conversations_go_through_the_same_pipe() {
         assert_eq!(said, format!("hello friend, I am {name}\n"));
         output(peer);
         assert!(NamedPipe::exists(question.path()) && NamedPipe::exists(answer.path()));
+    }
+}
+
+#[test]
+fn a_pipe_of_somebody_else_is_refused() {
+    let _watchdog = watchdog();
+    let _alone = alone();
+    let (directory, pipe) = fresh();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::set_permissions(pipe.path(), fs::Permissions::from_mode(0o000)).unwrap();
+    let open = |path: PathBuf| -> Vec<String> {
+        if geteuid().is_root() {
+            seteuid(Uid::from_raw(65534)).unwrap();
+        }
+        let pipe = NamedPipe::at(path).unwrap();
+        let readers =
+            [None, Some(Duration::ZERO)].map(|timeout| pipe.open_reader(timeout).unwrap_err());
+        let writers =
+            [None, Some(Duration::ZERO)].map(|timeout| pipe.open_writer(timeout).unwrap_err());
+        let refused = readers
+            .into_iter()
+            .chain(writers)
+            .chain([pipe.remove().unwrap_err()]);
+        refused.map(|error| format!("{error:?}")).collect()
+    };
+    let path = pipe.path().to_owned();
+    let refused = Process::spawn(open, (path,)).unwrap().join().unwrap();
+    for (index, refused) in refused.into_iter().enumerate() {
+        // The owner of the directory may remove what is in it.
+        if index < 4 || geteuid().is_root() {
+            assert!(refused.starts_with("PermissionDenied"), "{refused}");
+        }
     }
 }

@@ -36,6 +36,21 @@ impl<G> AcquireError<G> {
     /// # Errors
     ///
     /// Why the lock is not held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{AcquireError, Value};
+    ///
+    /// let value = Value::new(5)?;
+    /// let same = value.clone();
+    /// std::thread::spawn(move || std::mem::forget(same.lock().unwrap())).join().unwrap();
+    /// let guard = value.lock().or_else(AcquireError::into_inner)?;
+    /// assert_eq!(*guard, 5);
+    /// drop(guard);
+    /// assert!(value.is_poisoned(), "it still is");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn into_inner(self) -> Result<G, LockError> {
         match self {
             Self::Poisoned(poisoned) => Ok(poisoned.into_inner()),
@@ -48,6 +63,21 @@ impl<G> AcquireError<G> {
     /// # Errors
     ///
     /// Why the lock is not held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{AcquireError, Value};
+    ///
+    /// let value = Value::new(5)?;
+    /// let same = value.clone();
+    /// std::thread::spawn(move || std::mem::forget(same.lock().unwrap())).join().unwrap();
+    /// let mut guard = value.lock().or_else(AcquireError::repaired)?;
+    /// *guard = 6;
+    /// drop(guard);
+    /// assert!(!value.is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn repaired(self) -> Result<G, LockError>
     where
         G: Repair,

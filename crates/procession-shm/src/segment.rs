@@ -130,11 +130,27 @@ impl Segment {
     }
 
     /// Returns the name, beginning with a slash as for `shm_open`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let value = procession_shm::Value::new(5)?;
+    /// assert!(value.segment().name().starts_with("/procession-"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> String {
         self.mapping.name.to_string()
     }
 
     /// Returns the number of elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::<u64>::zeroed(9)?;
+    /// assert_eq!(array.segment().elements(), 9);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn elements(&self) -> usize {
         self.mapping.found.elements
@@ -150,6 +166,14 @@ impl Segment {
     }
 
     /// Returns the size of all elements in bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::<u64>::zeroed(9)?;
+    /// assert_eq!(array.segment().payload_len(), 72);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn payload_len(&self) -> usize {
         self.mapping.found.measure.payload_len
     }
@@ -178,6 +202,18 @@ impl Segment {
     /// # When the other side is gone
     ///
     /// If the holder died, the lock is obtained and [`Held::poisoned`] is true.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{LockError, Value};
+    ///
+    /// let value = Value::new(5)?;
+    /// let held = value.segment().lock()?;
+    /// assert_eq!(value.segment().lock().unwrap_err(), LockError::HeldByThisThread);
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn lock(&self) -> Result<Held<'_>, LockError> {
         Ok(self.hold(self.mapping.header().mutex.lock()?))
@@ -188,6 +224,23 @@ impl Segment {
     /// # Errors
     ///
     /// [`LockError::WouldBlock`], and those of [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{LockError, Value};
+    ///
+    /// let value = Value::new(5)?;
+    /// let held = value.segment().try_lock()?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let refused = value.segment().try_lock().unwrap_err();
+    ///         assert_eq!(refused, LockError::WouldBlock);
+    ///     });
+    /// });
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_lock(&self) -> Result<Held<'_>, LockError> {
         Ok(self.hold(self.mapping.header().mutex.try_lock()?))
     }
@@ -197,6 +250,26 @@ impl Segment {
     /// # Errors
     ///
     /// [`LockError::TimedOut`], and those of [`lock`](Self::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::wait::Deadline;
+    /// use procession_shm::{LockError, Value};
+    /// use std::time::Duration;
+    ///
+    /// let value = Value::new(5)?;
+    /// let held = value.segment().lock()?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let deadline = Deadline::after(Duration::from_millis(1));
+    ///         let refused = value.segment().lock_until(deadline).unwrap_err();
+    ///         assert_eq!(refused, LockError::TimedOut);
+    ///     });
+    /// });
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
         Ok(self.hold(self.mapping.header().mutex.lock_until(deadline)?))
     }
@@ -244,12 +317,40 @@ impl Segment {
     }
 
     /// Returns whether a holder of the lock died or panicked since the poison was last cleared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::Value;
+    ///
+    /// let value = Value::new(5)?;
+    /// let same = value.clone();
+    /// // A guard that is leaked is held until its thread ends.
+    /// std::thread::spawn(move || std::mem::forget(same.lock().unwrap())).join().unwrap();
+    /// assert!(value.segment().lock()?.poisoned());
+    /// assert!(value.segment().is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
         self.mapping.header().poison.load(Ordering::Relaxed) != 0
     }
 
     /// Declares the elements sound again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::Value;
+    ///
+    /// let value = Value::new(5)?;
+    /// let same = value.clone();
+    /// std::thread::spawn(move || std::mem::forget(same.lock().unwrap())).join().unwrap();
+    /// assert!(value.segment().lock()?.poisoned());
+    /// value.segment().clear_poison();
+    /// assert!(!value.segment().is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_poison(&self) {
         self.mapping.header().poison.store(0, Ordering::Relaxed);
     }

@@ -126,11 +126,11 @@ fn decoding_runs_out_of_descriptors(block: &SharedMemory, list: &ShareableList) 
     let packet = |bytes| Packet::parse(bytes, Vec::new()).unwrap();
     // Where this process has no mapping of it, decoding makes one.
     let array = || packet(helper::send(&Array::from_iter(0..3).unwrap()));
-    starve_on("an array", array, |packet| packet.decode::<Array<i32>>());
+    starve_on("an array", array, Packet::decode::<Array<i32>>);
     let block = || packet(helper::send(block));
-    starve_on("a block", block, |packet| packet.decode::<SharedMemory>());
+    starve_on("a block", block, Packet::decode::<SharedMemory>);
     let list = || packet(helper::send(list));
-    starve_on("a list", list, |packet| packet.decode::<ShareableList>());
+    starve_on("a list", list, Packet::decode::<ShareableList>);
 }
 
 fn starve<R, E: Error>(what: &str, mut make: impl FnMut() -> Result<R, E>) {

@@ -50,6 +50,16 @@ impl Barrier {
     ///
     /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
     /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(3)?;
+    /// assert_eq!((barrier.parties(), barrier.waiting()), (3, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(parties: u32) -> Result<Self, ShmError> {
         Self::make(parties, None)
     }
@@ -87,6 +97,21 @@ impl Barrier {
     /// # When the other side is gone
     ///
     /// A party that died before it came is waited for, until the barrier's timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::Barrier;
+    /// use std::thread;
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// let (one, other) = thread::scope(|scope| {
+    ///     let other = scope.spawn(|| barrier.wait());
+    ///     (barrier.wait(), other.join().unwrap())
+    /// });
+    /// assert_eq!(one? + other?, 1); // one was the first, the other the second
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait(&self) -> Result<usize, BarrierError> {
         self.wait_with(|| {})
     }
@@ -100,6 +125,18 @@ impl Barrier {
     /// # When the other side is gone
     ///
     /// It is waited for until the timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Barrier, BarrierError};
+    /// use std::time::Duration;
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// assert_eq!(barrier.wait_timeout(Duration::from_millis(1)), Err(BarrierError::TimedOut));
+    /// assert_eq!(barrier.wait(), Err(BarrierError::Broken));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, BarrierError> {
         self.wait_until(Deadline::after(timeout), || {})
     }
@@ -140,6 +177,18 @@ impl Barrier {
     /// # When the other side is gone
     ///
     /// It is waited for until the timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let barrier = procession_sync::Barrier::new(1)?;
+    /// let mut rounds = 0;
+    /// barrier.wait_timeout_with(Duration::from_secs(1), || rounds += 1)?;
+    /// assert_eq!(rounds, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_timeout_with(
         &self,
         timeout: Duration,
@@ -185,16 +234,46 @@ impl Barrier {
     }
 
     /// Returns how many parties a round has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(3)?;
+    /// assert_eq!(barrier.parties(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn parties(&self) -> usize {
         self.place.get().parties() as usize
     }
 
     /// Returns how many parties have come and wait at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// assert!(barrier.wait_timeout(Duration::ZERO).is_err());
+    /// assert_eq!(barrier.waiting(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn waiting(&self) -> usize {
         self.place.get().waiting() as usize
     }
 
     /// Returns whether it is broken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let barrier = procession_sync::Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert!(barrier.is_broken());
+    /// barrier.reset()?;
+    /// assert!(!barrier.is_broken());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_broken(&self) -> bool {
         self.place.get().broken()
     }

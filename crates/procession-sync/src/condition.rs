@@ -60,12 +60,38 @@ impl Condition {
     ///
     /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
     /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let lock = Lock::new()?;
+    /// let full = Condition::new(&lock)?;
+    /// let empty = Condition::new(&lock)?; // two may be bound to one lock
+    /// let held = full.acquire().unwrap();
+    /// assert!(empty.locked());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(lock: &Lock) -> Result<Self, ShmError> {
         let (place, lock) = (Placed::new(|_| {})?, lock.clone());
         Ok(Self { place, lock })
     }
 
     /// Returns the lock that it is bound to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// let held = condition.lock().acquire().unwrap();
+    /// assert!(condition.locked());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn lock(&self) -> &Lock {
         &self.lock
     }
@@ -79,6 +105,19 @@ impl Condition {
     /// # When the other side is gone
     ///
     /// As [`Lock::acquire`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let lock = Lock::new()?;
+    /// let condition = Condition::new(&lock)?;
+    /// let held = condition.acquire().unwrap();
+    /// assert!(lock.locked());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
         self.lock.acquire()
     }
@@ -97,6 +136,30 @@ impl Condition {
     /// # When the other side is gone
     ///
     /// It waits, though nobody may be left who could notify.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::Value;
+    /// use procession_sync::{Condition, Lock};
+    /// use std::thread;
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// let ready = Value::new(0_u8)?;
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let _held = condition.acquire().unwrap();
+    ///         ready.set(1);
+    ///         condition.notify_all().unwrap();
+    ///     });
+    ///     let mut held = condition.acquire().unwrap();
+    ///     while ready.get() == 0 {
+    ///         held = condition.wait(held).unwrap();
+    ///     }
+    ///     assert_eq!(ready.get(), 1);
+    /// });
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait<'a>(&'a self, guard: LockGuard<'a>) -> LockResult<LockGuard<'a>> {
         self.await_notice(guard, Deadline::NEVER)?;
         self.lock.acquire()
@@ -179,6 +242,21 @@ impl Condition {
     /// # When the other side is gone
     ///
     /// It waits until the timeout.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    /// use std::time::Duration;
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// let held = condition.acquire().unwrap();
+    /// let waited = condition.wait_for_timeout(held, Duration::from_millis(1), || false);
+    /// let (held, came_true) = waited.unwrap();
+    /// assert!(!came_true);
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait_for_timeout<'a>(
         &'a self,
         guard: LockGuard<'a>,
@@ -203,6 +281,17 @@ impl Condition {
     /// # When the other side is gone
     ///
     /// It waits for nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// condition.notify_one()?; // nobody waits, so nobody is told, then or later
+    /// assert_eq!(condition.waiters(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn notify_one(&self) -> Result<(), LockError> {
         self.notify(1)
     }
@@ -216,6 +305,17 @@ impl Condition {
     /// # When the other side is gone
     ///
     /// It waits for nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// condition.notify(2)?; // nobody waits, so nobody is told, then or later
+    /// assert_eq!(condition.waiters(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn notify(&self, count: usize) -> Result<(), LockError> {
         notice::notify(&self.place, u32::try_from(count).unwrap_or(u32::MAX))
     }
@@ -229,6 +329,17 @@ impl Condition {
     /// # When the other side is gone
     ///
     /// It waits for nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// condition.notify_all()?; // nobody waits, so nobody is told, then or later
+    /// assert_eq!(condition.waiters(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn notify_all(&self) -> Result<(), LockError> {
         self.notify(usize::MAX)
     }
@@ -240,6 +351,19 @@ impl Condition {
     }
 
     /// Returns whether somebody holds the lock at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{Condition, Lock};
+    ///
+    /// let condition = Condition::new(&Lock::new()?)?;
+    /// assert!(!condition.locked());
+    /// let held = condition.acquire().unwrap();
+    /// assert!(condition.locked());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn locked(&self) -> bool {
         self.lock.locked()
     }

@@ -47,17 +47,44 @@ impl Event {
     ///
     /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
     /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = procession_sync::Event::new()?;
+    /// assert!(!event.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Result<Self, ShmError> {
         let place = Placed::new(|_| {})?;
         Ok(Self { place })
     }
 
     /// Returns whether it is set at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = procession_sync::Event::new()?;
+    /// event.set();
+    /// assert!(event.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_set(&self) -> bool {
         self.place.get().is_set()
     }
 
     /// Sets it. All who wait go on, and nobody waits until it is cleared.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let event = procession_sync::Event::new()?;
+    /// event.set();
+    /// event.wait(); // returns at once
+    /// assert!(event.is_set());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn set(&self) {
         self.place.get().set();
     }

@@ -54,6 +54,14 @@ impl Lock {
     ///
     /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
     /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Lock::new()?;
+    /// assert!(!lock.locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Result<Self, ShmError> {
         let segment = Segment::create(format(), 0, |_| {})?;
         Ok(Self { segment })
@@ -70,6 +78,20 @@ impl Lock {
     /// # When the other side is gone
     ///
     /// If the owner dies, waiting ends, and the answer is `Poisoned`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{AcquireError, Lock, LockError};
+    ///
+    /// let lock = Lock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// // The same thread would wait for itself.
+    /// let refused = lock.acquire().unwrap_err();
+    /// assert!(matches!(refused, AcquireError::Failed(LockError::HeldByThisThread)));
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
         self.segment.lock()?.into_guard(LockGuard::new)
@@ -115,12 +137,41 @@ impl Lock {
     /// # When the other side is gone
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{AcquireError, Lock, LockError};
+    /// use std::{thread, time::Duration};
+    ///
+    /// let lock = Lock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let refused = lock.acquire_timeout(Duration::from_millis(1)).unwrap_err();
+    ///         assert!(matches!(refused, AcquireError::Failed(LockError::TimedOut)));
+    ///     });
+    /// });
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<LockGuard<'_>> {
         let held = self.segment.lock_until(Deadline::after(timeout))?;
         held.into_guard(LockGuard::new)
     }
 
     /// Returns whether a living thread of any process holds the lock at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::Lock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// assert!(lock.locked());
+    /// drop(held);
+    /// assert!(!lock.locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn locked(&self) -> bool {
         self.segment.holder().is_some()
     }
@@ -128,11 +179,45 @@ impl Lock {
     /// Returns whether an owner died or panicked since the poison was last cleared.
     ///
     /// The death of an owner is noticed by who acquires the lock next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::Lock;
+    /// use std::thread;
+    ///
+    /// let lock = Lock::new()?;
+    /// thread::scope(|scope| {
+    ///     let owner = scope.spawn(|| {
+    ///         let _held = lock.acquire().unwrap();
+    ///         panic!("the owner's work is half done");
+    ///     });
+    ///     owner.join().unwrap_err();
+    /// });
+    /// assert!(lock.is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.segment.is_poisoned()
     }
 
     /// Declares what the lock protects sound again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::Lock;
+    /// use std::thread;
+    ///
+    /// let lock = Lock::new()?;
+    /// let other = lock.clone();
+    /// let died = thread::spawn(move || std::mem::forget(other.acquire().unwrap()));
+    /// died.join().unwrap();
+    /// assert!(lock.acquire().is_err());
+    /// lock.clear_poison();
+    /// assert!(lock.acquire().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_poison(&self) {
         self.segment.clear_poison();
     }

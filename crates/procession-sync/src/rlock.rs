@@ -62,6 +62,14 @@ impl RLock {
     ///
     /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
     /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::RLock::new()?;
+    /// assert_eq!((lock.locked(), lock.depth()), (false, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new() -> Result<Self, ShmError> {
         let place = Placed::new(|_| {})?;
         Ok(Self { place })
@@ -78,6 +86,17 @@ impl RLock {
     /// # When the other side is gone
     ///
     /// If the owner dies, waiting ends, and the answer is `Poisoned`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::RLock::new()?;
+    /// let outer = lock.acquire().unwrap();
+    /// let inner = lock.acquire().unwrap();
+    /// assert_eq!(lock.depth(), 2);
+    /// # drop((outer, inner));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire(&self) -> LockResult<RLockGuard<'_>> {
         self.acquire_by(Segment::lock)
     }
@@ -91,6 +110,25 @@ impl RLock {
     /// # When the other side is gone
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{AcquireError, LockError, RLock};
+    /// use std::thread;
+    ///
+    /// let lock = RLock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// assert!(lock.try_acquire().is_ok());
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let refused = lock.try_acquire().unwrap_err();
+    ///         assert!(matches!(refused, AcquireError::Failed(LockError::WouldBlock)));
+    ///     });
+    /// });
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_acquire(&self) -> LockResult<RLockGuard<'_>> {
         self.acquire_by(Segment::try_lock)
     }
@@ -105,16 +143,55 @@ impl RLock {
     /// # When the other side is gone
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{AcquireError, LockError, RLock};
+    /// use std::{thread, time::Duration};
+    ///
+    /// let lock = RLock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| {
+    ///         let refused = lock.acquire_timeout(Duration::from_millis(1)).unwrap_err();
+    ///         assert!(matches!(refused, AcquireError::Failed(LockError::TimedOut)));
+    ///     });
+    /// });
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<RLockGuard<'_>> {
         self.acquire_by(|segment| segment.lock_until(Deadline::after(timeout)))
     }
 
     /// Returns whether a living thread of any process holds the lock at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::RLock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// assert!(lock.locked());
+    /// # drop(held);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn locked(&self) -> bool {
         self.place.segment.holder().is_some()
     }
 
     /// Returns how many guards its owner has at this moment; zero if nobody holds it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let lock = procession_sync::RLock::new()?;
+    /// let held = lock.acquire().unwrap();
+    /// assert_eq!(lock.depth(), 1);
+    /// drop(held);
+    /// assert_eq!(lock.depth(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn depth(&self) -> usize {
         if self.locked() {
             self.place.get().depth.load(Ordering::Relaxed) as usize
@@ -126,11 +203,45 @@ impl RLock {
     /// Returns whether an owner died or panicked since the poison was last cleared.
     ///
     /// The death of an owner is noticed by who acquires the lock next.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::RLock;
+    /// use std::thread;
+    ///
+    /// let lock = RLock::new()?;
+    /// thread::scope(|scope| {
+    ///     let owner = scope.spawn(|| {
+    ///         let _held = lock.acquire().unwrap();
+    ///         panic!("the owner's work is half done");
+    ///     });
+    ///     owner.join().unwrap_err();
+    /// });
+    /// assert!(lock.is_poisoned());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.place.segment.is_poisoned()
     }
 
     /// Declares what the lock protects sound again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::RLock;
+    /// use std::thread;
+    ///
+    /// let lock = RLock::new()?;
+    /// let other = lock.clone();
+    /// let died = thread::spawn(move || std::mem::forget(other.acquire().unwrap()));
+    /// died.join().unwrap();
+    /// assert!(lock.acquire().is_err());
+    /// lock.clear_poison();
+    /// assert!(lock.acquire().is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn clear_poison(&self) {
         self.place.segment.clear_poison();
     }

@@ -48,6 +48,14 @@ impl Semaphore {
     ///
     /// [`ShmError::OutOfMemory`] if `/dev/shm` is full, [`ShmError::Family`] or
     /// [`ShmError::System`] if the system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::Semaphore::new(3)?;
+    /// assert_eq!(semaphore.available(), 3);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(permits: u32) -> Result<Self, ShmError> {
         Self::with_limit(permits, u32::MAX)
     }
@@ -62,6 +70,16 @@ impl Semaphore {
     /// # When the other side is gone
     ///
     /// The permits of a process that ends meanwhile are given back.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::Semaphore::new(1)?;
+    /// let permit = semaphore.acquire()?;
+    /// assert!(semaphore.locked());
+    /// # drop(permit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire(&self) -> Result<Permit<'_>, PermitError> {
         self.acquire_until(Deadline::NEVER)
     }
@@ -75,6 +93,18 @@ impl Semaphore {
     /// # When the other side is gone
     ///
     /// The permits of processes that have ended are free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{PermitError, Semaphore};
+    ///
+    /// let semaphore = Semaphore::new(1)?;
+    /// let permit = semaphore.try_acquire()?;
+    /// assert_eq!(semaphore.try_acquire().unwrap_err(), PermitError::WouldBlock);
+    /// # drop(permit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_acquire(&self) -> Result<Permit<'_>, PermitError> {
         let who = Identity::of_this_process();
         permits::try_acquire(&self.place, who)?;
@@ -134,11 +164,31 @@ impl Semaphore {
 
     /// Returns how many permits are free at this moment. Those of a process that has ended are
     /// among them once that was noticed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::Semaphore::new(3)?;
+    /// let permit = semaphore.acquire()?;
+    /// assert_eq!(semaphore.available(), 2);
+    /// # drop(permit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn available(&self) -> u32 {
         self.place.get().free()
     }
 
     /// Returns whether no permit is free at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::Semaphore::new(0)?;
+    /// assert!(semaphore.locked());
+    /// semaphore.release(1)?;
+    /// assert!(!semaphore.locked());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn locked(&self) -> bool {
         self.available() == 0
     }
@@ -194,6 +244,14 @@ impl BoundedSemaphore {
     /// # Errors
     ///
     /// As [`Semaphore::new`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::BoundedSemaphore::new(3)?;
+    /// assert_eq!((semaphore.available(), semaphore.bound()), (3, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(permits: u32) -> Result<Self, ShmError> {
         Semaphore::with_limit(permits, permits).map(Self)
     }
@@ -207,6 +265,16 @@ impl BoundedSemaphore {
     /// # When the other side is gone
     ///
     /// As [`Semaphore::acquire`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::BoundedSemaphore::new(1)?;
+    /// let permit = semaphore.acquire()?;
+    /// assert!(semaphore.locked());
+    /// # drop(permit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn acquire(&self) -> Result<Permit<'_>, PermitError> {
         self.0.acquire()
     }
@@ -247,6 +315,19 @@ impl BoundedSemaphore {
     /// # When the other side is gone
     ///
     /// It waits for nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_sync::{BoundedSemaphore, PermitError};
+    ///
+    /// let semaphore = BoundedSemaphore::new(2)?;
+    /// semaphore.acquire()?.forget()?;
+    /// assert_eq!(semaphore.release(2), Err(PermitError::OverRelease { limit: 2 }));
+    /// semaphore.release(1)?;
+    /// assert_eq!(semaphore.available(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn release(&self, count: u32) -> Result<(), PermitError> {
         self.0.release(count)
     }
@@ -262,6 +343,16 @@ impl BoundedSemaphore {
     }
 
     /// Returns how many permits there may be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::BoundedSemaphore::new(3)?;
+    /// let permit = semaphore.acquire()?;
+    /// assert_eq!((semaphore.bound(), semaphore.available()), (3, 2));
+    /// # drop(permit);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn bound(&self) -> u32 {
         self.0.place.get().limit()
     }
@@ -311,6 +402,15 @@ impl<'a> Permit<'a> {
     /// # When the other side is gone
     ///
     /// It waits for nobody.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let semaphore = procession_sync::Semaphore::new(2)?;
+    /// semaphore.acquire()?.forget()?;
+    /// assert_eq!(semaphore.available(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn forget(self) -> Result<(), PermitError> {
         let (place, who) = (&self.semaphore.place, self.who);
         std::mem::forget(self);

@@ -82,6 +82,12 @@ impl Helper {
         }
     }
 
+    /// Gives it one more line to [`read`].
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("it was not let go");
+        writeln!(stdin, "{line}").expect("the helper reads");
+    }
+
     /// Lets a helper go on that waits in [`wait_for_end`].
     pub fn let_go(&mut self) {
         self.stdin = None;

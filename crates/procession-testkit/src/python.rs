@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ fn candidates() -> Vec<PathBuf> {
     let root = root.or_else(|| Some(Path::new(&env::var_os("HOME")?).join(".pyenv")));
     let managed = entries(root.map(|root| root.join("versions")));
     let managed = managed.map(|version| version.join("bin/python3"));
-    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = env::var_os("PATH").unwrap_or_default();
     let directories: Vec<PathBuf> = env::split_paths(&path).collect();
     let on_path = directories.into_iter().flat_map(|it| entries(Some(it)));
     managed.chain(on_path.filter(|it| is_named(it))).collect()
@@ -79,7 +79,7 @@ fn probe(path: PathBuf) -> Option<((u32, u32), PathBuf)> {
 
 impl Python {
     /// Runs a script to its end and returns what it said.
-    pub fn run(&self, script: &str, args: &[&str]) -> String {
+    pub fn run(&self, script: &str, args: &[impl AsRef<OsStr>]) -> String {
         let output = self.command(script, args).output().expect("it starts");
         let complaints = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{:?}: {complaints}", self.version);
@@ -89,7 +89,7 @@ impl Python {
     }
 
     /// Starts a script that is told when to go on.
-    pub fn start(&self, script: &str, args: &[&str]) -> Running {
+    pub fn start(&self, script: &str, args: &[impl AsRef<OsStr>]) -> Running {
         let mut command = self.command(script, args);
         let mut child = command
             .stdin(Stdio::piped())
@@ -103,7 +103,7 @@ impl Python {
         }
     }
 
-    fn command(&self, script: &str, args: &[&str]) -> Command {
+    fn command(&self, script: &str, args: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(&self.path);
         let script = format!("{}\n{script}", self.prelude);
         command.args(["-c", &script]).args(args);

@@ -36,7 +36,8 @@
 //! # Talking
 //!
 //! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values, one way or both ways. [`wait`] waits
-//! for any mix of them, of processes and of queues.
+//! for any mix of them, of processes and of queues. A [`Listener`] and a [`Client`] meet at an
+//! [`Address`]; either can be a Python program.
 //!
 //! # Working in parallel
 //!
@@ -52,8 +53,9 @@ pub use procession_log::{LogError, builder as logging};
 pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{self as manager, Manager, ManagerError, Object};
 pub use procession_pipe::{
-    Connection, NamedPipe, NamedPipeError, Pipe, PipeReader, PipeWriter, Receiver, RecvError,
-    RecvIntoError, SendError, Sender, Waitable, pipe, wait,
+    AcceptError, Address, Client, ConnectError, Connection, Listener, NamedPipe, NamedPipeError,
+    Pipe, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError, SendError, Sender, Waitable,
+    auth::AuthenticationError, pipe, wait,
 };
 pub use procession_pool::{Pool, PoolError};
 pub use procession_process::{

@@ -1,10 +1,17 @@
 //! Calls that sleep until they succeed, some of them after trying for a moment.
+//!
+//! Trying pays if the other process runs meanwhile. On a machine that has more to do than processors
+//! it does not: each yield lets somebody else run for milliseconds, and who spins is no longer
+//! preferred when it wakes. So a thread whose trying was in vain goes without for a while: for 1 wait,
+//! then 3, 7 and so on up to 1023, until trying pays again.
 
 use crate::policy::wait_policy;
 use crate::wait::Deadline;
 use nix::errno::Errno;
 use nix::sys::socket::MsgFlags;
+use std::cell::Cell;
 use std::io;
+use std::time::{Duration, Instant};
 
 /// Why a call moved no byte.
 pub(super) enum Stopped {
@@ -48,9 +55,49 @@ pub(super) fn patiently<T>(
         looks += 1;
         looks.is_multiple_of(LOOKS_PER_CALL).then(&mut attempt)?
     };
-    match wait_policy().spin(deadline, look) {
+    match TRIES.with(|tries| tries.attempt(|| wait_policy().spin(deadline, look))) {
         Some(result) => result.map_err(Stopped::Kernel),
         None => sleep_until(deadline, call, sleep),
+    }
+}
+
+/// Whether a thread's trying pays.
+struct Tries {
+    /// How many waits go without.
+    left_out: Cell<u16>,
+    /// How many went without after the last one in vain.
+    penalty: Cell<u16>,
+}
+
+thread_local! {
+    static TRIES: Tries = const {
+        Tries {
+            left_out: Cell::new(0),
+            penalty: Cell::new(0),
+        }
+    };
+}
+
+/// When what was tried for comes later than this, somebody else had the processor.
+const LATE: Duration = Duration::from_micros(500);
+
+/// The most waits that go without in a row.
+const LONGEST: u16 = 1023;
+
+impl Tries {
+    /// Tries, unless that was in vain lately.
+    fn attempt<T>(&self, attempt: impl FnOnce() -> Option<T>) -> Option<T> {
+        if let Some(left) = self.left_out.get().checked_sub(1) {
+            self.left_out.set(left);
+            return None;
+        }
+        let start = Instant::now();
+        let found = attempt();
+        let paid = found.is_some() && start.elapsed() < LATE;
+        let penalty = (self.penalty.get() * 2 + 1).min(LONGEST);
+        self.penalty.set(if paid { 0 } else { penalty });
+        self.left_out.set(self.penalty.get());
+        found
     }
 }
 

@@ -1,8 +1,8 @@
 //! What connections run over.
 
-use std::net::{TcpListener, TcpStream};
+use procession_pipe::{Address, Client, Connection, Listener};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::net::{UnixListener, UnixStream};
 
 /// Makes two sockets that are connected to each other.
 pub(crate) type Connect = fn() -> (OwnedFd, OwnedFd);
@@ -13,39 +13,33 @@ pub(crate) fn pair() -> (OwnedFd, OwnedFd) {
 
 pub(crate) fn unix_path() -> (OwnedFd, OwnedFd) {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let path = directory.path().join("socket");
-    let listener = UnixListener::bind(&path).expect("a socket");
-    let client = UnixStream::connect(&path).expect("the listener listens");
-    let (server, _) = listener.accept().expect("a client has come");
-    (client.into(), server.into())
+    meet(Address::unix(directory.path().join("socket")))
+}
+
+pub(crate) fn abstract_name() -> (OwnedFd, OwnedFd) {
+    meet(Address::unique().expect("there is randomness"))
 }
 
 pub(crate) fn tcp_v4() -> (OwnedFd, OwnedFd) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("it is bound");
-    let client = TcpStream::connect(address).expect("the listener listens");
-    let (server, _) = listener.accept().expect("a client has come");
-    (client.into(), server.into())
+    meet((Ipv4Addr::LOCALHOST, 0))
 }
 
-/// Makes a test of each function for each transport.
-macro_rules! over_each_transport {
-    ($($test:ident),* $(,)?) => {
-        over_each_transport!(@ [pair, unix_path, tcp_v4] [$($test)*]);
-    };
-    (@ [$($transport:ident),*] $tests:tt) => {
-        $(over_each_transport!(@@ $transport $tests);)*
-    };
-    (@@ $transport:ident [$($test:ident)*]) => {
-        mod $transport {
-            $(
-                #[test]
-                fn $test() {
-                    let _watchdog = procession_testkit::watchdog();
-                    super::$test(super::transports::$transport);
-                }
-            )*
-        }
-    };
+/// Over version 4 on a machine without version 6.
+pub(crate) fn tcp_v6() -> (OwnedFd, OwnedFd) {
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        Ok(_) => meet((Ipv6Addr::LOCALHOST, 0)),
+        Err(_) => tcp_v4(),
+    }
 }
-pub(crate) use over_each_transport;
+
+/// Connects a client to a listener, which are gone afterwards.
+fn meet(address: impl Into<Address>) -> (OwnedFd, OwnedFd) {
+    let listener = Listener::builder().key("the key").bind(address);
+    let listener = listener.expect("nobody listens there");
+    let client = Client::builder().key("the key");
+    let client: Connection<(), ()> = client
+        .connect(listener.local_addr())
+        .expect("the listener listens");
+    let server: Connection<(), ()> = listener.accept().expect("a client has come");
+    (client.into(), server.into())
+}

@@ -268,11 +268,30 @@ impl SharedMemory {
     }
 
     /// Returns the name, as Python gives it: without the slash that C has before it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::SharedMemory;
+    ///
+    /// let name = format!("words-{}", std::process::id());
+    /// let block = SharedMemory::create(&format!("/{name}"), 8)?;
+    /// assert_eq!(block.name(), name);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn name(&self) -> &str {
         self.block.name.as_str()
     }
 
     /// Returns the size in bytes, which is not rounded to pages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let block = procession_shm::SharedMemory::create_anonymous(10)?;
+    /// assert_eq!((block.len(), block.is_empty()), (10, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.block.memory.len()

@@ -63,6 +63,15 @@ pub struct Family {
 
 impl Family {
     /// Returns the 16 hexadecimal digits that all names of the family bear.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let id = procession_shm::family::current()?.id();
+    /// let value = procession_shm::Value::new(1)?;
+    /// assert!(value.segment().name().contains(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -143,6 +152,17 @@ pub fn current() -> Result<&'static Family, FamilyError> {
 }
 
 /// Returns the family of this process if it has one.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family;
+///
+/// assert!(family::joined().is_none());
+/// let id = family::current()?.id();
+/// assert_eq!(family::joined().map(|family| family.id()), Some(id));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn joined() -> Option<&'static Family> {
     stay_if_joined().ok().map(|stay| stay.family)
 }
@@ -157,6 +177,17 @@ pub fn joined() -> Option<&'static Family> {
 /// # When the other side is gone
 ///
 /// [`FamilyError::Gone`] if all processes of the family have ended meanwhile.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family::{self, FamilyError};
+///
+/// let refused = family::adopt("no id", [0; 32]).unwrap_err();
+/// assert!(matches!(refused, FamilyError::BadId));
+/// let refused = family::adopt("0123456789abcdef", [0; 32]).unwrap_err();
+/// assert!(matches!(refused, FamilyError::Gone));
+/// ```
 pub fn adopt(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
     let number = number_of(id).ok_or(FamilyError::BadId)?;
     let mut membership = write();
@@ -178,6 +209,18 @@ pub fn adopt(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
 /// It runs by itself when the process exits. Sharing anything new is an error afterwards; what is
 /// mapped already stays usable. In a process that has no family, or was forked from one that has,
 /// it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::{Value, family};
+///
+/// let value = Value::new(7)?;
+/// family::leave();
+/// assert!(Value::new(8).is_err());
+/// assert_eq!(value.get(), 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn leave() {
     // Looked at before the lock is: a fork may have copied it while it was held.
     if MEMBER.load(Ordering::Relaxed) != process::id() {

@@ -123,11 +123,27 @@ impl ShareableList {
     }
 
     /// Returns the block that the list is in: its name, and who removes it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let list = procession_shm::ShareableList::new([1, 2])?;
+    /// assert!(list.block().is_owner());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn block(&self) -> &SharedMemory {
         &self.block
     }
 
     /// Returns the number of items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let list = procession_shm::ShareableList::new([1, 2])?;
+    /// assert_eq!((list.len(), list.is_empty()), (2, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn len(&self) -> usize {
         self.layout.len()
     }

@@ -109,6 +109,14 @@ impl<T: Pod> RawArray<T> {
     }
 
     /// Returns the number of elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::RawArray::<u8>::zeroed(9)?;
+    /// assert_eq!((array.len(), array.is_empty()), (9, false));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.segment.elements()

@@ -44,6 +44,21 @@ impl RingReader {
     ///
     /// [`RingError::Closed`] if the writer was dropped and all was read; of one that was killed it
     /// reads nothing for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::ring::{End, Rings};
+    ///
+    /// let rings = Rings::create(4096)?;
+    /// let mut near = rings.take(End::Near)?;
+    /// let mut far = rings.take(End::Far)?;
+    /// let mut bytes = Vec::new();
+    /// assert_eq!(far.1.try_read(9, &mut bytes)?, 0);
+    /// near.0.try_write(b"hello")?;
+    /// assert_eq!(far.1.try_read(9, &mut bytes)?, 5);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_read(&mut self, max: usize, to: &mut Vec<u8>) -> Result<usize, RingError> {
         let len = self.available()?.min(max);
         self.memory.drain(self.read, len, to);
@@ -66,6 +81,23 @@ impl RingReader {
     ///
     /// [`RingError::Closed`] or, within a second, [`RingError::PeerDied`], after all messages that
     /// were sent whole.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::wait::Deadline;
+    /// use procession_shm::ring::{End, RingError, Rings};
+    ///
+    /// let rings = Rings::create(4096)?;
+    /// let mut near = rings.take(End::Near)?;
+    /// let mut far = rings.take(End::Far)?;
+    /// near.0.send(b"hello", Deadline::NEVER)?;
+    /// assert_eq!(far.1.recv(1000, Deadline::NEVER)?, b"hello");
+    /// drop(near);
+    /// let ended = far.1.recv(1000, Deadline::NEVER).unwrap_err();
+    /// assert!(matches!(ended, RingError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv(&mut self, limit: usize, deadline: Deadline) -> Result<Vec<u8>, RingError> {
         if let Some(message) = self.recv_at_once(limit)? {
             return Ok(message);

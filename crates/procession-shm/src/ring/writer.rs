@@ -109,6 +109,21 @@ impl RingWriter {
     }
 
     /// Closes the ring: the reader gets what was written, and then an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::wait::Deadline;
+    /// use procession_shm::ring::{End, RingError, Rings};
+    ///
+    /// let rings = Rings::create(4096)?;
+    /// let mut near = rings.take(End::Near)?;
+    /// let mut far = rings.take(End::Far)?;
+    /// near.0.close();
+    /// let ended = far.1.recv(1000, Deadline::NEVER).unwrap_err();
+    /// assert!(matches!(ended, RingError::Closed));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn close(&mut self) {
         self.memory.heads().writer.close();
     }
