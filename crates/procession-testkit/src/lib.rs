@@ -83,33 +83,41 @@ fn state(pid: u32) -> Option<char> {
 
 /// Returns the processes whose parent is `pid`, zombies included, but for its fork server.
 pub fn children(pid: u32) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|&child| parent(child) == Some(pid) && name(child) != FORK_SERVER)
-        .collect()
+    let below = below(pid);
+    below.filter(|&child| !is_fork_server(child)).collect()
 }
 
 /// Returns the fork server of process `pid`, if it has one.
 pub fn fork_server(pid: u32) -> Option<u32> {
-    let entries = fs::read_dir("/proc").ok()?;
+    let servers = fork_servers(pid);
+    servers.into_iter().find(|&server| alive(server))
+}
+
+/// Returns the fork servers whose parent is `pid`, zombies included.
+pub fn fork_servers(pid: u32) -> Vec<u32> {
+    below(pid).filter(|&child| is_fork_server(child)).collect()
+}
+
+fn below(parent: u32) -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let mut servers = pids.filter(|&child| name(child) == FORK_SERVER);
-    servers.find(|&server| parent(server) == Some(pid) && alive(server))
+    pids.filter(move |&pid| field(pid, PARENT) == Some(parent))
 }
 
-const FORK_SERVER: &str = "fork-server";
-
-fn name(pid: u32) -> String {
+/// A child that a server has just made still has its name, but does not lead a process group.
+fn is_fork_server(pid: u32) -> bool {
     let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    name.trim_end().to_owned()
+    name.trim_end() == "fork-server" && field(pid, GROUP) == Some(pid)
 }
 
-fn parent(pid: u32) -> Option<u32> {
+/// Places in `/proc/PID/stat`, counted from behind the name.
+const PARENT: usize = 1;
+const GROUP: usize = 2;
+
+fn field(pid: u32, place: usize) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(") ")?;
-    after_name.split(' ').nth(1)?.parse().ok()
+    after_name.split(' ').nth(place)?.parse().ok()
 }
 
 /// Returns the entries of `/dev/shm` that the library made and whose names contain `family`.
