@@ -30,6 +30,7 @@ suite::suite!(Fork);
 /// Runs a case in a process that has one thread.
 fn run<F: Fn() + Copy + 'static>(case: F) {
     let _watchdog = watchdog();
+    suite::hear_interrupts();
     let task = move || {
         set_start_method(StartMethod::Fork);
         case();

@@ -17,6 +17,7 @@ suite::suite!(ForkServer);
 
 fn run(case: fn()) {
     let _watchdog = watchdog();
+    suite::hear_interrupts();
     set_start_method(StartMethod::ForkServer);
     case();
 }

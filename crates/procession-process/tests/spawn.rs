@@ -17,6 +17,7 @@ suite::suite!(Spawn);
 
 fn run(case: fn()) {
     let _watchdog = watchdog();
+    suite::hear_interrupts();
     set_start_method(StartMethod::Spawn);
     case();
 }

@@ -19,13 +19,13 @@ pub(crate) mod streams;
 pub(crate) mod tree;
 
 use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use procession_pipe::{PipeReader, PipeWriter};
 use procession_process::{Cause, ExitStatus, Process, ProcessError, Task};
-use procession_testkit::{children, eventually, fork_server};
+use procession_testkit::{children, eventually, fork_server, fork_servers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::fs;
 use std::io::{Read, Write};
 use std::thread::park;
 
@@ -182,6 +182,13 @@ macro_rules! case {
 
 pub(crate) use {case, cases, suite};
 
+/// Lets this program's children be interrupted, also where it was started in the background by a
+/// shell, which makes it ignore SIGINT.
+pub(crate) fn hear_interrupts() {
+    // SAFETY: the default installs no handler whose code could be unsound.
+    unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }.unwrap();
+}
+
 /// Does nothing until it is killed.
 pub(crate) fn forever() {
     loop {
@@ -264,16 +271,4 @@ impl Household {
 fn is_reaped() -> bool {
     let status = waitpid(None, Some(WaitPidFlag::WNOHANG));
     status.is_ok_and(|status| status.pid().is_some())
-}
-
-/// Returns the fork servers that are children of process `pid`.
-pub(crate) fn fork_servers(pid: u32) -> Vec<u32> {
-    let parent = format!("PPid:\t{pid}\n");
-    let is_server =
-        |status: &String| status.starts_with("Name:\tfork-server\n") && status.contains(&parent);
-    let pids = fs::read_dir("/proc").unwrap();
-    let pids = pids.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let of = |pid: u32| fs::read_to_string(format!("/proc/{pid}/status"));
-    pids.filter(|&pid| of(pid).as_ref().is_ok_and(is_server))
-        .collect()
 }
