@@ -11,6 +11,7 @@
 
 use crate::identity;
 use crate::pidfd::Pidfd;
+use crate::wait::Deadline;
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, fork};
 use std::ffi::{c_int, c_long, c_void};
@@ -18,7 +19,8 @@ use std::io::Read;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr::null_mut;
-use std::{fs, io};
+use std::time::Duration;
+use std::{fs, io, thread};
 
 /// In which of the two processes a call returned.
 #[derive(Debug)]
@@ -44,6 +46,36 @@ pub enum Forked {
 pub fn threads() -> io::Result<u64> {
     // The directory has an entry, hence a link, for each thread beside its own two.
     Ok(fs::metadata("/proc/self/task")?.nlink().saturating_sub(2))
+}
+
+/// How long a thread that was joined may take to be gone from the kernel's count.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// Returns how many threads this process has, when those that were joined are gone.
+///
+/// Joining a thread waits until it is done, a moment before the kernel has forgotten it. So while
+/// there is more than one, this looks again for up to 50 ms.
+///
+/// # Errors
+///
+/// If `/proc` is not there.
+///
+/// # Examples
+///
+/// ```
+/// std::thread::spawn(|| ()).join().unwrap();
+/// assert_eq!(procession_os::fork::lasting_threads()?, 1);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn lasting_threads() -> io::Result<u64> {
+    let until = Deadline::after(MOMENT);
+    loop {
+        match threads()? {
+            1 => return Ok(1),
+            threads if until.passed() => return Ok(threads),
+            _ => thread::sleep(Duration::from_micros(100)),
+        }
+    }
 }
 
 fn check_single_threaded() -> io::Result<()> {

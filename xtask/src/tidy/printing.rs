@@ -28,6 +28,11 @@ impl Exception {
 /// Every exception, with its reason.
 const EXCEPTIONS: &[Exception] = &[
     Exception {
+        path: "crates/procession-os/src/lifetime.rs",
+        word: "exit",
+        reason: "a copy of a process ends without what the C library would do at that one's exit",
+    },
+    Exception {
         path: "crates/procession-process/src/child.rs",
         word: "exit",
         reason: "a started process ends inside `init`: what follows it runs in the parent only",

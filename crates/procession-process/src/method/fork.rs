@@ -41,7 +41,7 @@ pub(crate) fn start(
 }
 
 fn check() -> Result<(), StartError> {
-    match fork::threads().map_err(StartError::system("count the threads"))? {
+    match fork::lasting_threads().map_err(StartError::system("count the threads"))? {
         1 => Ok(()),
         threads => Err(StartError::MultiThreaded { threads }),
     }

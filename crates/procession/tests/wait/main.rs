@@ -354,3 +354,21 @@ fn a_thousand_waits_leave_no_descriptor_and_no_thread() {
     let _watchdog = watchdog();
     Process::spawn(wait_often, ()).unwrap().join().unwrap();
 }
+
+/// A process with one thread is one again when a wait has returned.
+fn wait_and_fork() {
+    let queue = Queue::<u32>::new().unwrap();
+    let (here, _there) = Pipe::duplex::<(), ()>().unwrap();
+    for round in 0..100 {
+        let objects: [&dyn Waitable; 2] = [&queue, &here];
+        assert_eq!(wait(&objects, Duration::from_micros(1)).unwrap(), []);
+        let child = Process::fork(move || round).unwrap();
+        assert_eq!(child.join().unwrap(), round);
+    }
+}
+
+#[test]
+fn who_has_waited_with_helpers_can_fork() {
+    let _watchdog = watchdog();
+    Process::spawn(wait_and_fork, ()).unwrap().join().unwrap();
+}

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Pid, chdir, setpgid};
-use procession_os::fork::{Forked, sibling, threads};
+use procession_os::fork::{Forked, lasting_threads, sibling};
 use procession_os::image::image;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, Deadline};
@@ -63,14 +63,17 @@ fn requests(
 
 /// Loads what every child is to have.
 fn preload(routines: &[Routine], packet: &mut Packet) -> Result<(), Refused> {
+    if routines.is_empty() {
+        return Ok(());
+    }
     let outcome = inherit::call(routines, packet);
     if let Some(failure) = outcome.and_then(|outcome| outcome.failure) {
         return Err(Refused::Preload(failure.to_string()));
     }
     // Nothing that it has printed may be printed again by each child.
     lifetime::flush();
-    match threads() {
-        Ok(2..) if !routines.is_empty() => Err(Refused::Preload("it left threads running".into())),
+    match lasting_threads() {
+        Ok(2..) => Err(Refused::Preload("it left threads running".into())),
         _ => Ok(()),
     }
 }
