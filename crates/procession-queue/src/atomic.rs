@@ -6,9 +6,9 @@ pub(crate) use procession_os::futex::{wait, wake};
 #[cfg(not(loom))]
 pub(crate) use procession_os::robust::RobustMutex;
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
 pub(crate) use crate::model::memory::{RobustMutex, wait, wake};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};

@@ -4,13 +4,11 @@ use crate::Fault;
 use crate::control::Home;
 use crate::name::Name;
 use crate::record::Area;
+use crate::side::NOWHERE;
 use crate::stored::Stored;
 
 /// How many mapped chunks are kept, so that two that take turns are not mapped anew each time.
 const KEPT: usize = 2;
-
-/// The number of no chunk.
-const NOWHERE: u64 = u64::MAX;
 
 /// A chunk in this process's memory.
 pub(crate) struct Chunk {

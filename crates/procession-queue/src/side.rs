@@ -1,7 +1,7 @@
 //! One side of a queue, in shared memory: the producers' or the consumers'.
 
 use crate::Fault;
-use crate::atomic::{AtomicU64, Ordering, RobustMutex};
+use crate::atomic::{AtomicU64, Ordering, RobustMutex, fence};
 use crate::cursor::{At, Cursor};
 use crate::event::Event;
 use crate::name::{Name, NameCell};
@@ -31,6 +31,9 @@ struct Inner {
     places: [Place; 2],
 }
 
+/// The number of no chunk.
+pub(crate) const NOWHERE: u64 = u64::MAX;
+
 /// Where a side is in the chain of chunks. Two of them take turns, see [`crate::cursor`].
 #[repr(C)]
 pub(crate) struct Place {
@@ -44,14 +47,25 @@ pub(crate) struct Place {
 
 impl Place {
     /// Writes the place; the caller holds the lock, and the place is not the current one.
+    ///
+    /// Who goes on in the chunk that a place has does not write its name again. So the number goes
+    /// before the name is changed and comes back after it: whatever instruction this is killed at,
+    /// the name that is there belongs to the number, or there is no number.
     #[inline]
     pub(crate) fn go(&self, chunk: u64, offset: u64, name: impl FnOnce() -> Name) {
         self.offset.store(offset, Ordering::Relaxed);
         if self.chunk.load(Ordering::Relaxed) != chunk {
+            self.unname();
             self.name.store(name());
             // Release: whoever finds the number, though the writer was killed, finds the name.
             self.chunk.store(chunk, Ordering::Release);
         }
+    }
+
+    /// Takes the number away, before a part of the name is changed.
+    fn unname(&self) {
+        self.chunk.store(NOWHERE, Ordering::Relaxed);
+        fence(Ordering::Release);
     }
 }
 
@@ -209,5 +223,27 @@ impl Drop for Locked<'_> {
         let unlocked = unsafe { self.side.inner.mutex.unlock() };
         // Of a damaged mutex the next to lock it is told.
         let _ = unlocked;
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn name(byte: u8) -> Name {
+        Name::new(&[byte; 20]).expect("it is short enough")
+    }
+
+    #[test]
+    fn a_name_is_written_anew_where_a_writer_was_killed_before_it_had_written_the_number() {
+        // SAFETY: zeros are valid for a place, which is made of atomics.
+        let place: Place = unsafe { std::mem::zeroed() };
+        place.go(5, 64, || name(5));
+        // The steps of going to chunk 6, but for the last.
+        place.unname();
+        place.name.store(name(6));
+        place.go(5, 128, || name(5));
+        assert_eq!(place.name.load(), name(5));
+        assert_eq!(place.chunk.load(Ordering::Relaxed), 5);
     }
 }

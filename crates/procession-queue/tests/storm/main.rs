@@ -25,9 +25,11 @@ use std::{env, fs, thread};
 procession_process::enable_in_tests!();
 
 /// How many processes are killed when nothing else is said.
-const KILLS: u64 = 120;
+const KILLS: u64 = 180;
 /// How many of them around one queue.
 const ROUND: u64 = 60;
+/// How many items the queue holds, and whether they are long, in one round after the other.
+const KINDS: [(usize, bool); 3] = [(0, false), (7, true), (7, false)];
 
 const ROOT: &str = "PROCESSION_STORM_ROOT";
 const SEED: &str = "PROCESSION_STORM_SEED";
@@ -89,8 +91,8 @@ fn be_the_storm(seed: u64, kills: u64) {
         let _watchdog = watchdog();
         let folder = env::temp_dir().join(format!("procession-storm-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
-        let capacity = [0, 7][killed.len() / ROUND as usize % 2];
-        let mut storm = Storm::new(capacity, folder.to_str().unwrap());
+        let (capacity, long) = KINDS[killed.len() / ROUND as usize % KINDS.len()];
+        let mut storm = Storm::new(capacity, long, folder.to_str().unwrap());
         let now = ROUND.min(kills - killed.len() as u64);
         (0..now).for_each(|_| killed.push(storm.kill_one(&mut random).to_string()));
         storm.end();
@@ -116,9 +118,9 @@ struct Storm {
 }
 
 impl Storm {
-    fn new(capacity: usize, folder: &str) -> Self {
+    fn new(capacity: usize, long: bool, folder: &str) -> Self {
         let mut storm = Self {
-            shared: Shared::new(capacity, ROUND as usize + Role::ALL.len()),
+            shared: Shared::new(capacity, long, ROUND as usize + Role::ALL.len()),
             folder: folder.to_owned(),
             living: Vec::new(),
             started: 0,

@@ -61,12 +61,14 @@ pub(crate) struct Shared {
     pub(crate) full: Queue<()>,
     /// Not empty when it is over.
     pub(crate) stop: Queue<()>,
+    /// Whether items are so long that a chunk has room for a few.
+    long: bool,
     /// How many items each producer has put.
     pub(crate) counts: Array<u64>,
 }
 
 impl Shared {
-    pub(crate) fn new(capacity: usize, processes: usize) -> Self {
+    pub(crate) fn new(capacity: usize, long: bool, processes: usize) -> Self {
         let full = Queue::bounded(1).unwrap();
         full.put(&()).unwrap();
         Self {
@@ -74,6 +76,7 @@ impl Shared {
             idle: Queue::new().unwrap(),
             full,
             stop: Queue::new().unwrap(),
+            long,
             counts: Array::zeroed(processes).unwrap(),
         }
     }
@@ -83,10 +86,11 @@ impl Shared {
     }
 }
 
-fn numbered(number: u32) -> Numbered {
+fn numbered(number: u32, long: bool) -> Numbered {
     // Of many lengths, so that records end everywhere in a chunk; a few have segments of their own.
     let len = match number % 1500 {
         1499 => 150_000,
+        _ if long => 50_000 + number as usize * 37 % 70_000,
         _ => number as usize * 37 % 700,
     };
     (number, "x".repeat(len))
@@ -110,7 +114,7 @@ fn produce(shared: &Shared, index: u32, many: u32) {
     for first in (0..EACH - many).step_by(many as usize) {
         let numbers = first..first + many;
         let items: Vec<_> = numbers
-            .map(|number| numbered(index * EACH + number))
+            .map(|number| numbered(index * EACH + number, shared.long))
             .collect();
         match &items[..] {
             [item] => shared.queue.put(item).unwrap(),
@@ -138,7 +142,11 @@ fn consume(
             .collect();
         file.write_all(&bytes).unwrap();
         for item in items {
-            assert!(item == numbered(item.0), "item {} is another one", item.0);
+            assert!(
+                item == numbered(item.0, shared.long),
+                "item {} is another one",
+                item.0
+            );
             shared.queue.task_done().unwrap();
         }
     }
