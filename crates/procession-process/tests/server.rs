@@ -25,7 +25,7 @@ use std::fs;
 use std::io::Write;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, park};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -140,26 +140,36 @@ impl Random {
     }
 }
 
-/// Kills each server of this process that it sees; returns how many.
-fn kill_servers(seed: u64, done: &AtomicBool) -> u32 {
-    let (mut random, mut killed) = (Random(seed), 0);
-    while !done.load(Ordering::Relaxed) {
+/// How many children were started. `u32::MAX` when there will be no more.
+static STARTED: AtomicU32 = AtomicU32::new(0);
+
+/// Kills servers of this process at random moments, but none before a start has succeeded after the
+/// last, for a start does not try for ever; returns how many.
+fn kill_servers(seed: u64) -> u32 {
+    let (mut random, mut killed, mut last) = (Random(seed), 0, 0);
+    loop {
         thread::sleep(Duration::from_micros(random.below(20_000)));
-        let server = fork_server(me()).map(|server| Pid::from_raw(server.cast_signed()));
-        killed += u32::from(server.is_some_and(|server| kill(server, Signal::SIGKILL).is_ok()));
+        match STARTED.load(Ordering::Relaxed) {
+            u32::MAX => return killed,
+            started if started == last => continue,
+            started => last = started,
+        }
+        if let Some(server) = fork_server(me()) {
+            let server = Pid::from_raw(server.cast_signed());
+            killed += u32::from(kill(server, Signal::SIGKILL).is_ok());
+        }
     }
-    killed
 }
 
 /// Starts 500 children while servers are killed; returns how many servers were.
 fn start_among_kills(seed: u64) -> u32 {
-    static DONE: AtomicBool = AtomicBool::new(false);
-    let kills = thread::spawn(move || kill_servers(seed, &DONE));
-    for number in 0..500 {
+    let kills = thread::spawn(move || kill_servers(seed));
+    for number in 1..=500 {
         let process = Process::spawn(|number: u32| number, (number,)).unwrap();
         assert_eq!(process.join().unwrap(), number);
+        STARTED.store(number, Ordering::Relaxed);
     }
-    DONE.store(true, Ordering::Relaxed);
+    STARTED.store(u32::MAX, Ordering::Relaxed);
     let killed = kills.join().unwrap();
     let server = server();
     // No stranger and no zombie: neither among the living nor under another name.
