@@ -51,20 +51,24 @@ pub(super) fn patiently<T>(
     if deadline.passed() {
         return Err(Stopped::Waiting(io::ErrorKind::TimedOut.into()));
     }
+    match try_on(deadline, attempt) {
+        Some(result) => result.map_err(Stopped::Kernel),
+        None => sleep_until(deadline, call, sleep),
+    }
+}
+
+/// Tries again for as long as the policy says, unless that was in vain lately.
+fn try_on<T>(deadline: Deadline, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let mut looks = 0_u32;
     let look = || {
         looks += 1;
         looks.is_multiple_of(LOOKS_PER_CALL).then(&mut attempt)?
     };
-    let found = match wait_policy() {
+    match wait_policy() {
         WaitPolicy::Balanced => {
             TRIES.with(|tries| tries.attempt(|| WaitPolicy::Balanced.spin(deadline, look)))
         }
         policy => policy.spin(deadline, look),
-    };
-    match found {
-        Some(result) => result.map_err(Stopped::Kernel),
-        None => sleep_until(deadline, call, sleep),
     }
 }
 
