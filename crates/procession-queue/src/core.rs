@@ -11,6 +11,7 @@ use crate::undone::Table;
 use crate::write::Writer;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
 use procession_os::policy::wait_policy;
+use procession_shm::fork::{self, Counted};
 use procession_shm::{Segment, ShmError};
 use procession_wire::handle::{self, Claim};
 use serde::de::DeserializeOwned;
@@ -27,8 +28,8 @@ pub(crate) struct Core {
     pub(crate) home: Home,
     /// Which entry of the table was this process's.
     pub(crate) entry: AtomicU32,
-    /// The process that has this handle. A forked child is not.
-    process: u32,
+    /// The process that has this handle. A child forked without the library's knowledge is not.
+    process: AtomicU32,
     /// Decodes an item and drops it.
     discard: fn(Taken),
 }
@@ -40,14 +41,21 @@ impl Core {
     }
 
     fn with<T: DeserializeOwned>(home: Home) -> Arc<Self> {
-        Arc::new(Self {
+        let core = Arc::new(Self {
             put: Near::new(&home),
             get: Near::new(&home),
             home,
             entry: AtomicU32::new(u32::MAX),
-            process: process::id(),
+            process: AtomicU32::new(process::id()),
             discard: |item| drop(item.decode::<T>()),
-        })
+        });
+        let counted: Arc<dyn Counted> = core.clone();
+        fork::register(&counted);
+        core
+    }
+
+    fn is_ours(&self) -> bool {
+        self.process.load(Ordering::Relaxed) == process::id()
     }
 
     /// Decodes a handle that [`serialize`](Self::serialize) encoded.
@@ -308,9 +316,24 @@ fn read(
 
 impl Drop for Core {
     fn drop(&mut self) {
-        if self.process == process::id() && self.control().remove_handle() {
+        if self.is_ours() && self.control().remove_handle() {
             self.empty();
         }
+    }
+}
+
+/// A forked child has a handle of its own.
+impl Counted for Core {
+    fn count(&self) -> bool {
+        self.is_ours() && self.control().add_handle()
+    }
+
+    fn uncount(&self) {
+        self.control().remove_handle();
+    }
+
+    fn adopt(&self) {
+        self.process.store(process::id(), Ordering::Relaxed);
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! Trying pays if the other process runs meanwhile. On a machine that has more to do than processors
 //! it does not: each yield lets somebody else run for milliseconds, and who spins is no longer
-//! preferred when it wakes. So a thread whose trying was in vain goes without for a while: for 1 wait,
-//! then 3, 7 and so on up to 1023, until trying pays again.
+//! preferred when it wakes. So a thread whose trying was in vain goes without for a while: for 3 waits,
+//! then 15, 63 and so on up to 1023. Each time that it pays halves the number. With
+//! [`WaitPolicy::Latency`] it always tries.
 
-use crate::policy::wait_policy;
+use crate::policy::{WaitPolicy, wait_policy};
 use crate::wait::Deadline;
 use nix::errno::Errno;
 use nix::sys::socket::MsgFlags;
@@ -50,14 +51,24 @@ pub(super) fn patiently<T>(
     if deadline.passed() {
         return Err(Stopped::Waiting(io::ErrorKind::TimedOut.into()));
     }
+    match try_on(deadline, attempt) {
+        Some(result) => result.map_err(Stopped::Kernel),
+        None => sleep_until(deadline, call, sleep),
+    }
+}
+
+/// Tries again for as long as the policy says, unless that was in vain lately.
+fn try_on<T>(deadline: Deadline, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
     let mut looks = 0_u32;
     let look = || {
         looks += 1;
         looks.is_multiple_of(LOOKS_PER_CALL).then(&mut attempt)?
     };
-    match TRIES.with(|tries| tries.attempt(|| wait_policy().spin(deadline, look))) {
-        Some(result) => result.map_err(Stopped::Kernel),
-        None => sleep_until(deadline, call, sleep),
+    match wait_policy() {
+        WaitPolicy::Balanced => {
+            TRIES.with(|tries| tries.attempt(|| WaitPolicy::Balanced.spin(deadline, look)))
+        }
+        policy => policy.spin(deadline, look),
     }
 }
 
@@ -79,7 +90,7 @@ thread_local! {
 }
 
 /// When what was tried for comes later than this, somebody else had the processor.
-const LATE: Duration = Duration::from_micros(500);
+const LATE: Duration = Duration::from_micros(100);
 
 /// The most waits that go without in a row.
 const LONGEST: u16 = 1023;
@@ -93,11 +104,17 @@ impl Tries {
         }
         let start = Instant::now();
         let found = attempt();
-        let paid = found.is_some() && start.elapsed() < LATE;
-        let penalty = (self.penalty.get() * 2 + 1).min(LONGEST);
-        self.penalty.set(if paid { 0 } else { penalty });
-        self.left_out.set(self.penalty.get());
+        self.note(found.is_some() && start.elapsed() < LATE);
         found
+    }
+
+    fn note(&self, paid: bool) {
+        let penalty = match self.penalty.get() {
+            penalty if paid => penalty / 2,
+            penalty => (penalty * 4 + 3).min(LONGEST),
+        };
+        self.penalty.set(penalty);
+        self.left_out.set(penalty);
     }
 }
 
