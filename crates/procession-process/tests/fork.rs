@@ -208,3 +208,16 @@ fn a_copy_knows_none_of_its_parents_children() {
         assert!(sibling.join().is_err());
     });
 }
+
+// PRC-025
+#[test]
+fn a_fork_has_the_open_files_of_its_parent() {
+    run(|| {
+        let file = File::open("/proc/self/comm").unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+        let link = |number: i32| std::fs::read_link(format!("/proc/self/fd/{number}"));
+        let links = || link(number).unwrap().to_str().unwrap().to_owned();
+        let theirs = Process::fork(links).unwrap().join().unwrap();
+        assert_eq!(theirs, links());
+    });
+}

@@ -143,7 +143,6 @@ proptest! {
     // Each case is a process.
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
-    // PRC-023
     #[test]
     fn garbage_starts_neither_a_child_nor_a_server(
         kind in prop::sample::select(vec![0x10_u8, 0x12, 0x13, 0x14]),
