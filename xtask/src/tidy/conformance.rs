@@ -92,8 +92,10 @@ fn wrong_test(tree: &Tree, id: &str, test: &str) -> Option<String> {
 
 /// Returns the attributes and comments over a function, from below.
 fn above<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
-    let before = text.find(&format!("fn {name}(")).unwrap_or(0);
-    let lines = text[..before].lines().rev();
+    let at = text.find(&format!("fn {name}(")).unwrap_or(0);
+    // What stands before it in its own line is its visibility.
+    let line = text[..at].rfind('\n').unwrap_or(0);
+    let lines = text[..line].lines().rev();
     lines
         .skip_while(|line| line.trim().is_empty())
         .take_while(|line| line.trim_start().starts_with(['#', '/']))
@@ -105,7 +107,7 @@ mod tests {
 
     fn told(rows: &str) -> Vec<String> {
         let table = format!("{HEAD}\n{rows}");
-        let tests = "//! Tests.\n\n// ABC-001, ABC-002: both.\n#[test]\nfn it_works() {}\n\nfn helper() {}\n";
+        let tests = "//! Tests.\n\n// ABC-001, ABC-002: both.\n#[test]\nfn it_works() {}\n\nfn helper() {}\n\n// ABC-004\npub(crate) fn case() {}\n";
         let tree = Tree::of(&[(TABLE, &table), ("crates/a/tests/a.rs", tests)]);
         check(&tree).into_iter().map(|told| told.what).collect()
     }
@@ -115,6 +117,7 @@ mod tests {
         assert!(told("ABC-001\ta\tworks\tcrates/a/tests/a.rs::it_works\t\n").is_empty());
         assert!(told("ABC-002\ta\tworks\tcrates/a/tests/a.rs::it_works\tin part\n").is_empty());
         assert!(told("ABC-003\ta\tworks\t\tthere is no such thing\n").is_empty());
+        assert!(told("ABC-004\ta\tworks\tcrates/a/tests/a.rs::case\t\n").is_empty());
     }
 
     #[test]
