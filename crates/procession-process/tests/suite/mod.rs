@@ -197,12 +197,14 @@ pub(crate) fn forever() {
 }
 
 /// Runs `task` in a process of its own, which alone uses what a process has once: its environment,
-/// its descriptors, its list of children.
+/// its descriptors, its list of children. It is a daemon, and so are its children, which therefore
+/// end with it when it fails.
 pub(crate) fn alone<F, M>(task: F) -> F::Output
 where
     F: Task<(), M>,
 {
-    Process::spawn(task, ()).unwrap().join().unwrap()
+    let process = Process::builder().daemon(true).spawn(task, ());
+    process.unwrap().join().unwrap()
 }
 
 /// Joins a process that fails.
