@@ -77,6 +77,9 @@ fn probe(path: PathBuf) -> Option<((u32, u32), PathBuf)> {
     (version >= (3, 8)).then_some((version, path))
 }
 
+/// For a script that takes no arguments.
+pub const NO_ARGUMENTS: &[&str] = &[];
+
 impl Python {
     /// Runs a script to its end and returns what it said.
     pub fn run(&self, script: &str, args: &[impl AsRef<OsStr>]) -> String {

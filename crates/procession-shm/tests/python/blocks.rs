@@ -2,6 +2,7 @@
 
 use crate::{exists, fresh, interpreter, tracker_has_ended};
 use procession_shm::{BlockError, SharedMemory};
+use procession_testkit::python::NO_ARGUMENTS;
 use procession_testkit::watchdog;
 
 // SHM-009, SHM-024, SHM-028
@@ -68,7 +69,7 @@ again.close()
 block.close()
 block.unlink()
 "#;
-        let mut running = python.start(script, &[]);
+        let mut running = python.start(script, NO_ARGUMENTS);
         let name = running.hear();
         let block = SharedMemory::attach(&name).unwrap();
         assert!(!block.is_owner());

@@ -3,6 +3,7 @@
 use crate::interpreter::Python;
 use crate::{exists, interpreter, tracker_has_ended};
 use procession_shm::{ListError, ListItem, ShareableList};
+use procession_testkit::python::NO_ARGUMENTS;
 use procession_testkit::watchdog;
 
 /// The Pythons whose lists have the layout that 3.9 introduced.
@@ -76,7 +77,12 @@ items.shm.close()
 items.shm.unlink()
 "
         );
-        assert_eq!(python.run(&script, &[]), bytes, "{:?}", python.version);
+        assert_eq!(
+            python.run(&script, NO_ARGUMENTS),
+            bytes,
+            "{:?}",
+            python.version
+        );
     }
 }
 
@@ -109,7 +115,7 @@ items.shm.close()
 items.shm.unlink()
 "#
         );
-        let mut running = python.start(&script, &[]);
+        let mut running = python.start(&script, NO_ARGUMENTS);
         let name = running.hear();
         let list = ShareableList::attach(&name).unwrap();
         let mut wanted = one_of_each();
@@ -167,7 +173,7 @@ wait()
 items.shm.close()
 items.shm.unlink()
 "#;
-        let mut running = python.start(script, &[]);
+        let mut running = python.start(script, NO_ARGUMENTS);
         let refused = ShareableList::attach(&running.hear());
         assert!(matches!(refused, Err(ListError::Damaged(_))));
         running.go_on();
