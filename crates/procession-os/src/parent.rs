@@ -19,6 +19,17 @@ pub fn die_with(pid: u32) -> io::Result<bool> {
     Ok(is(pid))
 }
 
+/// Takes back what [`die_with`] asked for, and reports whether the parent, which was process `pid`,
+/// is still there.
+///
+/// # Errors
+///
+/// What `prctl` reports.
+pub fn outlive(pid: u32) -> io::Result<bool> {
+    prctl::set_pdeathsig(None)?;
+    Ok(is(pid))
+}
+
 /// Returns whether process `pid` is this process's parent, which therefore is still there.
 pub fn is(pid: u32) -> bool {
     getppid().as_raw().cast_unsigned() == pid

@@ -151,7 +151,7 @@ fn confirm(channel: &Channel, settings: &Settings) {
 fn stay(process: &CurrentProcess, settings: &Settings) -> std::io::Result<bool> {
     let parent = process.parent_pid().unwrap_or_default();
     if settings.detached {
-        return Ok(parent::is(parent));
+        return parent::outlive(parent);
     }
     parent::die_with(parent)
 }

@@ -81,10 +81,17 @@ fn state(pid: u32) -> Option<char> {
     after_name.chars().next()
 }
 
-/// Returns the processes whose parent is `pid`, zombies included, but for its fork server.
+/// Returns the processes whose parent is `pid`, zombies included, but for its fork server and the one
+/// child that this has made in advance.
 pub fn children(pid: u32) -> Vec<u32> {
-    let below = below(pid);
-    below.filter(|&child| !is_fork_server(child)).collect()
+    let mut found: Vec<u32> = below(pid).filter(|&child| !is_fork_server(child)).collect();
+    for server in fork_servers(pid) {
+        let waits = |&child: &u32| alive(child) && field(child, GROUP) == Some(server);
+        if let Some(place) = found.iter().position(waits) {
+            found.remove(place);
+        }
+    }
+    found
 }
 
 /// Returns the fork server of process `pid`, if it has one.

@@ -15,6 +15,11 @@
 //! | 4 | server | answers with the child's number and pidfd |
 //! | 5 | owner | enters the child into its list, then sends it the start message |
 //!
+//! From its second child on, the owner asks for the next one in advance, when it has got one: while
+//! that one works, the server makes another, which then waits at step 3 for as long as it takes. So
+//! a start costs neither the copying nor the first touch of the copied memory. The owner reads the
+//! answer when it needs the child; until then it does not know of it.
+//!
 //! Because the owner is the parent, the kernel tells *it* how the child ended, and ends the child
 //! when *it* dies. The server keeps no books, so its death loses nothing.
 //!
@@ -23,12 +28,14 @@
 //! - *The server, at any moment.* The owner sees the socket's end, starts another server, and asks
 //!   again with a new pair of sockets.
 //! - *The server between 2 and 4.* The child is the owner's, which does not know of it. It has
-//!   received nothing yet, so it did nothing. It is in the server's process group, which a child
+//!   received nothing yet, so it did nothing. The same goes for the one that was asked for in
+//!   advance, when the server is ended. It is in the server's process group, which a child
 //!   leaves only when it has got its start message, and nobody else is ever in that group. The
 //!   owner ends and reaps the children it finds there and does not know.
-//! - *The child, at any moment.* Its status is the owner's to take, as any child's.
-//! - *The owner.* The server and the children that were told of it end by the kernel's hand, a child
-//!   before step 5 by the end of its socket.
+//! - *The child, at any moment.* Its status is the owner's to take, as any child's. One that died
+//!   while it waited is replaced.
+//! - *The owner.* The server and its children end by the kernel's hand; a child that has not come to
+//!   ask the kernel for that yet, by the end of its socket.
 //!
 //! # What it shares with its owner
 //!

@@ -1,6 +1,6 @@
 //! The owner's side.
 
-use super::{ANSWER, Answer, Born, REQUEST, Refused, Request, SERVE, Serve};
+use super::{ANSWER, Answer, REQUEST, Refused, Request, SERVE, Serve};
 use crate::children::{self, Child};
 use crate::current::CurrentProcess;
 use crate::environment::{Changes, Environment};
@@ -35,6 +35,18 @@ struct Server {
     owner: u32,
     process: Pidfd,
     channel: Channel,
+    /// Whether it has made a child before.
+    proven: bool,
+    /// Leads to a child that was asked for before it is needed; the answer is still to be read.
+    ahead: Option<Channel>,
+}
+
+/// Why there is no answer.
+enum Trouble {
+    /// This process could not ask.
+    Here(StartError),
+    /// The server is gone, or talks nonsense.
+    There(Box<dyn Error + Send + Sync>),
 }
 
 static STATE: Mutex<State> = Mutex::new(State::None);
@@ -50,17 +62,15 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
         let Some(server) = state.server()? else {
             return spawn::start(described, environment());
         };
-        // A new pair each time: a child that nobody knows may still have the end of the last one.
-        let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-        let request = Request {
-            key: *family::current()?.key(),
-            control: Fd(control.into()),
-        };
-        let request = Message::encode(REQUEST, &request)?;
-        match server.ask(request) {
-            Ok(Ok(born)) => return Ok((born.enter(described), channel)),
+        match server.child() {
+            Ok(Ok((pidfd, channel))) => {
+                let child = children::add(pidfd, described.clone());
+                server.ask_ahead();
+                return Ok((child, channel));
+            }
             Ok(Err(refused)) => state.refused(refused)?,
-            Err(error) => last = Some(state.bury(error)),
+            Err(Trouble::Here(error)) => return Err(error),
+            Err(Trouble::There(error)) => last = Some(state.bury(error)),
         }
     }
     let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
@@ -97,9 +107,11 @@ fn lock() -> MutexGuard<'static, State> {
 
 impl State {
     /// Returns the server, started if there is none; `None` if there can be none.
-    fn server(&mut self) -> Result<Option<&Server>, StartError> {
-        if matches!(self, Self::Running(server) if server.owner != process::id()) {
-            *self = Self::None;
+    fn server(&mut self) -> Result<Option<&mut Server>, StartError> {
+        match self {
+            Self::Running(server) if server.owner != process::id() => *self = Self::None,
+            Self::Running(server) if !server.is_alive() => drop(self.bury("it has ended")),
+            _ => {}
         }
         if matches!(self, Self::None) {
             *self = Self::Running(Box::new(Server::start()?));
@@ -141,12 +153,10 @@ impl State {
         }
     }
 
-    /// Takes leave of a server that does not answer, and of a child that nobody knows.
+    /// Takes leave of a server that does not answer.
     fn bury(&mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
         if let Self::Running(server) = std::mem::replace(self, Self::None) {
-            let group = server.process.pid();
             server.end();
-            end_strangers(group);
         }
         io::Error::other(error)
     }
@@ -160,10 +170,16 @@ impl Server {
             owner: process::id(),
             process,
             channel,
+            proven: false,
+            ahead: None,
         };
         // A server that is gone already is noticed by the first request.
         let _ = parcel::send(&server.channel, server.first_message()?);
         Ok(server)
+    }
+
+    fn is_alive(&self) -> bool {
+        matches!(self.process.reap(), Ok(None))
     }
 
     fn first_message(&self) -> Result<Message, StartError> {
@@ -180,24 +196,68 @@ impl Server {
         Ok(encoder.finish())
     }
 
-    fn ask(&self, request: Message) -> Result<Answer, Box<dyn Error + Send + Sync>> {
-        self.channel.send(request)?;
-        let answer = self.channel.recv_by(Deadline::NEVER)?;
-        Ok(answer.expect(ANSWER)?.decode()?)
+    /// Returns a child and where its control socket leads: the one that was asked for ahead, or
+    /// one that is asked for now.
+    fn child(&mut self) -> Result<Result<(Pidfd, Channel), Refused>, Trouble> {
+        if let Some(channel) = self.ahead.take() {
+            match self.answer()? {
+                // One that was killed while it waited is reaped by this look at it.
+                Ok(pidfd) if matches!(pidfd.reap(), Ok(None)) => return Ok(Ok((pidfd, channel))),
+                Ok(_) | Err(Refused::NoRoom(_)) => {}
+                Err(refused) => return Ok(Err(refused)),
+            }
+        }
+        let channel = self.ask()?;
+        Ok(self.answer()?.map(|pidfd| (pidfd, channel)))
     }
 
+    /// Has the server make the next child while this one works. Who starts a single child does not
+    /// pay for another.
+    fn ask_ahead(&mut self) {
+        if self.proven {
+            // What is wrong now is told when the child is needed.
+            self.ahead = self.ask().ok();
+        }
+        self.proven = true;
+    }
+
+    fn ask(&self) -> Result<Channel, Trouble> {
+        // A new pair each time: a child that nobody knows may still have the end of the last one.
+        let (channel, request) = request().map_err(Trouble::Here)?;
+        self.channel.send(request)?;
+        Ok(channel)
+    }
+
+    fn answer(&self) -> Result<Result<Pidfd, Refused>, Trouble> {
+        let answer = self.channel.recv_by(Deadline::NEVER)?;
+        let answer: Answer = answer.expect(ANSWER)?.decode()?;
+        Ok(answer.map(|born| Pidfd::of_fd(born.pidfd.0, born.pid)))
+    }
+
+    /// Ends the server, and the child that nobody knows.
     fn end(self) {
         // A server that was reaped by somebody else is gone as well.
         let _ = self.process.signal(Signal::SIGKILL);
         let _ = self.process.wait(Deadline::NEVER);
         let _ = self.process.reap();
+        end_strangers(self.process.pid());
     }
 }
 
-impl Born {
-    fn enter(self, described: &CurrentProcess) -> Arc<Child> {
-        children::add(Pidfd::of_fd(self.pidfd.0, self.pid), described.clone())
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Trouble {
+    fn from(error: E) -> Self {
+        Self::There(error.into())
     }
+}
+
+/// Makes a pair of control sockets: one for this process, the other in a request.
+fn request() -> Result<(Channel, Message), StartError> {
+    let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
+    let request = Request {
+        key: *family::current()?.key(),
+        control: Fd(control.into()),
+    };
+    Ok((channel, Message::encode(REQUEST, &request)?))
 }
 
 /// Ends the children in the group of a dead server that are not in the list of children.

@@ -33,10 +33,11 @@ pub(crate) fn serve(channel: Channel, packet: Packet) -> Result<Option<OwnedFd>,
     settle()?;
     let make = || ready.clone().and_then(|()| make());
     let control = requests(&channel, serve.key, make);
-    if control.is_some() {
-        interrupts(SigmaskHow::SIG_UNBLOCK)?;
-    }
-    Ok(control)
+    let Some(control) = control else {
+        return Ok(None);
+    };
+    interrupts(SigmaskHow::SIG_UNBLOCK)?;
+    Ok(parent::die_with(serve.owner)?.then_some(control))
 }
 
 /// Does as the owner asks; returns the control socket in each child that was made, and `None` when
