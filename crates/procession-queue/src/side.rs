@@ -50,7 +50,9 @@ impl Place {
     ///
     /// Who goes on in the chunk that a place has does not write its name again. So the number goes
     /// before the name is changed and comes back after it: whatever instruction this is killed at,
-    /// the name that is there belongs to the number, or there is no number.
+    /// the name that is there belongs to the number, or there is no number. Whoever goes
+    /// to another chunk calls [`unname`](Self::unname) first: what a killed writer did not publish
+    /// is undone, and the number that its chunk had is given to another one.
     #[inline]
     pub(crate) fn go(&self, chunk: u64, offset: u64, name: impl FnOnce() -> Name) {
         self.offset.store(offset, Ordering::Relaxed);
@@ -62,8 +64,9 @@ impl Place {
         }
     }
 
-    /// Takes the number away, before a part of the name is changed.
-    fn unname(&self) {
+    /// Takes the number away, so that the name counts for nothing; the caller is as
+    /// [`go`](Self::go) demands.
+    pub(crate) fn unname(&self) {
         self.chunk.store(NOWHERE, Ordering::Relaxed);
         fence(Ordering::Release);
     }

@@ -6,7 +6,7 @@ use crate::control::Home;
 use crate::cursor::At;
 use crate::local::{Chunk, Local};
 use crate::record::{Area, FIRST};
-use crate::side::Locked;
+use crate::side::{Locked, Place};
 
 /// Where a side is going to be.
 ///
@@ -81,7 +81,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes to the beginning of the next chunk; returns the one that is left.
+    ///
+    /// A writer that was killed just before it published may have left the number of this chunk,
+    /// with the name of another one, in the place that this walk is going to write. So the number
+    /// is taken away, and the name is written anew. Whoever comes without going to another chunk
+    /// needs not care: the number that it has was published, and has one name for ever.
     pub(crate) fn enter(&mut self, next: Chunk) -> Chunk {
+        self.locked.place(self.end().place()).unname();
         self.offset = FIRST;
         self.local.enter(self.next_number(), next)
     }
@@ -89,9 +95,63 @@ impl<'a> Walk<'a> {
     /// Wakes who waits for this side, and makes the side be here.
     #[inline]
     pub(crate) fn publish(&self) {
-        let next = self.at.advanced(self.items);
-        self.locked.publish(next, |place| {
-            place.go(self.local.number, self.offset, || self.local.chunk.name);
+        self.locked.publish(self.end(), |place| self.note(place));
+    }
+
+    /// Returns the side's word as it is going to be.
+    #[inline]
+    fn end(&self) -> At {
+        self.at.advanced(self.items)
+    }
+
+    /// Writes down where this is.
+    #[inline]
+    fn note(&self, place: &Place) {
+        place.go(self.local.number, self.offset, || self.local.chunk.name);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::control::Plan;
+    use crate::name::Name;
+    use crate::patience::Patience;
+    use crate::stored::Stored;
+
+    fn chunk() -> Chunk {
+        let stored = Stored::create(4096).expect("there is memory");
+        let message = stored.message().expect("it can be encoded");
+        let name = Name::new(message.bytes()).expect("it is short enough");
+        message.deliver();
+        Chunk::of(name, stored)
+    }
+
+    /// A walk of a process of its own.
+    fn walk<R>(home: &Home, walk: impl FnOnce(Walk<'_>) -> R) -> R {
+        let side = &home.control().sides.put;
+        let locked = side.lock(Patience::None).expect("it is free");
+        let mut local = Local::new(home);
+        walk(Walk::begin(home, &locked, &mut local).expect("the place is whole"))
+    }
+
+    #[test]
+    fn a_chunk_of_a_writer_that_was_killed_before_it_published_is_not_the_one_of_the_next_writer() {
+        let plan = Plan {
+            capacity: 0,
+            joinable: false,
+        };
+        let home = Home::create::<u8>(plan).expect("there is memory");
+        walk(&home, |mut killed| {
+            killed.enter(chunk());
+            killed.note(killed.locked.place(killed.end().place()));
         });
+        let next = chunk();
+        let name = next.name;
+        walk(&home, |mut writer| {
+            writer.enter(next);
+            writer.publish();
+        });
+        walk(&home, |other| assert_eq!(other.local.chunk.name, name));
     }
 }
