@@ -68,7 +68,9 @@ impl Sides {
     #[inline]
     pub(crate) fn room(&self, capacity: u64, seen: &Seen) -> u64 {
         let put = self.put.cursor.load();
-        let room = |got: At| capacity.saturating_sub(put.ahead_of(got));
+        // Without the lock others may have put meanwhile, and what they have put may be taken: then
+        // nothing is left of what this process knows of.
+        let room = |got: At| capacity.saturating_sub(put.left(got).unwrap_or(0));
         match room(seen.load()) {
             0 => room(seen.look(&self.get.cursor)),
             room => room,
@@ -135,5 +137,22 @@ impl Sides {
         let len = before.ahead_of(self.get.cursor.load());
         // If nothing was put, that was the number when the other word was read.
         (self.put.cursor.load() == before).then_some(len)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_room_though_more_was_taken_than_was_put_when_a_producer_looked() {
+        // SAFETY: zeros are valid for the sides, whose locks are not used here.
+        let sides: Sides = unsafe { std::mem::zeroed() };
+        let seen = Seen::new();
+        let before = sides.put.cursor.load();
+        sides.put.cursor.publish(before.advanced(7));
+        assert_eq!(sides.room(7, &seen), 0);
+        sides.get.cursor.publish(before.advanced(9));
+        assert_eq!(sides.room(7, &seen), 7);
     }
 }
