@@ -172,7 +172,10 @@ fn timeouts_hold_though_a_party_was_killed() {
     until_waiting(&barrier, 1);
     kill9(dead.pid());
     assert!(dead.join().is_err());
-    assert_eq!(barrier.wait_timeout(SHORT), Err(BarrierError::TimedOut));
+    // It may have been killed while it held the barrier's lock for a moment, which breaks it.
+    let outcome = barrier.wait_timeout(SHORT);
+    let (timed_out, broken) = (Err(BarrierError::TimedOut), Err(BarrierError::Broken));
+    assert!(outcome == timed_out || outcome == broken, "{outcome:?}");
     assert!(barrier.is_broken());
     barrier.reset().unwrap();
     let others: Vec<_> = (0..2)
