@@ -8,7 +8,7 @@ use crate::process::Process;
 use crate::settings::{Choices, Settings};
 use crate::stdio::{Ends, Stdio};
 use crate::task::{Task, TaskOnce};
-use crate::{exit, init, parcel, start, stdio};
+use crate::{children, exit, init, parcel, start, stdio};
 use procession_pipe::SendError;
 use procession_wire::Message;
 use serde::Serialize;
@@ -223,6 +223,7 @@ impl Builder {
 
     fn prepare(&self, method: StartMethod) -> Result<(CurrentProcess, Settings, Ends), StartError> {
         init::check()?;
+        children::reap_dropped();
         exit::prepare().map_err(StartError::system("prepare for the exit"))?;
         // What is opened from here on must not become a standard stream of this process.
         stdio::fill_gaps().map_err(StartError::system("open /dev/null"))?;

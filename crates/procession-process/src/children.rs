@@ -1,6 +1,7 @@
 //! The children of this process.
 
 use crate::current::CurrentProcess;
+use crate::watch;
 use nix::sys::signal::Signal;
 use procession_os::pidfd::{ExitStatus, Pidfd};
 use procession_os::wait::Deadline;
@@ -85,6 +86,7 @@ impl ActiveChild {
 /// # }
 /// ```
 pub fn active_children() -> Vec<ActiveChild> {
+    reap_dropped();
     let known: Vec<Arc<Child>> = children().values().cloned().collect();
     let running = known
         .iter()
@@ -112,9 +114,33 @@ pub(crate) fn knows(pid: u32) -> bool {
     children().contains_key(&pid)
 }
 
+/// Keeps an eye on a running child whose handle was dropped.
+pub(crate) fn let_go(child: &Arc<Child>) {
+    if !watch::take_over(child) {
+        reap_dropped();
+        dropped().push(Arc::clone(child));
+    }
+}
+
+/// Reaps the children without a handle that have ended.
+///
+/// There is no thread that waits for them, because a process with a second thread cannot be
+/// copied. This is called at each start and when a handle is dropped instead, so that there are
+/// never more zombies than there were running children at the last of these calls.
+pub(crate) fn reap_dropped() {
+    dropped().retain(|child| matches!(child.status(), Ok(None)));
+}
+
 /// Forgets the children of the process that this one is a copy of.
 pub(crate) fn forget() {
     children().clear();
+    dropped().clear();
+}
+
+/// The children whose handles were dropped while they ran.
+fn dropped() -> MutexGuard<'static, Vec<Arc<Child>>> {
+    static DROPPED: Mutex<Vec<Arc<Child>>> = Mutex::new(Vec::new());
+    DROPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn children() -> MutexGuard<'static, BTreeMap<u32, Arc<Child>>> {

@@ -1,7 +1,7 @@
 //! The handle of a child process.
 
 use crate::builder::Builder;
-use crate::children::Child;
+use crate::children::{self, Child};
 use crate::error::{Cause, ProcessError, StartError};
 use crate::outcome::{Failure, consume};
 use crate::stdio::Ends;
@@ -22,7 +22,10 @@ use std::time::Duration;
 
 /// A child process that runs a task and will return an `R`.
 ///
-/// Dropping it does not wait and does not end the process, which is reaped when it ends.
+/// Dropping it does not wait and does not end the process. It stays one of the
+/// [active children](crate::active_children) while it runs, is waited for at this process's exit,
+/// and is reaped, once it has ended, by the next start of a child, the next drop of such a handle
+/// or the next call of `active_children`.
 ///
 /// # Examples
 ///
@@ -312,8 +315,7 @@ impl<R> Process<R> {
 impl<R> Drop for Process<R> {
     fn drop(&mut self) {
         if self.is_alive() {
-            // Without a watcher the child is reaped by the next look at the list of children.
-            let _ = watch::when_ended(&self.child, |_| ());
+            children::let_go(&self.child);
         }
     }
 }

@@ -32,8 +32,15 @@ pub(crate) fn when_ended(
     watcher()?.add(Arc::clone(child), Box::new(then))
 }
 
+/// Has `child` reaped when it has ended, if the thread runs already; returns whether it does.
+pub(crate) fn take_over(child: &Arc<Child>) -> bool {
+    let added = |watcher: &Watcher| watcher.add(Arc::clone(child), Box::new(|_| ()));
+    WATCHER.get().is_some_and(|watcher| added(watcher).is_ok())
+}
+
+static WATCHER: OnceLock<Watcher> = OnceLock::new();
+
 fn watcher() -> io::Result<&'static Watcher> {
-    static WATCHER: OnceLock<Watcher> = OnceLock::new();
     static STARTING: Mutex<()> = Mutex::new(());
     let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(watcher) = WATCHER.get() {

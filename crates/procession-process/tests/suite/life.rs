@@ -141,13 +141,51 @@ pub(crate) fn many_processes_are_terminated_at_once() {
     }
 }
 
+// PRC-008
+pub(crate) fn a_child_without_a_handle_is_active_until_it_ends() {
+    super::alone(|| {
+        let pid = dropped(Process::spawn(forever, ()).unwrap());
+        let listed = || active_children().iter().any(|child| child.pid() == pid);
+        assert!(alive(pid) && listed());
+        kill9(pid);
+        eventually("the dropped child has ended", || !alive(pid));
+        assert!(!listed() && !exists(pid));
+    });
+}
+
 pub(crate) fn a_handle_that_is_dropped_leaves_no_zombie() {
-    let process = Process::spawn(forever, ()).unwrap();
-    let pid = process.pid();
-    drop(process);
-    assert!(alive(pid));
-    kill9(pid);
-    eventually("the dropped child is reaped", || !exists(pid));
+    super::alone(|| {
+        let start = || Process::spawn(forever, ()).unwrap();
+        let pids: Vec<u32> = (0..20).map(|_| dropped(start())).collect();
+        let (started, last) = (start(), start());
+        kill_and_see_end(&pids[..10]);
+        let next = start();
+        assert!(pids[..10].iter().all(|&pid| !exists(pid)));
+        kill_and_see_end(&pids[10..]);
+        drop(last);
+        assert!(pids[10..].iter().all(|&pid| !exists(pid)));
+        // Whoever has a handle takes the status with it.
+        kill9(started.pid());
+        assert_eq!(ended(started), ExitStatus::Signal(9));
+        drop(next);
+    });
+}
+
+pub(crate) fn a_handle_that_is_dropped_keeps_nobody_from_forking() {
+    super::alone(|| {
+        let pid = dropped(Process::spawn(forever, ()).unwrap());
+        assert_eq!(Process::fork(|| 7).unwrap().join().unwrap(), 7);
+        assert!(alive(pid));
+    });
+}
+
+fn dropped(process: Process<()>) -> u32 {
+    process.pid()
+}
+
+fn kill_and_see_end(pids: &[u32]) {
+    pids.iter().copied().for_each(kill9);
+    eventually("they have ended", || !pids.iter().any(|&pid| alive(pid)));
 }
 
 pub(crate) fn an_end_is_told_to_those_who_asked() {

@@ -43,7 +43,9 @@ macro_rules! suite {
                 a_process_knows_its_name_and_kind,
                 many_processes_end_and_are_reaped,
                 many_processes_are_terminated_at_once,
+                a_child_without_a_handle_is_active_until_it_ends,
                 a_handle_that_is_dropped_leaves_no_zombie,
+                a_handle_that_is_dropped_keeps_nobody_from_forking,
                 an_end_is_told_to_those_who_asked,
                 a_child_of_a_thread_that_ended_lives_on
                     except Fork "a process that has a second thread is not forked",
