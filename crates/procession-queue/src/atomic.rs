@@ -9,6 +9,8 @@ pub(crate) use procession_os::robust::RobustMutex;
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 #[cfg(loom)]
-pub(crate) use crate::model::memory::{RobustMutex, wait, wake};
+pub(crate) use crate::model::life::{AtomicU32, AtomicU64};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use crate::model::mutex::{RobustMutex, wait, wake};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{Ordering, fence};

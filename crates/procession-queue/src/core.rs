@@ -1,7 +1,8 @@
 //! A queue of encoded items: what all kinds of queues are made of.
 
 use crate::atomic::{AtomicU32, Ordering};
-use crate::control::{Control, Home, Plan};
+use crate::control::Control;
+use crate::home::{Home, Plan};
 use crate::item::{Item, Taken};
 use crate::near::Near;
 use crate::patience::Patience;

@@ -85,7 +85,7 @@ impl Taken {
                 buffer::give(bytes);
                 decoded
             }
-            Self::Large(stored) => decode(&stored.to_vec()),
+            Self::Large(stored) => decode(&stored.to_vec().unwrap_or_default()),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The queue whose items are done some time.
 
 use crate::atomic::Ordering;
-use crate::control::{Control, Plan};
+use crate::control::Control;
 use crate::core::Core;
+use crate::home::Plan;
 use crate::patience::Patience;
 use crate::side::Locked;
 use crate::{Fault, JoinError, Queue, StateError, TaskDoneError};

@@ -38,54 +38,55 @@
 //!   got: one item, or the items of one `put_many` or `get_many`. A chunk that it was about to
 //!   make part of the queue is removed with the family.
 
+#![cfg_attr(
+    loom,
+    expect(dead_code, reason = "the model has no handles and no large items")
+)]
+
 mod atomic;
+mod buffer;
+mod control;
 mod cursor;
 mod error;
 mod event;
+mod item;
+mod local;
 #[cfg(loom)]
 pub mod model;
 mod name;
 mod patience;
+mod read;
+mod record;
 mod side;
 mod sides;
+mod stored;
+mod walk;
+mod write;
 
-#[cfg(not(loom))]
-mod buffer;
-#[cfg(not(loom))]
-mod control;
 #[cfg(not(loom))]
 mod core;
 #[cfg(not(loom))]
-mod item;
+mod home;
 #[cfg(not(loom))]
 mod joinable;
 #[cfg(not(loom))]
-mod local;
+mod memory;
 #[cfg(not(loom))]
 mod near;
 #[cfg(not(loom))]
 mod queue;
 #[cfg(not(loom))]
-mod read;
-#[cfg(not(loom))]
-mod record;
-#[cfg(not(loom))]
 mod simple;
-#[cfg(not(loom))]
-mod stored;
 #[cfg(not(loom))]
 mod undone;
 #[cfg(not(loom))]
 mod waitable;
-#[cfg(not(loom))]
-mod walk;
-#[cfg(not(loom))]
-mod write;
+#[cfg(loom)]
+use model::{home, memory};
 
 pub use error::{
     Closed, Fault, GetError, JoinError, PutError, PutManyError, StateError, TaskDoneError,
 };
-#[cfg(not(loom))]
 pub use item::MAX_ITEM_LEN;
 #[cfg(not(loom))]
 pub use joinable::JoinableQueue;

@@ -1,7 +1,7 @@
 //! What a process remembers of the chunks that one side of a queue is in.
 
 use crate::Fault;
-use crate::control::Home;
+use crate::home::Home;
 use crate::name::Name;
 use crate::record::Area;
 use crate::side::NOWHERE;
@@ -28,11 +28,10 @@ impl Chunk {
     }
 
     pub(crate) fn of(name: Name, stored: Stored) -> Self {
-        // SAFETY: the segment has so many bytes, at a multiple of 64, and stays with the chunk.
-        let area = unsafe { Area::new(stored.bytes_at(), stored.len()) };
         Self {
             name,
-            area,
+            // The segment stays with the chunk.
+            area: Area::new(stored.memory()),
             _stored: Some(stored),
         }
     }

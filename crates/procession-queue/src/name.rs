@@ -2,8 +2,8 @@
 
 use crate::atomic::{AtomicU64, Ordering};
 
-const WORDS: usize = 6;
-#[cfg(not(loom))]
+/// Under loom a name is a number.
+const WORDS: usize = if cfg!(loom) { 2 } else { 6 };
 const BYTES: usize = WORDS * 8;
 
 /// The message that a stored segment travels in, with its length in the first byte; all zeros for the
@@ -11,7 +11,6 @@ const BYTES: usize = WORDS * 8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name([u64; WORDS]);
 
-#[cfg(not(loom))]
 impl Name {
     /// The chunk in the queue's own segment.
     pub(crate) const HOME: Self = Self([0; WORDS]);
@@ -49,7 +48,6 @@ impl NameCell {
     }
 
     /// Reads the name.
-    #[cfg(not(loom))]
     pub(crate) fn load(&self) -> Name {
         Name(std::array::from_fn(|at| self.0[at].load(Ordering::Relaxed)))
     }

@@ -1,7 +1,7 @@
 //! One side of a queue as this process sees it.
 
-use crate::control::Home;
 use crate::cursor::Seen;
+use crate::home::Home;
 use crate::local::Local;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

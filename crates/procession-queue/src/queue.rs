@@ -1,7 +1,7 @@
 //! The queue.
 
-use crate::control::Plan;
 use crate::core::Core;
+use crate::home::Plan;
 use crate::item::{Item, Taken};
 use crate::patience::Patience;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};

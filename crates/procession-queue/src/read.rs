@@ -3,8 +3,8 @@
 use crate::Fault;
 use crate::atomic::Ordering;
 use crate::buffer;
-use crate::control::Home;
 use crate::cursor::Seen;
+use crate::home::Home;
 use crate::item::Taken;
 use crate::local::Local;
 use crate::name::Name;

@@ -14,8 +14,8 @@
 
 use crate::Fault;
 use crate::atomic::{AtomicU64, Ordering};
+use crate::memory::Memory;
 use crate::name::NameCell;
-use std::ptr::NonNull;
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,21 +53,11 @@ const HEAD: usize = 8;
 
 /// The memory of a chunk, as long as its mapping lives.
 #[derive(Clone, Copy)]
-pub(crate) struct Area {
-    at: NonNull<u8>,
-    len: usize,
-}
-
-// SAFETY: an area is an address; whoever uses it keeps to the rules wherever it runs.
-unsafe impl Send for Area {}
+pub(crate) struct Area(Memory);
 
 impl Area {
-    /// # Safety
-    ///
-    /// `len` bytes must be mapped at `at`, which is a multiple of 8, for as long as the area is
-    /// used, and no reference to them may exist.
-    pub(crate) unsafe fn new(at: NonNull<u8>, len: usize) -> Self {
-        Self { at, len }
+    pub(crate) fn new(memory: Memory) -> Self {
+        Self(memory)
     }
 
     /// Returns how many bytes a record takes with so much content.
@@ -78,23 +68,19 @@ impl Area {
 
     /// Returns the most that a chunk of this size could have to offer to one record.
     pub(crate) fn room(&self) -> u64 {
-        (self.len as u64).saturating_sub(FIRST + HEAD as u64)
+        (self.0.len() as u64).saturating_sub(FIRST + HEAD as u64)
     }
 
     /// Returns whether `needed` bytes fit at `offset`, with the record that ends the chunk behind.
     #[inline]
     pub(crate) fn fits(&self, offset: u64, needed: u64) -> bool {
         let end = offset.checked_add(needed + HEAD as u64);
-        end.is_some_and(|end| end <= self.len as u64)
+        end.is_some_and(|end| end <= self.0.len() as u64)
     }
 
     /// Returns what the chunk begins with.
     pub(crate) fn link(&self) -> Result<&Link, Fault> {
-        if self.len < FIRST as usize {
-            return Err(Fault::Damaged("a chunk is too small"));
-        }
-        // SAFETY: the link lies inside of the area and is made of atomics.
-        Ok(unsafe { self.at.cast::<Link>().as_ref() })
+        self.0.link().ok_or(Fault::Damaged("a chunk is too small"))
     }
 
     /// Writes a record; the caller has seen to it that it fits, and holds the producers' lock.
@@ -102,10 +88,8 @@ impl Area {
     pub(crate) fn write(&self, offset: u64, kind: Kind, content: &[u8]) -> Result<(), Fault> {
         let head = (content.len() as u64) << 8 | u64::from(kind as u8);
         self.head(offset)?.store(head, Ordering::Relaxed);
-        let to = self.content(offset, content.len())?;
-        // SAFETY: so many bytes lie at `to`, and nobody reads them before they are published.
-        unsafe { to.copy_from_nonoverlapping(NonNull::from(content).cast(), content.len()) };
-        Ok(())
+        let written = self.0.write(offset as usize + HEAD, content);
+        written.ok_or(TOO_LONG)
     }
 
     /// Returns the kind and the length of a record that was published; the caller holds the
@@ -117,37 +101,19 @@ impl Area {
         Ok((kind, (head >> 8) as usize))
     }
 
-    /// Copies the content of a record into a buffer; otherwise as [`look`](Self::look).
+    /// Copies the content of a record that was [looked at](Self::look) into a buffer.
     #[inline]
     pub(crate) fn read(&self, offset: u64, len: usize, to: &mut Vec<u8>) -> Result<(), Fault> {
-        let from = self.content(offset, len)?.as_ptr();
-        to.clear();
-        to.reserve(len);
-        // SAFETY: so many bytes lie at `from`, and there is room for them in the buffer.
-        unsafe { from.copy_to_nonoverlapping(to.as_mut_ptr(), len) };
-        // SAFETY: they were written on the line before.
-        unsafe { to.set_len(len) };
-        Ok(())
+        let read = self.0.read(offset as usize + HEAD, len, to);
+        read.ok_or(TOO_LONG)
     }
 
     #[inline]
     fn head(&self, offset: u64) -> Result<&AtomicU64, Fault> {
-        if offset < FIRST || !offset.is_multiple_of(8) || !self.fits(offset, 0) {
-            return Err(Fault::Damaged("a record is not where a chunk is"));
-        }
-        // SAFETY: the offset was just found to lie inside of the area.
-        let at = unsafe { self.at.add(offset as usize) };
-        // SAFETY: eight aligned bytes are there, which are only ever used as this atomic.
-        Ok(unsafe { at.cast::<AtomicU64>().as_ref() })
-    }
-
-    #[inline]
-    fn content(&self, offset: u64, len: usize) -> Result<NonNull<u8>, Fault> {
-        let at = offset as usize + HEAD;
-        if at.checked_add(len).is_none_or(|end| end > self.len) {
-            return Err(Fault::Damaged("a record is longer than its chunk"));
-        }
-        // SAFETY: the offset lies inside of the area, or right behind it if there is no content.
-        Ok(unsafe { self.at.add(at) })
+        let inside = usize::try_from(offset).ok().filter(|_| offset >= FIRST);
+        let word = inside.and_then(|offset| self.0.word(offset));
+        word.ok_or(Fault::Damaged("a record is not where a chunk is"))
     }
 }
+
+const TOO_LONG: Fault = Fault::Damaged("a record is longer than its chunk");

@@ -199,13 +199,6 @@ impl Locked<'_> {
         self.side.cursor.publish(next);
     }
 
-    /// The thread is killed here.
-    #[cfg(loom)]
-    pub(crate) fn die(self) {
-        self.side.inner.mutex.die();
-        std::mem::forget(self);
-    }
-
     /// Wakes those who sleep until this side publishes; goes before the publishing.
     #[inline]
     pub(crate) fn announce(&self) {

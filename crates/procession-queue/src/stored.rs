@@ -5,11 +5,11 @@
 //! lives while no process has it mapped: between a producer that has ended and a consumer that
 //! has not begun. Whoever removes the message from the queue takes the count over.
 
+use crate::memory::{Memory, Segment};
 use crate::name::Name;
-use procession_shm::{Format, Segment, SegmentKind, ShmError};
+use procession_shm::{Format, SegmentKind, ShmError};
 use procession_wire::{DecodeError, EncodeError, Kind, Message, Packet};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::ptr::NonNull;
 
 /// A segment that belongs to a queue: a chunk, or one large item.
 #[derive(Clone)]
@@ -37,25 +37,17 @@ impl Stored {
         Packet::parse(message, Vec::new())?.decode()
     }
 
-    /// Returns where the bytes are in this process.
-    pub(crate) fn bytes_at(&self) -> NonNull<u8> {
-        self.0.payload()
-    }
-
-    /// Returns how many bytes there are.
-    pub(crate) fn len(&self) -> usize {
-        self.0.payload_len()
+    /// Returns the bytes, which are there for as long as this process has the segment.
+    pub(crate) fn memory(&self) -> Memory {
+        // SAFETY: whoever uses the memory keeps this, or a clone of it; no reference is made to it.
+        unsafe { Memory::of(&self.0) }
     }
 
     /// Copies the bytes.
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
-        let mut copy = Vec::with_capacity(self.len());
-        let (from, to) = (self.bytes_at().as_ptr(), copy.as_mut_ptr());
-        // SAFETY: the segment has so many bytes, and there is room for them in the copy.
-        unsafe { from.copy_to_nonoverlapping(to, self.len()) };
-        // SAFETY: they were written on the line before.
-        unsafe { copy.set_len(self.len()) };
-        copy
+    pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
+        let (memory, mut copy) = (self.memory(), Vec::new());
+        memory.read(0, memory.len(), &mut copy)?;
+        Some(copy)
     }
 
     fn format() -> Format {

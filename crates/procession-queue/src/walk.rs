@@ -2,8 +2,8 @@
 
 use crate::Fault;
 use crate::atomic::Ordering;
-use crate::control::Home;
 use crate::cursor::At;
+use crate::home::Home;
 use crate::local::{Chunk, Local};
 use crate::record::{Area, FIRST};
 use crate::side::{Locked, Place};
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::control::Plan;
+    use crate::home::Plan;
     use crate::name::Name;
     use crate::patience::Patience;
     use crate::stored::Stored;

@@ -1,7 +1,7 @@
 //! Appending records to the chain of chunks.
 
 use crate::atomic::Ordering;
-use crate::control::Home;
+use crate::home::Home;
 use crate::local::{Chunk, Local};
 use crate::name::Name;
 use crate::record::{Area, FIRST, Kind};

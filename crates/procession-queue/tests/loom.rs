@@ -5,15 +5,9 @@
 
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
-use procession_queue::model::{Killed, Queue};
+use procession_queue::model::{Queue, live};
 use procession_queue::{GetError, PutError};
-
-const STEPS: [Killed; 4] = [
-    Killed::Locked,
-    Killed::Written,
-    Killed::Announced,
-    Killed::Published,
-];
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// With more preemptions than these the number of orders grows beyond what is tried in minutes.
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
@@ -104,58 +98,202 @@ fn closing_reaches_all_who_wait() {
     });
 }
 
+/// Runs the model with a victim that is killed after each number of steps, up to the one that it
+/// survives.
+fn check_killed(preemptions: usize, model: impl Fn(u32) -> bool + Copy + Send + Sync + 'static) {
+    for steps in 1.. {
+        let survived = std::sync::Arc::new(AtomicBool::new(true));
+        let all = std::sync::Arc::clone(&survived);
+        check(preemptions, move || {
+            if !model(steps) {
+                all.store(false, Ordering::Relaxed);
+            }
+        });
+        if survived.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+/// Does `work` in a thread that is killed after so many steps; tells whether it survived.
+fn victim<R>(
+    queue: &Arc<Queue>,
+    steps: u32,
+    work: impl FnOnce(&Queue) -> R + 'static,
+) -> JoinHandle<bool> {
+    with(queue, move |queue| live(steps, || work(queue)))
+}
+
 #[test]
 fn a_producer_killed_at_any_step_blocks_nobody() {
-    for killed in STEPS {
-        check(2, move || {
-            let queue = Arc::new(Queue::new(9));
-            let getter = getter(&queue);
-            let victim = with(&queue, move |queue| {
-                queue.handle().put_and_die(1, killed).unwrap();
-            });
-            victim.join().unwrap();
-            // If it came so far the item is there, and nobody else is needed.
-            if killed != Killed::Published {
-                queue.handle().put(2).unwrap();
-            }
-            let expected = if killed == Killed::Published { 1 } else { 2 };
-            assert_eq!(getter.join().unwrap(), expected);
-            assert!(queue.is_empty().unwrap());
+    check_killed(2, |steps| {
+        let queue = Arc::new(Queue::new(9));
+        let getter = getter(&queue);
+        let victim = victim(&queue, steps, |queue| queue.handle().put(1));
+        let survived = victim.join().unwrap();
+        // If it came so far the item is there, and nobody else is needed.
+        let handle = queue.handle();
+        handle.put(2).unwrap();
+        let got = getter.join().unwrap();
+        assert!(got == 2 && !survived || got == 1);
+        assert_eq!(queue.len().unwrap(), u64::from(got == 1));
+        survived
+    });
+}
+
+#[test]
+fn a_producer_killed_at_the_border_of_a_chunk_blocks_nobody() {
+    check_killed(2, |steps| {
+        let queue = Arc::new(Queue::new(9));
+        queue.handle().put(1).unwrap();
+        let getter = with(&queue, |queue| {
+            let handle = queue.handle();
+            [handle.get(true).unwrap(), handle.get(true).unwrap()]
         });
-    }
+        let victim = victim(&queue, steps, |queue| queue.handle().put(2));
+        queue.handle().put(3).unwrap();
+        let survived = victim.join().unwrap();
+        // Somebody new looks up which chunk the producers are in.
+        queue.handle().put(4).unwrap();
+        let got = getter.join().unwrap();
+        let handle = queue.handle();
+        let left = std::iter::from_fn(|| handle.get(false).ok());
+        let all: Vec<_> = got.into_iter().chain(left).collect();
+        match &all[..] {
+            [1, 3, 4] => assert!(!survived),
+            [1, 2, 3, 4] | [1, 3, 2, 4] => {}
+            _ => panic!("{all:?}"),
+        }
+        survived
+    });
 }
 
 #[test]
 fn a_consumer_killed_at_any_step_blocks_nobody() {
-    for killed in STEPS {
-        check(2, move || {
-            let queue = Arc::new(Queue::new(1));
-            queue.handle().put(1).unwrap();
-            let putter = with(&queue, |queue| queue.handle().put(2).unwrap());
-            let victim = with(&queue, move |queue| {
-                queue.handle().get_and_die(killed).unwrap();
-            });
-            victim.join().unwrap();
-            let handle = queue.handle();
-            // It took what it had published that it took, and nothing else.
-            if killed != Killed::Published {
-                assert_eq!(handle.get(true).unwrap(), 1);
-            }
+    check_killed(2, |steps| {
+        let queue = Arc::new(Queue::new(1));
+        queue.handle().put(1).unwrap();
+        let putter = with(&queue, |queue| queue.handle().put(2).unwrap());
+        let victim = victim(&queue, steps, |queue| queue.handle().get(false));
+        let survived = victim.join().unwrap();
+        let handle = queue.handle();
+        // It took what it had published that it took, and nothing else.
+        let got = handle.get(true).unwrap();
+        if got == 1 {
+            assert!(!survived);
             assert_eq!(handle.get(true).unwrap(), 2);
-            putter.join().unwrap();
-        });
-    }
+        }
+        putter.join().unwrap();
+        survived
+    });
 }
 
 #[test]
-fn who_dies_while_closing_has_not_closed() {
+fn a_consumer_killed_at_the_border_of_a_chunk_blocks_nobody() {
+    check_killed(2, |steps| {
+        let queue = Arc::new(Queue::new(9));
+        let handle = queue.handle();
+        (1..=3).for_each(|item| handle.put(item).unwrap());
+        assert_eq!(handle.get(true).unwrap(), 1);
+        let other = getter(&queue);
+        let victim = victim(&queue, steps, |queue| queue.handle().get(false));
+        // A chunk that is left is used again.
+        handle.put(4).unwrap();
+        let (survived, other) = (victim.join().unwrap(), other.join().unwrap());
+        let left: Vec<_> = std::iter::from_fn(|| handle.get(false).ok()).collect();
+        let whole = left.len() == if survived { 1 } else { 2 };
+        assert!(whole || !survived && left.len() == 1, "{other} {left:?}");
+        assert!((2..=3).contains(&other) && left.is_sorted() && left.ends_with(&[4]));
+        assert!(!left.contains(&other));
+        survived
+    });
+}
+
+#[test]
+fn two_consumers_cross_the_border_of_a_chunk() {
     check(2, || {
         let queue = Arc::new(Queue::new(9));
+        let handle = queue.handle();
+        handle.put(1).unwrap();
+        let getters = [getter(&queue), getter(&queue)];
+        handle.put(2).unwrap();
+        let got = getters.map(|getter| getter.join().unwrap());
+        assert_eq!(got[0] + got[1], 3);
+        assert!(queue.is_empty().unwrap());
+        drop(handle);
+        // The one that the queue is in; the home chunk is free.
+        assert_eq!(queue.chunks_held(), 1);
+    });
+}
+
+#[test]
+fn chunks_go_round() {
+    check(2, || {
+        let queue = Arc::new(Queue::new(9));
+        let putter = with(&queue, |queue| {
+            let handle = queue.handle();
+            (1..=4).for_each(|item| handle.put(item).unwrap());
+        });
+        let handle = queue.handle();
+        (1..=4).for_each(|item| assert_eq!(handle.get(true).unwrap(), item));
+        putter.join().unwrap();
+        drop(handle);
+        // The one that the queue is in, and a spare one, of which one may be the home chunk.
+        assert!(queue.chunks_held() <= 2);
+    });
+}
+
+#[test]
+fn a_chunk_that_is_used_again_is_used_once() {
+    check(1, || {
+        let queue = Arc::new(Queue::new(9));
+        let handle = queue.handle();
+        (1..=3).for_each(|item| handle.put(item).unwrap());
+        for item in 4..=8 {
+            assert_eq!(handle.get(false).unwrap(), item - 3);
+            handle.put(item).unwrap();
+        }
         let getter = getter(&queue);
-        let victim = with(&queue, |queue| queue.close_and_die().unwrap());
-        queue.handle().put(7).unwrap();
-        assert_eq!(getter.join().unwrap(), 7);
-        victim.join().unwrap();
+        handle.put(9).unwrap();
+        assert_eq!(getter.join().unwrap(), 6);
+        (7..=9).for_each(|item| assert_eq!(handle.get(false).unwrap(), item));
+    });
+}
+
+#[test]
+fn closing_reaches_who_is_at_the_border_of_a_chunk() {
+    check(2, || {
+        let queue = Arc::new(Queue::new(9));
+        queue.handle().put(1).unwrap();
+        let putter = with(&queue, |queue| queue.handle().put(2));
+        let getter = with(&queue, |queue| {
+            let handle = queue.handle();
+            // One of these at the latest finds nothing, and waits.
+            (0..3).find_map(|_| handle.get(true).err()).unwrap()
+        });
+        queue.close().unwrap();
+        assert!(matches!(getter.join().unwrap(), GetError::Closed(_)));
+        let put = putter.join().unwrap();
+        assert!(matches!(put, Ok(()) | Err(PutError::Closed(_))));
+    });
+}
+
+#[test]
+fn who_dies_while_closing_has_closed_or_not() {
+    check_killed(2, |steps| {
+        let queue = Arc::new(Queue::new(9));
+        let getter = with(&queue, |queue| queue.handle().get(true));
+        let victim = victim(&queue, steps, Queue::close);
+        let survived = victim.join().unwrap();
+        // If it is closed, nobody else is needed.
+        if queue.is_empty().is_ok() {
+            assert!(!survived);
+            queue.handle().put(7).unwrap();
+            assert_eq!(getter.join().unwrap().unwrap(), 7);
+        } else {
+            assert!(matches!(getter.join().unwrap(), Err(GetError::Closed(_))));
+        }
+        survived
     });
 }
 
