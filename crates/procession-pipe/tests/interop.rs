@@ -32,13 +32,6 @@ fn pythons() -> Vec<Python> {
     all(PRELUDE)
 }
 
-/// Where a Python client can connect: it knows no IPv6.
-fn for_clients() -> Vec<Place> {
-    let is_v6 = |place: &Place| matches!(place.address, Address::Tcp(it) if it.is_ipv6());
-    let places = everywhere().into_iter();
-    places.filter(|place| !is_v6(place)).collect()
-}
-
 /// Returns the path, and another place, a different one for each index.
 fn two_of(mut places: Vec<Place>, index: usize) -> impl Iterator<Item = Place> {
     let path = places.remove(0);
@@ -111,19 +104,37 @@ fn talk_args(role: &str, address: &Address, key: &str, sizes: &[usize]) -> Vec<S
     first.into_iter().chain(sizes).collect()
 }
 
+/// Talks with a client in Python.
+fn talk_with_client(python: &Python, place: &Place, key: &str) {
+    let (listener, _) = bind(place, key);
+    let sizes = sizes(place);
+    let args = talk_args("client", listener.local_addr(), key, sizes);
+    let mut running = python.start(TALK, &args);
+    talk(&listener.accept().unwrap(), sizes);
+    assert_eq!(running.hear(), "done", "{:?}", python.version);
+    running.end();
+}
+
 // CON-028, CON-029, CON-030
 #[test]
 fn a_python_client_sends_and_receives_every_size() {
     let _watchdog = watchdog();
     for (index, python) in pythons().iter().enumerate() {
-        for (place, key) in two_of(for_clients(), index).zip(["a key", ""]) {
-            let (listener, _) = bind(&place, key);
-            let sizes = sizes(&place);
-            let args = talk_args("client", listener.local_addr(), key, sizes);
-            let mut running = python.start(TALK, &args);
-            talk(&listener.accept().unwrap(), sizes);
-            assert_eq!(running.hear(), "done", "{:?}", python.version);
-            running.end();
+        for (place, key) in two_of(everywhere(), index).zip(["a key", ""]) {
+            talk_with_client(python, &place, key);
+        }
+    }
+}
+
+// CON-028, CON-029
+#[test]
+fn a_python_client_connects_over_ipv6() {
+    let _watchdog = watchdog();
+    let is_v6 = |place: &Place| matches!(place.address, Address::Tcp(it) if it.is_ipv6());
+    for python in pythons() {
+        for place in everywhere().into_iter().filter(is_v6) {
+            talk_with_client(&python, &place, "a key");
+            talk_with_client(&python, &place, "");
         }
     }
 }
@@ -149,7 +160,7 @@ fn a_python_listener_sends_and_receives_every_size() {
 fn a_python_client_with_another_key_is_refused() {
     let _watchdog = watchdog();
     for python in pythons() {
-        for place in for_clients() {
+        for place in everywhere() {
             let (listener, told) = bind(&place, "the key");
             let address = listener.local_addr().to_string();
             let said = python.run(REFUSED, &["client", &address, "another key"]);
@@ -218,7 +229,7 @@ fn departures() -> Vec<(&'static str, Vec<&'static str>)> {
 fn a_python_client_may_leave_at_any_moment() {
     let _watchdog = watchdog();
     for (index, python) in pythons().iter().enumerate() {
-        let mut places = for_clients();
+        let mut places = everywhere();
         let place = places.swap_remove(index % places.len());
         let (listener, told) = bind(&place, "key");
         let address = listener.local_addr().to_string();

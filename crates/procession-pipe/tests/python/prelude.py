@@ -25,6 +25,9 @@ def family(where):
         return "AF_UNIX"
     return "AF_INET6" if ":" in where[0] else "AF_INET"
 
+# Python's own takes every network address for one of IPv4, so that a client cannot use another.
+mpc.address_type = family
+
 def text(where):
     if isinstance(where, bytes):
         where = where.decode()
