@@ -123,6 +123,11 @@ impl WaitPolicy {
         }
     }
 
+    /// Returns whether this process looks more than once before it sleeps.
+    pub(crate) fn spins(self) -> bool {
+        self.burst().is_some()
+    }
+
     /// How many checks a burst has and how long the bursts go on; `None` if there are none.
     fn burst(self) -> Option<(u32, Duration)> {
         match self {
