@@ -5,13 +5,13 @@ mod common;
 use common::start;
 use nix::sys::socket::{setsockopt, sockopt};
 use procession_os::socket;
-use procession_pipe::{Channel, Deadline, RecvError, SendError};
-use procession_testkit::watchdog;
+use procession_pipe::{Channel, Deadline, PipeReader, PipeWriter, RecvError, SendError};
+use procession_testkit::{eventually, watchdog};
 use procession_wire::handle::{self, Claim};
 use procession_wire::{Kind, Message, Packet};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -202,6 +202,53 @@ fn claims_come_back_if_the_message_cannot_go() {
     assert_eq!(claims.load(Ordering::Relaxed), TAKEN_BACK);
     assert!(matches!(here.send(long()), Err(SendError::Closed)));
     assert_eq!(claims.load(Ordering::Relaxed), TAKEN_BACK);
+}
+
+/// Sends, in part, a message with the reader of a pipe; returns the pipe's writer.
+fn send_a_reader_in_part(here: &Channel) -> PipeWriter {
+    let (reader, writer) = procession_pipe::pipe().unwrap();
+    let sent = here.send_by(message(&(reader, "x".repeat(3 << 20))), soon());
+    assert!(matches!(sent, Err(SendError::Unfinished(_))));
+    writer
+}
+
+#[test]
+fn descriptors_pass_with_a_message_that_goes_in_part() {
+    let _watchdog = watchdog();
+    let (here, there) = pair();
+    let mut writer = send_a_reader_in_part(&here);
+    assert!(matches!(there.recv_by(soon()), Err(RecvError::TimedOut)));
+    let (mut reader, text) = thread::scope(|scope| {
+        scope.spawn(|| here.flush_by(Deadline::NEVER).unwrap());
+        let received = there.recv().unwrap();
+        received.decode::<(PipeReader, String)>().unwrap()
+    });
+    assert_eq!(text.len(), 3 << 20);
+    writer.write_all(b"!").unwrap();
+    let mut byte = [0];
+    reader.read_exact(&mut byte).unwrap();
+    assert_eq!(&byte, b"!");
+}
+
+#[test]
+fn descriptors_of_a_message_that_never_ends_are_closed() {
+    let _watchdog = watchdog();
+    for is_begun in [false, true] {
+        let (here, there) = pair();
+        let mut writer = send_a_reader_in_part(&here);
+        if is_begun {
+            assert!(matches!(there.recv_by(soon()), Err(RecvError::TimedOut)));
+        }
+        drop(here);
+        assert!(matches!(there.recv(), Err(RecvError::Truncated)));
+        assert!(matches!(there.recv(), Err(RecvError::Truncated)));
+        drop(there);
+        // A process that another test starts has a copy of it until it runs its program.
+        eventually("nobody has the reader", || {
+            let written = writer.write_all(b"!");
+            written.is_err_and(|error| error.kind() == ErrorKind::BrokenPipe)
+        });
+    }
 }
 
 #[test]
