@@ -206,7 +206,7 @@ fn claims_come_back_if_the_message_cannot_go() {
 
 /// Sends, in part, a message with the reader of a pipe; returns the pipe's writer.
 fn send_a_reader_in_part(here: &Channel) -> PipeWriter {
-    let (reader, writer) = procession_pipe::pipe().unwrap();
+    let (reader, writer) = procession_pipe::pipe().expect("there is room for two files");
     let sent = here.send_by(message(&(reader, "x".repeat(3 << 20))), soon());
     assert!(matches!(sent, Err(SendError::Unfinished(_))));
     writer

@@ -18,9 +18,9 @@ type Bytes = Connection<(), ()>;
 
 /// Blocks with `wait` until the other thread has sent.
 fn blocked<R>(long: Duration, wait: impl FnOnce(&Bytes, Duration) -> R) -> R {
-    let (here, there): (Bytes, Bytes) = Pipe::duplex().unwrap();
+    let (here, there): (Bytes, Bytes) = Pipe::duplex().expect("a pair of sockets");
     thread::scope(|scope| {
-        scope.spawn(move || there.send(&()).unwrap());
+        scope.spawn(move || there.send(&()).expect("there is room"));
         wait(&here, long)
     })
 }
