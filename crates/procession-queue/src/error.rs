@@ -27,8 +27,8 @@ pub enum Fault {
         /// The number of the thread, if it is known.
         thread: Option<u32>,
     },
-    /// A part of the queue cannot be opened; when out of file descriptors, for instance. Nothing
-    /// was taken out of the queue.
+    /// A part of the queue, or what a handle in the first item stands for, cannot be opened; when
+    /// out of file descriptors or memory, for instance. Nothing was taken out of the queue.
     #[error("a part of the queue cannot be opened: {0}")]
     Open(#[source] DecodeError),
     /// The system does not let this thread wait.

@@ -1,11 +1,13 @@
 //! Items as bytes, before they are put and after they are got.
 
 use crate::buffer;
+use crate::handles;
 use crate::record::Kind;
 use crate::stored::Stored;
 use crate::write::INLINE;
-use crate::{GetError, PutError};
-use procession_wire::{Encoder, Kind as MessageKind, Message, Packet};
+use crate::{Fault, GetError, PutError};
+use procession_shm::Opened;
+use procession_wire::{DecodeError, Encoder, Kind as MessageKind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +17,8 @@ pub const MAX_ITEM_LEN: usize = (1 << 30) + (1 << 10);
 /// An encoded item. Dropping it takes back what the handles inside claimed.
 pub(crate) struct Item {
     message: Message,
+    /// The message with the names of what its handles stand for, if it has handles.
+    with_names: Option<Vec<u8>>,
     /// The handle to the segment with a copy of a large item, encoded.
     large: Option<Message>,
 }
@@ -26,23 +30,30 @@ impl Item {
         let mut encoder = Encoder::with_buffer(MessageKind::VALUE, buffer::take());
         encoder.push(item)?;
         let message = encoder.finish();
-        let len = message.bytes().len();
         if !message.fds().is_empty() {
             return Err(PutError::Descriptors);
         }
-        let large = match len {
+        let with_names = handles::with_names(&message);
+        let content = with_names.as_deref().unwrap_or(message.bytes());
+        let large = match content.len() {
             0..=INLINE => None,
-            _ => Some(store(message.bytes())?),
+            _ => Some(store(content)?),
         };
-        Ok(Self { message, large })
+        Ok(Self {
+            message,
+            with_names,
+            large,
+        })
     }
 
     /// Returns what goes into the chain of chunks.
     #[inline]
     pub(crate) fn record(&self) -> (Kind, &[u8]) {
-        match &self.large {
-            None => (Kind::Item, self.message.bytes()),
-            Some(handle) => (Kind::Large, handle.bytes()),
+        match (&self.large, &self.with_names) {
+            (None, None) => (Kind::Item, self.message.bytes()),
+            (None, Some(content)) => (Kind::Handles, content),
+            (Some(handle), None) => (Kind::Large, handle.bytes()),
+            (Some(handle), Some(_)) => (Kind::LargeHandles, handle.bytes()),
         }
     }
 
@@ -73,9 +84,63 @@ pub(crate) enum Taken {
     Item(Vec<u8>),
     /// Where what is encoded is.
     Large(Stored),
+    /// An item of which so many bytes are encoded, and what its handles stand for.
+    Handles(Box<Self>, usize, Vec<Opened>),
+    /// Where it was is gone.
+    Lost(DecodeError),
 }
 
 impl Taken {
+    /// Makes an item of a record that is about to be taken.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Open`] if the item is to stay where it is, because this process has no descriptor
+    /// or no memory left to open it.
+    #[inline]
+    pub(crate) fn of(kind: Kind, bytes: Vec<u8>) -> Result<Self, Fault> {
+        match kind {
+            Kind::Item => Ok(Self::Item(bytes)),
+            kind => Self::opened(kind, bytes),
+        }
+    }
+
+    #[cold]
+    fn opened(kind: Kind, bytes: Vec<u8>) -> Result<Self, Fault> {
+        let opened = match kind {
+            Kind::Item => Ok(Self::Item(bytes)),
+            Kind::Large => Stored::collect(&bytes).map(Self::Large),
+            Kind::Handles => Self::with_handles(bytes),
+            Kind::LargeHandles => Self::large_with_handles(&bytes),
+            Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
+        };
+        match opened {
+            Err(shortage @ DecodeError::Shortage(_)) => Err(Fault::Open(shortage)),
+            // It must not keep others from the items behind it.
+            opened => Ok(opened.unwrap_or_else(Self::Lost)),
+        }
+    }
+
+    fn with_handles(bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        let read = |at: usize, len: usize| Some(bytes.get(at..)?.get(..len)?.to_vec());
+        let (len, opened) = handles::open(bytes.len(), read)?;
+        Ok(Self::Handles(Box::new(Self::Item(bytes)), len, opened))
+    }
+
+    fn large_with_handles(handle: &[u8]) -> Result<Self, DecodeError> {
+        let stored = Stored::collect(handle)?;
+        let memory = stored.memory();
+        let read = |at: usize, len: usize| memory.copy(at, len);
+        match handles::open(memory.len(), read) {
+            Ok((len, opened)) => Ok(Self::Handles(Box::new(Self::Large(stored)), len, opened)),
+            Err(error) => {
+                // The record goes on counting as a holder.
+                stored.count_again()?;
+                Err(error)
+            }
+        }
+    }
+
     /// Decodes the item.
     #[inline]
     pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<T, GetError> {
@@ -85,7 +150,28 @@ impl Taken {
                 buffer::give(bytes);
                 decoded
             }
-            Self::Large(stored) => decode(&stored.to_vec().unwrap_or_default()),
+            other => other.decode_other(),
+        }
+    }
+
+    #[cold]
+    fn decode_other<T: DeserializeOwned>(self) -> Result<T, GetError> {
+        match self {
+            Self::Handles(item, len, _opened) => {
+                let mut bytes = item.into_bytes()?;
+                bytes.truncate(len);
+                decode(&bytes)
+            }
+            other => decode(&other.into_bytes()?),
+        }
+    }
+
+    fn into_bytes(self) -> Result<Vec<u8>, DecodeError> {
+        match self {
+            Self::Item(bytes) => Ok(bytes),
+            Self::Large(stored) => stored.to_vec().ok_or(DecodeError::Truncated),
+            Self::Handles(item, ..) => item.into_bytes(),
+            Self::Lost(error) => Err(error),
         }
     }
 }

@@ -49,6 +49,7 @@ mod control;
 mod cursor;
 mod error;
 mod event;
+mod handles;
 mod item;
 mod local;
 #[cfg(loom)]

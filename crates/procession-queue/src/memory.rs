@@ -81,6 +81,13 @@ impl Memory {
         Some(())
     }
 
+    /// Copies bytes out of the memory; nobody may write there meanwhile.
+    pub(crate) fn copy(&self, offset: usize, len: usize) -> Option<Vec<u8>> {
+        let mut copy = Vec::new();
+        self.read(offset, len, &mut copy)?;
+        Some(copy)
+    }
+
     #[inline]
     fn at(&self, offset: usize, len: usize) -> Option<NonNull<u8>> {
         if offset.checked_add(len)? > self.len {

@@ -218,10 +218,12 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # Errors
     ///
-    /// [`GetError::Closed`]; [`GetError::Decode`] if the item's type refuses to be decoded, and
-    /// then the item is gone. [`Fault::Open`] if this process has no descriptor left to open a part
-    /// of the queue with, and then the item stays where it is. (A handle inside an item may need a
-    /// descriptor of its own when it is decoded.)
+    /// [`GetError::Closed`]; [`GetError::Decode`] if the item cannot be decoded, because its type
+    /// refuses or its memory was overwritten, and then it is gone. [`Fault::Open`] if this process
+    /// has no descriptor or no memory left to open the item with, or what the handles in it stand
+    /// for (values, arrays, locks, queues), and then the item stays where it is. Handles to named
+    /// blocks and to objects of a manager are opened when the item is taken out: without a
+    /// descriptor for them it is gone.
     ///
     /// # When the other side is gone
     ///

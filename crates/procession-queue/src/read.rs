@@ -10,7 +10,6 @@ use crate::local::Local;
 use crate::name::Name;
 use crate::record::Kind;
 use crate::side::Locked;
-use crate::stored::Stored;
 use crate::walk::Walk;
 
 /// Copies records; they are taken once [`publish`](Self::publish) has run, and not before: if the
@@ -54,12 +53,8 @@ impl<'a> Reader<'a> {
         }
         let mut bytes = buffer::take();
         self.walk.area().read(self.walk.offset(), len, &mut bytes)?;
-        let taken = match kind {
-            Kind::Item => Taken::Item(bytes),
-            // Now, so that the item stays where it is if this process cannot open it.
-            Kind::Large => Taken::Large(Stored::collect(&bytes).map_err(Fault::Open)?),
-            Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
-        };
+        // Opened now, so that the item stays where it is if this process cannot open it.
+        let taken = Taken::of(kind, bytes)?;
         self.walk.pass(len);
         Ok(Some(taken))
     }

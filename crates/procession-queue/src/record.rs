@@ -27,13 +27,17 @@ pub(crate) enum Kind {
     Large = 2,
     /// The chain goes on in the next chunk.
     Next = 3,
+    /// As [`Item`](Self::Item), for one [with handles](crate::handles) in it.
+    Handles = 4,
+    /// As [`Large`](Self::Large), for an item with handles in it.
+    LargeHandles = 5,
 }
 
 impl Kind {
     fn of(head: u64) -> Option<Self> {
-        [Self::Item, Self::Large, Self::Next]
-            .into_iter()
-            .find(|&kind| kind as u8 == head as u8)
+        use Kind::{Handles, Item, Large, LargeHandles, Next};
+        let mut kinds = [Item, Large, Next, Handles, LargeHandles].into_iter();
+        kinds.find(|&kind| kind as u8 == head as u8)
     }
 }
 

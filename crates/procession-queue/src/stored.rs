@@ -45,9 +45,16 @@ impl Stored {
 
     /// Copies the bytes.
     pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
-        let (memory, mut copy) = (self.memory(), Vec::new());
-        memory.read(0, memory.len(), &mut copy)?;
-        Some(copy)
+        let memory = self.memory();
+        memory.copy(0, memory.len())
+    }
+
+    /// Makes the message that this was collected from count again.
+    pub(crate) fn count_again(&self) -> Result<(), DecodeError> {
+        let again = self.message();
+        let again = again.map_err(|error| DecodeError::Value(error.to_string()))?;
+        again.deliver();
+        Ok(())
     }
 
     fn format() -> Format {
@@ -82,9 +89,7 @@ impl Name {
     /// somebody killed in between is no holder any more, and none too many are counted.
     pub(crate) fn open(&self) -> Result<Stored, DecodeError> {
         let stored = self.collect()?;
-        let again = stored.message();
-        let again = again.map_err(|error| DecodeError::Value(error.to_string()))?;
-        again.deliver();
+        stored.count_again()?;
         Ok(stored)
     }
 }

@@ -14,8 +14,10 @@ use procession_queue::{
     Fault, GetError, JoinError, JoinableQueue, MAX_ITEM_LEN, PutError, Queue, StateError,
     TaskDoneError,
 };
-use procession_testkit::{kill9, watchdog};
+use procession_shm::Value;
+use procession_testkit::{kill9, shared_memory, watchdog};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::time::Duration;
 
@@ -139,6 +141,97 @@ fn get_without_descriptors(queue: Queue<String>) {
         assert!(got.unwrap() == expected);
     }
     assert!(refused >= 2, "{refused} times");
+}
+
+type Handles = (Vec<Value<u32>>, Queue<u8>, String);
+
+/// Two items with handles, one of which gets a segment of its own, and one without.
+fn put_handles(queue: &Queue<Handles>, values: &[Value<u32>], inner: &Queue<u8>) {
+    let values = values.to_vec();
+    let texts = ["small".to_owned(), "y".repeat(200_000)];
+    for text in texts {
+        let item = (values.clone(), inner.clone(), text);
+        queue.put(&item).unwrap();
+    }
+    let last = (Vec::new(), inner.clone(), "last".to_owned());
+    queue.put(&last).unwrap();
+}
+
+#[test]
+fn an_item_whose_handles_cannot_be_opened_stays_where_it_is() {
+    let _watchdog = watchdog();
+    let queue = Queue::<Handles>::new().unwrap();
+    let inner = Queue::new().unwrap();
+    inner.put(&9).unwrap();
+    let values: Vec<_> = (0..9).map(|number| Value::new(number).unwrap()).collect();
+    put_handles(&queue, &values, &inner);
+    let child = Process::spawn(get_handles_without_descriptors, (queue.clone(),)).unwrap();
+    child.join().unwrap();
+    assert!(queue.is_empty().unwrap());
+    // Nobody counts too much, and nobody counted too little.
+    for value in &values {
+        assert_eq!(value.segment().holders(), 1);
+    }
+    assert_eq!(inner.get().unwrap(), 9);
+}
+
+fn get_handles_without_descriptors(queue: Queue<Handles>) {
+    for len in [5, 200_000, 4] {
+        let before = queue.len().unwrap();
+        let files = exhaust();
+        for got in [queue.get(), queue.try_get()] {
+            let Err(GetError::Fault(Fault::Open(error))) = got else {
+                panic!("{got:?}");
+            };
+            assert!(error.to_string().contains("Too many open files"), "{error}");
+        }
+        assert_eq!(queue.len().unwrap(), before);
+        // Some of the handles can be opened, and others not.
+        let mut files = files;
+        files.truncate(files.len() - 4);
+        assert_eq!(queue.get().is_ok(), len == 4);
+        drop(files);
+        if len == 4 {
+            continue;
+        }
+        let (values, inner, text) = queue.get().unwrap();
+        assert_eq!(text.len(), len);
+        assert!(values.iter().map(Value::get).eq(0..9));
+        assert_eq!(inner.len().unwrap(), 1);
+    }
+}
+
+#[test]
+fn an_item_whose_memory_is_gone_does_not_block_the_others() {
+    let _watchdog = watchdog();
+    // In a process of its own, so that all new segments are those of this test.
+    let child = Process::spawn(get_what_is_gone, ()).unwrap();
+    child.join().unwrap();
+}
+
+fn get_what_is_gone() {
+    let queue = Queue::<(Option<Value<u32>>, String)>::new().unwrap();
+    let value = Value::new(1).unwrap();
+    let before = segments_of_this_process();
+    queue.put(&(None, "y".repeat(200_000))).unwrap();
+    queue.put(&(Some(value.clone()), "small".into())).unwrap();
+    queue.put(&(None, "last".into())).unwrap();
+    for name in segments_of_this_process().difference(&before) {
+        std::fs::remove_file(format!("/dev/shm/{name}")).unwrap();
+    }
+    std::fs::remove_file(format!("/dev/shm{}", value.segment().name())).unwrap();
+    drop(value);
+    for _ in 0..2 {
+        assert!(matches!(queue.get(), Err(GetError::Decode(_))));
+    }
+    assert_eq!(queue.get().unwrap().1, "last");
+}
+
+fn segments_of_this_process() -> BTreeSet<String> {
+    let mut names = shared_memory("");
+    let made_here = format!("-{:x}-", std::process::id());
+    names.retain(|name| name.contains(&made_here));
+    names
 }
 
 #[test]

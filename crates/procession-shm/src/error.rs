@@ -89,6 +89,28 @@ pub enum OpenError {
     System(#[source] io::Error),
 }
 
+impl OpenError {
+    /// Returns whether it is only that there are no file descriptors or no memory left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::OpenError;
+    /// use std::io;
+    ///
+    /// const EMFILE: i32 = 24;
+    /// assert!(OpenError::System(io::Error::from_raw_os_error(EMFILE)).is_shortage());
+    /// assert!(!OpenError::Gone.is_shortage());
+    /// ```
+    pub fn is_shortage(&self) -> bool {
+        let Self::System(error) = self else {
+            return false;
+        };
+        let errno = error.raw_os_error().map(Errno::from_raw);
+        matches!(errno, Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM))
+    }
+}
+
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
         match error.kind() {

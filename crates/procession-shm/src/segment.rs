@@ -126,7 +126,14 @@ impl Segment {
         let name = Name::deserialize(deserializer)?;
         // What fails the check is dropped, and with it the claim it took over.
         let found = Self::find(name, Entry::TakeClaim).and_then(|found| found.checked(&format));
-        found.map_err(|error| handle::decode_error(&error.to_string()))
+        found.map_err(|error| {
+            let problem = error.to_string();
+            if error.is_shortage() {
+                handle::decode_shortage(&problem)
+            } else {
+                handle::decode_error(&problem)
+            }
+        })
     }
 
     /// Returns the name, beginning with a slash as for `shm_open`.
@@ -452,6 +459,10 @@ impl InFlight {
 impl Claim for InFlight {
     fn delivered(mut self: Box<Self>) {
         self.process = 0;
+    }
+
+    fn name(&self) -> Option<String> {
+        Some(self.mapping.name.to_string())
     }
 }
 

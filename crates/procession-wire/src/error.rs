@@ -28,6 +28,10 @@ pub enum DecodeError {
     /// The bytes are not an encoding of the type.
     #[error("the value cannot be decoded: {0}")]
     Value(String),
+    /// The value is a whole one, but a handle inside it cannot be opened for want of file
+    /// descriptors or of memory.
+    #[error("the value cannot be decoded at this moment: {0}")]
+    Shortage(String),
     /// Bytes are left over after the last value.
     #[error("{0} bytes are left over after the message")]
     LeftOver(usize),

@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::DecodeError;
 use crate::context::{self, Contexts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -50,6 +51,12 @@ pub const MAX_FDS: usize = 253;
 pub trait Claim: Send {
     /// The message is on its way: the receiver owns the claim from here on.
     fn delivered(self: Box<Self>);
+
+    /// Returns the name of what the receiver will open, if it can be opened before the message is
+    /// decoded.
+    fn name(&self) -> Option<String> {
+        None
+    }
 }
 
 #[derive(Default)]
@@ -62,7 +69,7 @@ pub(crate) struct Outgoing {
 #[derive(Default)]
 pub(crate) struct Incoming {
     pub(crate) fds: Vec<Option<OwnedFd>>,
-    pub(crate) problem: Option<String>,
+    pub(crate) problem: Option<DecodeError>,
 }
 
 impl Incoming {
@@ -191,7 +198,17 @@ pub fn encode_error<E: ser::Error>(problem: &str) -> E {
 ///
 /// [`DecodeError`]: crate::DecodeError
 pub fn decode_error<E: de::Error>(problem: &str) -> E {
-    let keep = |context: &mut Incoming| context.problem = Some(problem.to_owned());
+    keep_decode_error(problem, DecodeError::Value)
+}
+
+/// Makes a deserializer's error of `problem` as [`decode_error`] does, for a handle that could be
+/// decoded if there were more file descriptors or memory: a [`DecodeError::Shortage`].
+pub fn decode_shortage<E: de::Error>(problem: &str) -> E {
+    keep_decode_error(problem, DecodeError::Shortage)
+}
+
+fn keep_decode_error<E: de::Error>(problem: &str, error: fn(String) -> DecodeError) -> E {
+    let keep = |context: &mut Incoming| context.problem = Some(error(problem.to_owned()));
     // Without a context there is nobody to read it.
     let _ = INCOMING.with(|contexts| contexts.innermost(keep));
     E::custom(problem)

@@ -196,6 +196,30 @@ impl Message {
         self.outgoing.as_ref().map_or(&[], |context| &context.fds)
     }
 
+    /// Returns the names of what the handles inside stand for, where it can be opened before the
+    /// message is decoded ([`Claim::name`]).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message};
+    ///
+    /// let message = Message::encode(Kind::VALUE, "no handle")?;
+    /// assert!(message.names().is_empty());
+    /// # Ok::<(), procession_wire::EncodeError>(())
+    /// ```
+    #[inline]
+    pub fn names(&self) -> Vec<String> {
+        match &self.outgoing {
+            None => Vec::new(),
+            Some(context) => context
+                .claims
+                .iter()
+                .filter_map(|claim| claim.name())
+                .collect(),
+        }
+    }
+
     /// Passes the claims of the handles inside on to the receiver; the parts are given back.
     #[inline]
     pub fn deliver(self) -> (Vec<u8>, Vec<OwnedFd>) {

@@ -82,7 +82,8 @@ impl<B: AsRef<[u8]>> Packet<B> {
     /// # Errors
     ///
     /// [`DecodeError::WrongType`] if another type was pushed, [`DecodeError::Truncated`] if there
-    /// is nothing left, [`DecodeError::Value`] if the bytes are no encoding of the type.
+    /// is nothing left, [`DecodeError::Value`] if the bytes are no encoding of the type,
+    /// [`DecodeError::Shortage`] if a handle inside cannot be opened at this moment.
     #[inline]
     pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
         let rest = &self.bytes.as_ref()[self.at..];
@@ -111,7 +112,7 @@ impl<B: AsRef<[u8]>> Packet<B> {
             .incoming
             .as_mut()
             .and_then(|context| context.problem.take());
-        DecodeError::Value(problem.unwrap_or_else(|| error.to_string()))
+        problem.unwrap_or_else(|| DecodeError::Value(error.to_string()))
     }
 
     /// Takes the last value.

@@ -85,6 +85,12 @@ impl Memory {
         Some(())
     }
 
+    pub(crate) fn copy(&self, offset: usize, len: usize) -> Option<Vec<u8>> {
+        let mut copy = Vec::new();
+        self.read(offset, len, &mut copy)?;
+        Some(copy)
+    }
+
     fn chunk(self) -> &'static Chunk {
         &CHUNK[usize::from(self.0)]
     }
