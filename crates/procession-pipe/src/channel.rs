@@ -35,8 +35,9 @@ pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
 /// that one message is not written, or read, by two of them at the same time.
 ///
 /// As an argument, a result or a part of a message the channel is handed on as a duplicate of its
-/// descriptor, with the default limit. That is refused while a message has been sent or received
-/// in part, because the receiver would start in the middle.
+/// descriptor, with the default limit. That is refused while a call that ended has sent or received
+/// a message in part, because the receiver would start in the middle. A call that another thread is
+/// in is not waited for, and counts as another process that holds the same end.
 ///
 /// # Examples
 ///
