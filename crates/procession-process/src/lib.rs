@@ -49,7 +49,7 @@
 //! `anyhow` error, an exit code and a signal apart. No child outlives its parent: the kernel kills
 //! it when the parent is killed, and a parent that exits normally first ends its daemons and waits
 //! for its other children; only a [detached](Builder::detached) child outlives it. A `Process` that
-//! is dropped goes on running; it is reaped when it ends.
+//! is dropped goes on running; once it has ended, the next start of a child reaps it.
 
 mod builder;
 mod child;
@@ -67,11 +67,14 @@ pub mod outcome;
 mod panic;
 mod parcel;
 mod parent_process;
+mod per_process;
 mod process;
 pub mod routine;
 mod settings;
 mod start;
 mod stdio;
+#[cfg(test)]
+mod strangers;
 mod task;
 mod waitable;
 mod watch;

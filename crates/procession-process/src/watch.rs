@@ -1,11 +1,12 @@
 //! One thread that sees children end for those who do not wait themselves.
 
 use crate::children::Child;
+use crate::per_process::PerProcess;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use procession_os::pidfd::ExitStatus;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 /// What is to be done with the status of a child.
@@ -34,34 +35,24 @@ pub(crate) fn when_ended(
 
 /// Has `child` reaped when it has ended, if the thread runs already; returns whether it does.
 pub(crate) fn take_over(child: &Arc<Child>) -> bool {
-    let added = |watcher: &Watcher| watcher.add(Arc::clone(child), Box::new(|_| ()));
+    let added = |watcher: Arc<Watcher>| watcher.add(Arc::clone(child), Box::new(|_| ()));
     WATCHER.get().is_some_and(|watcher| added(watcher).is_ok())
 }
 
-static WATCHER: OnceLock<Watcher> = OnceLock::new();
+static WATCHER: PerProcess<Arc<Watcher>> = PerProcess::new();
 
-fn watcher() -> io::Result<&'static Watcher> {
-    static STARTING: Mutex<()> = Mutex::new(());
-    let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(watcher) = WATCHER.get() {
-        return Ok(watcher);
-    }
-    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    let (ready, start) = crossbeam_channel::bounded::<&'static Watcher>(1);
-    thread::Builder::new()
-        .name("procession-watch".to_owned())
-        .spawn(move || {
-            if let Ok(watcher) = start.recv() {
-                watcher.run();
-            }
-        })?;
-    let watcher = WATCHER.get_or_init(|| Watcher {
-        epoll,
-        watched: Mutex::default(),
-    });
-    // The thread waits for exactly this.
-    let _ = ready.send(watcher);
-    Ok(watcher)
+fn watcher() -> io::Result<Arc<Watcher>> {
+    WATCHER.get_or_make(|| {
+        let watcher = Arc::new(Watcher {
+            epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            watched: Mutex::default(),
+        });
+        let run = Arc::clone(&watcher);
+        thread::Builder::new()
+            .name("procession-watch".to_owned())
+            .spawn(move || run.run())?;
+        Ok(watcher)
+    })
 }
 
 impl Watcher {

@@ -5,6 +5,7 @@ use crate::current::CurrentProcess;
 use crate::environment::Environment;
 use crate::error::StartError;
 use crate::init::{self, MARKER};
+use crate::per_process::PerProcess;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
@@ -16,7 +17,7 @@ use procession_pipe::Channel;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::{fs, io, thread};
 
 /// The descriptor under which a child finds its end of the control socket.
@@ -64,16 +65,15 @@ fn on_lasting_thread<R: Send + 'static>(
 
 type Job = Box<dyn FnOnce() + Send>;
 
-fn starter() -> io::Result<&'static Sender<Job>> {
-    static STARTER: OnceLock<Sender<Job>> = OnceLock::new();
-    if let Some(starter) = STARTER.get() {
-        return Ok(starter);
-    }
-    let (sender, jobs) = unbounded::<Job>();
-    thread::Builder::new()
-        .name("procession-start".to_owned())
-        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
-    Ok(STARTER.get_or_init(|| sender))
+fn starter() -> io::Result<Sender<Job>> {
+    static STARTER: PerProcess<Sender<Job>> = PerProcess::new();
+    STARTER.get_or_make(|| {
+        let (sender, jobs) = unbounded::<Job>();
+        thread::Builder::new()
+            .name("procession-start".to_owned())
+            .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+        Ok(sender)
+    })
 }
 
 fn spawn(control: BorrowedFd<'_>, environment: &[CString]) -> io::Result<Pidfd> {

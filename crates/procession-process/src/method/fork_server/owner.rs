@@ -64,9 +64,7 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
         };
         match server.child() {
             Ok(Ok((pidfd, channel))) => {
-                let child = children::add(pidfd, described.clone());
-                server.ask_ahead();
-                return Ok((child, channel));
+                return Ok((children::add(pidfd, described.clone()), channel));
             }
             Ok(Err(refused)) => state.refused(refused)?,
             Err(Trouble::Here(error)) => return Err(error),
@@ -75,6 +73,13 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
     }
     let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
     Err(StartError::system("reach the fork server")(error))
+}
+
+/// Has the server make the next child while the last one works.
+pub(crate) fn ask_ahead() {
+    if let State::Running(server) = &mut *lock() {
+        server.ask_ahead();
+    }
 }
 
 /// Returns the environment with which servers are started, the first one's for all.
@@ -174,26 +179,12 @@ impl Server {
             ahead: None,
         };
         // A server that is gone already is noticed by the first request.
-        let _ = parcel::send(&server.channel, server.first_message()?);
+        let _ = parcel::send(&server.channel, first_message(server.owner)?);
         Ok(server)
     }
 
     fn is_alive(&self) -> bool {
         matches!(self.process.reap(), Ok(None))
-    }
-
-    fn first_message(&self) -> Result<Message, StartError> {
-        let preloaded = PRELOADED.now();
-        let serve = Serve {
-            image: image().identity(),
-            owner: self.owner,
-            key: *family::current()?.key(),
-            preloaded: inherit::routines(&preloaded),
-        };
-        let mut encoder = Encoder::new(SERVE);
-        encoder.push(&serve)?;
-        inherit::push(&preloaded, &mut encoder)?;
-        Ok(encoder.finish())
     }
 
     /// Returns a child and where its control socket leads: the one that was asked for ahead, or
@@ -211,10 +202,10 @@ impl Server {
         Ok(self.answer()?.map(|pidfd| (pidfd, channel)))
     }
 
-    /// Has the server make the next child while this one works. Who starts a single child does not
+    /// Asks for the next child, unless it was asked for already. Who starts a single child does not
     /// pay for another.
     fn ask_ahead(&mut self) {
-        if self.proven {
+        if self.proven && self.ahead.is_none() {
             // What is wrong now is told when the child is needed.
             self.ahead = self.ask().ok();
         }
@@ -248,6 +239,21 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Trouble {
     fn from(error: E) -> Self {
         Self::There(error.into())
     }
+}
+
+/// Encodes what a server of process `owner` is told at its start.
+pub(crate) fn first_message(owner: u32) -> Result<Message, StartError> {
+    let preloaded = PRELOADED.now();
+    let serve = Serve {
+        image: image().identity(),
+        owner,
+        key: *family::current()?.key(),
+        preloaded: inherit::routines(&preloaded),
+    };
+    let mut encoder = Encoder::new(SERVE);
+    encoder.push(&serve)?;
+    inherit::push(&preloaded, &mut encoder)?;
+    Ok(encoder.finish())
 }
 
 /// Makes a pair of control sockets: one for this process, the other in a request.

@@ -1,0 +1,94 @@
+//! Tests of what a process of another build does with the messages of this one.
+
+use crate::current::current_process;
+use crate::init::MARKER;
+use crate::method::{StartMethod, fork_server};
+use crate::settings::Choices;
+use crate::start;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use procession_pipe::Channel;
+use procession_testkit::watchdog;
+use procession_wire::Message;
+use std::fs::{self, Permissions};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+crate::enable_in_tests!();
+
+/// Writes a copy of this program that `change` may change.
+fn copy(directory: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let (path, mut bytes) = (directory.join(name), fs::read("/proc/self/exe").unwrap());
+    change(&mut bytes);
+    fs::write(&path, bytes).unwrap();
+    fs::set_permissions(&path, Permissions::from_mode(0o700)).unwrap();
+    path
+}
+
+/// Makes it another build: by its build id, or by its bytes if it has none.
+fn rebuild(bytes: &mut Vec<u8>) {
+    /// The end of the header of the note that holds the build id.
+    const NOTE: &[u8] = b"\x03\0\0\0GNU\0";
+    if let Some(at) = bytes.windows(NOTE.len()).position(|bytes| bytes == NOTE) {
+        bytes[at + NOTE.len()] ^= 1;
+    }
+    bytes.push(0);
+}
+
+/// Starts `program` as a child that gets this message, and waits for its end.
+fn tell(program: &Path, message: Message) -> Output {
+    let (channel, control) = Channel::pair().unwrap();
+    let control = OwnedFd::from(control);
+    fcntl(&control, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
+    let child = Command::new(program)
+        .args([MARKER, &control.as_raw_fd().to_string()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(control);
+    channel.send(message).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn refused(output: &Output) -> bool {
+    let words = String::from_utf8_lossy(&output.stderr);
+    output.status.code() == Some(70) && words.contains("it was started by another executable")
+}
+
+/// The start of a process that leaves a file.
+fn start(mark: &Path) -> Message {
+    let leave = |mark: PathBuf| fs::write(mark, "it ran").unwrap();
+    start_of(leave, mark.to_owned())
+}
+
+fn start_of<F: crate::Task<(PathBuf,), M>, M>(task: F, mark: PathBuf) -> Message {
+    let _ = task;
+    let described = current_process().child(None, None, false);
+    let (settings, _) = Choices::default().settings(StartMethod::Spawn).unwrap();
+    start::message::<F, _, M>(described, settings, &(mark,)).unwrap()
+}
+
+#[test]
+fn a_start_by_another_build_is_refused_and_calls_nothing() {
+    let _watchdog = watchdog();
+    let directory = tempfile::tempdir().unwrap();
+    let same = copy(directory.path(), "same", |_| ());
+    let other = copy(directory.path(), "other", rebuild);
+    let mark = directory.path().join("mark");
+    let output = tell(&other, start(&mark));
+    assert!(refused(&output) && !mark.exists(), "{output:?}");
+    // Where the file lies makes no difference.
+    let output = tell(&same, start(&mark));
+    assert!(output.status.success() && mark.exists(), "{output:?}");
+}
+
+#[test]
+fn a_server_of_another_build_serves_nobody() {
+    let _watchdog = watchdog();
+    let directory = tempfile::tempdir().unwrap();
+    let other = copy(directory.path(), "other", rebuild);
+    let message = fork_server::first_message(std::process::id()).unwrap();
+    let output = tell(&other, message);
+    assert!(refused(&output), "{output:?}");
+}
