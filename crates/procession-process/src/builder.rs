@@ -191,10 +191,6 @@ impl Builder {
             _ => spawn::start(&described, &self.choices.environment.apply()),
         }?;
         let process = hand_over(Process::new(child, channel, ends), message)?;
-        if method == StartMethod::ForkServer {
-            // Not before the child has its work, for which somebody may be waiting.
-            fork_server::ask_ahead();
-        }
         Ok(process.wait_until_settled())
     }
 

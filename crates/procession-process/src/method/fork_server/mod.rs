@@ -15,10 +15,10 @@
 //! | 4 | server | answers with the child's number and pidfd |
 //! | 5 | owner | enters the child into its list, then sends it the start message |
 //!
-//! From its second child on, the owner asks for the next one in advance, when it has sent one its
-//! start message: while that one works, the server makes another, which then waits at step 3 for as
-//! long as it takes. So a start costs neither the copying nor the first touch of the copied memory.
-//! The owner reads the answer when it needs the child; until then it does not know of it.
+//! From its second child on, the owner asks for the next one in advance, when it has got one: while
+//! that one works, the server makes another, which then waits at step 3 for as long as it takes. So
+//! a start costs neither the copying nor the first touch of the copied memory. The owner reads the
+//! answer when it needs the child; until then it does not know of it.
 //!
 //! Because the owner is the parent, the kernel tells *it* how the child ended, and ends the child
 //! when *it* dies. The server keeps no books, so its death loses nothing.
@@ -53,7 +53,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(crate) use owner::first_message;
-pub(crate) use owner::{ask_ahead, end, environment, forget, renew, start};
+pub(crate) use owner::{end, environment, forget, renew, start};
 pub(crate) use server::serve;
 
 /// The first message of a process that is to be a server.

@@ -64,7 +64,9 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
         };
         match server.child() {
             Ok(Ok((pidfd, channel))) => {
-                return Ok((children::add(pidfd, described.clone()), channel));
+                let child = children::add(pidfd, described.clone());
+                server.ask_ahead();
+                return Ok((child, channel));
             }
             Ok(Err(refused)) => state.refused(refused)?,
             Err(Trouble::Here(error)) => return Err(error),
@@ -73,13 +75,6 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
     }
     let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
     Err(StartError::system("reach the fork server")(error))
-}
-
-/// Has the server make the next child while the last one works.
-pub(crate) fn ask_ahead() {
-    if let State::Running(server) = &mut *lock() {
-        server.ask_ahead();
-    }
 }
 
 /// Returns the environment with which servers are started, the first one's for all.
@@ -202,10 +197,10 @@ impl Server {
         Ok(self.answer()?.map(|pidfd| (pidfd, channel)))
     }
 
-    /// Asks for the next child, unless it was asked for already. Who starts a single child does not
+    /// Has the server make the next child while this one works. Who starts a single child does not
     /// pay for another.
     fn ask_ahead(&mut self) {
-        if self.proven && self.ahead.is_none() {
+        if self.proven {
             // What is wrong now is told when the child is needed.
             self.ahead = self.ask().ok();
         }
