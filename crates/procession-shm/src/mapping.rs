@@ -16,6 +16,7 @@ use shared_memory::Shmem;
 use std::fs;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt;
+use std::panic::RefUnwindSafe;
 use std::process;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -42,6 +43,10 @@ pub(crate) struct Mapping {
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
+
+// As for `std::sync::Mutex`: what a panic leaves half done under the lock is poisoned. Without the
+// lock there is nothing but loads and stores that no panic comes between.
+impl RefUnwindSafe for Mapping {}
 
 /// How somebody who opens a segment becomes one of its holders.
 #[derive(Clone, Copy)]

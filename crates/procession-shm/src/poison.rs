@@ -123,12 +123,12 @@ impl<G> Error for AcquireError<G> {}
 /// # Examples
 ///
 /// ```
-/// use std::panic::{AssertUnwindSafe, catch_unwind};
+/// use std::panic::catch_unwind;
 /// use procession_shm::{AcquireError, Value};
 ///
 /// let value = Value::new(5)?;
 /// let panic = || value.update(|_| panic!("half done"));
-/// assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
+/// assert!(catch_unwind(panic).is_err());
 ///
 /// let Err(AcquireError::Poisoned(mut poisoned)) = value.lock() else { panic!() };
 /// **poisoned.get_mut() = 0;

@@ -242,11 +242,11 @@ impl<T: Pod> Value<T> {
     /// # Examples
     ///
     /// ```
-    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    /// use std::panic::catch_unwind;
     ///
     /// let value = procession_shm::Value::new(5)?;
     /// let panic = || value.update(|_| panic!("half done"));
-    /// assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
+    /// assert!(catch_unwind(panic).is_err());
     /// assert!(value.is_poisoned());
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```

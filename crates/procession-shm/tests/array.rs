@@ -12,7 +12,7 @@ use procession_testkit::helper::{Helper, arrive, receive, roundtrip, send};
 use procession_testkit::{helper, watchdog};
 use procession_wire::Packet;
 use serde::{Deserialize, Serialize};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::thread;
 
 procession_testkit::helpers!(prefix_sums, double_structs, hold_an_array);
@@ -96,6 +96,11 @@ fn elements_one_by_one() {
     assert_eq!(numbers.update(2, |number| std::mem::replace(number, 30)), 3);
     assert_eq!(numbers.try_set(3, 40), Ok(()));
     assert_eq!(numbers.to_vec(), [10, 20, 30, 40]);
+    assert_eq!(numbers.try_swap(0, 11), Ok(10));
+    assert_eq!(numbers.try_update(1, |number| *number += 1), Ok(()));
+    assert_eq!(numbers.to_vec(), [11, 21, 30, 40]);
+    assert_eq!(numbers.try_copy_from_slice(&[5, 6, 7, 8]), Ok(()));
+    assert_eq!(numbers.to_vec(), [5, 6, 7, 8]);
     numbers.copy_from_slice(&[4, 3, 2, 1]);
     assert_eq!(numbers.try_get(0), Ok(4));
     assert_eq!(format!("{numbers:?}"), "Array([4, 3, 2, 1])");
@@ -108,7 +113,17 @@ fn an_index_out_of_range_is_refused() {
     let refused = AccessError::OutOfBounds { index: 3, len: 3 };
     assert_eq!(numbers.try_get(3), Err(refused));
     assert_eq!(numbers.try_set(3, 0), Err(refused));
+    assert_eq!(numbers.try_swap(3, 0), Err(refused));
+    let not_called = |_: &mut u8| panic!("there is no such element");
+    assert_eq!(numbers.try_update::<()>(3, not_called), Err(refused));
     assert!(numbers.try_get(usize::MAX).is_err());
+    for given in [0, 2, 4] {
+        let refused = AccessError::WrongLength { given, len: 3 };
+        let elements = vec![9; given];
+        assert_eq!(numbers.try_copy_from_slice(&elements), Err(refused));
+    }
+    assert_eq!(numbers.to_vec(), [0, 1, 2]);
+    assert!(!numbers.is_poisoned());
 }
 
 #[test]
@@ -116,11 +131,11 @@ fn an_index_out_of_range_does_not_poison() {
     let _watchdog = watchdog();
     let numbers = Array::from_iter(0..3_u8).unwrap();
     let out_of_range = [
-        catch_unwind(AssertUnwindSafe(|| assert_eq!(numbers.get(3), 0))),
-        catch_unwind(AssertUnwindSafe(|| numbers.set(3, 0))),
-        catch_unwind(AssertUnwindSafe(|| assert_eq!(numbers.swap(3, 0), 0))),
-        catch_unwind(AssertUnwindSafe(|| numbers.update(3, |_| ()))),
-        catch_unwind(AssertUnwindSafe(|| numbers.copy_from_slice(&[]))),
+        catch_unwind(|| assert_eq!(numbers.get(3), 0)),
+        catch_unwind(|| numbers.set(3, 0)),
+        catch_unwind(|| assert_eq!(numbers.swap(3, 0), 0)),
+        catch_unwind(|| numbers.update(3, |_| ())),
+        catch_unwind(|| numbers.copy_from_slice(&[])),
     ];
     assert!(out_of_range.iter().all(Result::is_err));
     assert!(!numbers.is_poisoned());
@@ -139,7 +154,11 @@ fn accesses_under_ones_own_guard_are_refused() {
         numbers.try_set(0, 1),
         Err(AccessError::Lock(LockError::HeldByThisThread))
     );
-    assert!(catch_unwind(AssertUnwindSafe(|| numbers.fill(0))).is_err());
+    let own = AccessError::Lock(LockError::HeldByThisThread);
+    assert_eq!(numbers.try_swap(0, 1), Err(own));
+    assert_eq!(numbers.try_update(0, |number| *number = 1), Err(own));
+    assert_eq!(numbers.try_copy_from_slice(&[9; 3]), Err(own));
+    assert!(catch_unwind(|| numbers.fill(0)).is_err());
     assert_eq!(format!("{numbers:?}"), "Array(<locked>)");
     assert_eq!(*guard, [0, 1, 2]);
 }
@@ -399,9 +418,7 @@ fn ranges_out_of_bounds_are_refused_and_do_not_poison() {
     let own = Err(AccessError::Lock(LockError::HeldByThisThread));
     assert_eq!(numbers.read_range(..), own);
     drop(guard);
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        numbers.update_range(.., |_| panic!("half done"))
-    }));
+    let panicked = catch_unwind(|| numbers.update_range(.., |_| panic!("half done")));
     assert!(panicked.is_err() && numbers.is_poisoned());
 }
 

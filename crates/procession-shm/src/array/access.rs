@@ -28,6 +28,14 @@ pub enum AccessError {
         /// The number of elements.
         len: usize,
     },
+    /// There are not as many elements as were given.
+    #[error("{given} elements were given: the array has {len} elements")]
+    WrongLength {
+        /// The number of elements that were given.
+        given: usize,
+        /// The number of elements.
+        len: usize,
+    },
     /// The array's lock was not obtained.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -118,7 +126,7 @@ impl<T: Pod> Array<T> {
     ///
     /// # Panics
     ///
-    /// As [`get`](Self::get).
+    /// As [`get`](Self::get); [`try_swap`](Self::try_swap) does not.
     ///
     /// # Examples
     ///
@@ -133,11 +141,30 @@ impl<T: Pod> Array<T> {
         mem::replace(&mut self.guard_at(index)[index], value)
     }
 
+    /// Replaces element `index` and returns what it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
+    /// assert_eq!(array.try_swap(1, 20), Ok(2));
+    /// assert!(array.try_swap(3, 40).is_err());
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn try_swap(&self, index: usize, value: T) -> Result<T, AccessError> {
+        Ok(mem::replace(&mut self.guard_for(index)?[index], value))
+    }
+
     /// Changes element `index` in place, in one step for everybody else.
     ///
     /// # Panics
     ///
-    /// As [`get`](Self::get). A panic of `change` poisons the array.
+    /// As [`get`](Self::get); [`try_update`](Self::try_update) does not. A panic of `change`
+    /// poisons the array.
     ///
     /// # Examples
     ///
@@ -150,6 +177,33 @@ impl<T: Pod> Array<T> {
     #[track_caller]
     pub fn update<R>(&self, index: usize, change: impl FnOnce(&mut T) -> R) -> R {
         change(&mut self.guard_at(index)[index])
+    }
+
+    /// Changes element `index` in place, in one step for everybody else.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_get`](Self::try_get); `change` was not called then.
+    ///
+    /// # Panics
+    ///
+    /// If `change` does, which poisons the array.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let counters = procession_shm::Array::<u32>::zeroed(2)?;
+    /// counters.try_update(1, |count| *count += 1)?;
+    /// assert!(counters.try_update(2, |count| *count += 1).is_err());
+    /// assert_eq!(counters.to_vec(), [0, 1]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_update<R>(
+        &self,
+        index: usize,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, AccessError> {
+        Ok(change(&mut self.guard_for(index)?[index]))
     }
 
     /// Sets all elements to `value`, in one step for everybody else.
@@ -175,7 +229,8 @@ impl<T: Pod> Array<T> {
     ///
     /// # Panics
     ///
-    /// If `elements` are not exactly as many, and as [`fill`](Self::fill).
+    /// If `elements` are not exactly as many, and as [`fill`](Self::fill);
+    /// [`try_copy_from_slice`](Self::try_copy_from_slice) does not.
     ///
     /// # Examples
     ///
@@ -194,6 +249,35 @@ impl<T: Pod> Array<T> {
             "an array of {len} elements takes as many"
         );
         self.guard().copy_from_slice(elements);
+    }
+
+    /// Replaces all elements, in one step for everybody else.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::WrongLength`] if `elements` are not exactly as many, [`AccessError::Lock`] if
+    /// this thread has a [`Guard`] of the array or if the memory was overwritten. Nothing is
+    /// written then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{AccessError, Array};
+    ///
+    /// let array = Array::from_slice(&[1, 2, 3])?;
+    /// array.try_copy_from_slice(&[4, 5, 6])?;
+    /// let refused = array.try_copy_from_slice(&[7]);
+    /// assert_eq!(refused, Err(AccessError::WrongLength { given: 1, len: 3 }));
+    /// assert_eq!(array.to_vec(), [4, 5, 6]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_copy_from_slice(&self, elements: &[T]) -> Result<(), AccessError> {
+        let (given, len) = (elements.len(), self.len());
+        if given != len {
+            return Err(AccessError::WrongLength { given, len });
+        }
+        self.wrap(self.segment.lock()?).copy_from_slice(elements);
+        Ok(())
     }
 
     /// Returns a copy of all elements as they are at one moment.

@@ -232,11 +232,11 @@ impl<T: Pod> Array<T> {
     /// # Examples
     ///
     /// ```
-    /// use std::panic::{AssertUnwindSafe, catch_unwind};
+    /// use std::panic::catch_unwind;
     ///
     /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
     /// let panic = || array.update(0, |_| panic!("half done"));
-    /// assert!(catch_unwind(AssertUnwindSafe(panic)).is_err());
+    /// assert!(catch_unwind(panic).is_err());
     /// assert!(array.is_poisoned());
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
