@@ -151,7 +151,7 @@ impl Core {
             Err(fault) if fault.is_timeout() => return Ok(0),
             locked => locked?,
         };
-        self.sides().check_open()?;
+        self.sides().check_shut()?;
         let room = self.room();
         if room == 0 {
             return Ok(0);
@@ -164,7 +164,7 @@ impl Core {
     /// Whether a producer needs not wait.
     #[inline]
     fn may_put(&self) -> bool {
-        self.room() != 0 || self.sides().is_closed()
+        self.room() != 0 || self.sides().is_shut()
     }
 
     #[inline]
@@ -225,7 +225,12 @@ impl Core {
         };
         let mut local = self.get.lock();
         let reader = Reader::new(&self.home, &self.get.seen, &locked, &mut local)?;
-        Ok(read(reader, max, self.home.table(), &self.entry, sink)?)
+        let got = read(reader, max, self.home.table(), &self.entry, sink)?;
+        if got == 0 {
+            // Still under the lock: what is not there now will never be, once the queue is shut.
+            self.sides().check_shut()?;
+        }
+        Ok(got)
     }
 
     /// Whether a consumer needs not wait.

@@ -5,7 +5,7 @@ use procession_shm::ShmError;
 use procession_wire::{DecodeError, EncodeError};
 use std::io;
 
-/// The queue was closed, by this or by another process.
+/// The queue was closed or shut down, by this or by another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed")]
 pub struct Closed;
@@ -58,7 +58,7 @@ pub enum PutError {
     /// The queue was full, all the time if the call was to wait.
     #[error("the queue is full")]
     Full,
-    /// The queue was closed.
+    /// The queue was closed or shut down.
     #[error(transparent)]
     Closed(#[from] Closed),
     /// The item's encoding is longer than a queue takes.
@@ -101,7 +101,7 @@ pub enum GetError {
     /// The queue was empty, all the time if the call was to wait.
     #[error("the queue is empty")]
     Empty,
-    /// The queue was closed.
+    /// The queue was closed, or shut down, and there is nothing left in it.
     #[error(transparent)]
     Closed(#[from] Closed),
     /// An item was taken out that cannot be decoded. It is gone.

@@ -29,8 +29,9 @@ use std::time::Duration;
 ///
 /// A producer may end before anybody has got what it put. A process that is killed in `put` or
 /// `get` blocks nobody, and takes with it the items that it was itself putting or getting, no
-/// other. A consumer does not learn that there is no producer any more: let the last producer put
-/// a last item, or [`close`](Self::close) the queue.
+/// other. A consumer does not learn that there is no producer any more: whoever knows that calls
+/// [`shutdown`](Self::shutdown), and the consumers get what is left and then
+/// [`GetError::Closed`].
 ///
 /// A process that is *stopped* (by a signal, or in a debugger) in the middle of `put` or `get` holds
 /// the lock of the producers or of the consumers. `put` and `get` wait for it to go on; with a
@@ -345,15 +346,53 @@ fn encode_all<'a, T: Serialize + 'a>(
 }
 
 impl<T> Queue<T> {
-    /// Closes the queue for all its processes, for ever, and wakes those who wait.
+    /// Ends the putting for all processes, for ever, and wakes those who wait.
     ///
-    /// Every later call but this one and [`is_closed`](Self::is_closed) is an error. Items that
-    /// are still in the queue are not got any more.
+    /// Every later put is [`PutError::Closed`]. What was put before can still be got; when nothing
+    /// is left, a get is [`GetError::Closed`]. So producers that have put their last item end the
+    /// work of any number of consumers, as the `shutdown` of Python's `queue.Queue` does.
+    ///
+    /// # Errors
+    ///
+    /// As [`close`](Self::close).
+    ///
+    /// # When the other side is gone
+    ///
+    /// If the caller is killed in it, either the queue is as before or everybody sees that it has
+    /// ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_queue::{GetError, PutError, Queue};
+    ///
+    /// let queue = Queue::new()?;
+    /// queue.put(&"the last".to_string())?;
+    /// queue.shutdown()?;
+    /// assert!(matches!(queue.put(&"too late".into()), Err(PutError::Closed(_))));
+    /// assert_eq!(queue.get()?, "the last");
+    /// assert!(matches!(queue.get(), Err(GetError::Closed(_))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn shutdown(&self) -> Result<(), Fault> {
+        self.core.control().sides.shutdown(Patience::None)
+    }
+
+    /// Closes the queue at once, for all processes, for ever, and wakes those who wait.
+    ///
+    /// Every later call but this one, [`shutdown`](Self::shutdown) and
+    /// [`is_closed`](Self::is_closed) is an error. **Items that are still in the queue are not got
+    /// any more**: the `close` of Python's queue, by which one process says that it puts no more,
+    /// is to drop the handle here; the end of all putting is [`shutdown`](Self::shutdown).
     ///
     /// # Errors
     ///
     /// The [`Fault`] of a queue whose memory was overwritten; [`Fault::Held`] after a second if a
     /// stopped process holds a lock, and then the queue is not closed.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`shutdown`](Self::shutdown).
     ///
     /// # Examples
     ///
@@ -370,9 +409,9 @@ impl<T> Queue<T> {
         self.core.control().sides.close(Patience::None)
     }
 
-    /// Returns whether the queue was closed.
+    /// Returns whether the queue was closed or shut down: nothing is put any more.
     pub fn is_closed(&self) -> bool {
-        self.core.control().sides.is_closed()
+        self.core.control().sides.is_shut()
     }
 
     /// Returns the number of items in the queue at one instant.

@@ -10,13 +10,21 @@ use crate::{Closed, Fault, StateError};
 /// The sides, in shared memory.
 #[repr(C, align(128))]
 pub(crate) struct Sides {
-    /// Not zero for ever after the queue was closed. Written under both locks.
-    closed: AtomicU32,
+    /// Whether the queue goes on: [`OPEN`], [`SHUT`] or [`CLOSED`], in this order. Written under
+    /// both locks.
+    end: AtomicU32,
     /// Where those sleep who wait until all is done. Used under the consumers' lock.
     pub(crate) finished: Event,
     pub(crate) put: Side,
     pub(crate) get: Side,
 }
+
+/// Items are put and got.
+const OPEN: u32 = 0;
+/// Nothing is put any more; what is there is got.
+const SHUT: u32 = 1;
+/// Nothing is put or got any more.
+const CLOSED: u32 = 2;
 
 /// How often the number of items is looked for without a lock.
 const LOOKS: u32 = 64;
@@ -43,24 +51,35 @@ impl Sides {
     #[cfg(loom)]
     pub(crate) fn new() -> Self {
         Self {
-            closed: AtomicU32::new(0),
+            end: AtomicU32::new(OPEN),
             finished: Event::new(),
             put: Side::new(),
             get: Side::new(),
         }
     }
 
+    /// Whether nothing is put any more.
     #[inline]
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire) != 0
+    pub(crate) fn is_shut(&self) -> bool {
+        self.end.load(Ordering::Acquire) != OPEN
     }
 
+    /// Fails if nothing may be put any more.
     #[inline]
-    pub(crate) fn check_open(&self) -> Result<(), Closed> {
-        if self.is_closed() {
+    pub(crate) fn check_shut(&self) -> Result<(), Closed> {
+        if self.is_shut() {
             return Err(Closed);
         }
         Ok(())
+    }
+
+    /// Fails if nothing may be got any more, though something be there.
+    #[inline]
+    fn check_closed(&self) -> Result<(), Closed> {
+        match self.end.load(Ordering::Acquire) {
+            OPEN | SHUT => Ok(()),
+            _ => Err(Closed),
+        }
     }
 
     /// Returns for how many items there is room; for fewer than in truth, but never for none if
@@ -77,14 +96,14 @@ impl Sides {
         }
     }
 
-    /// Whether a consumer needs not wait: there is an item, or the queue was closed.
+    /// Whether a consumer needs not wait: there is an item, or there will be none.
     #[inline]
     pub(crate) fn may_get(&self, seen: &Seen) -> bool {
         let got = self.get.cursor.load();
         let known = seen.load().left(got);
         known.is_some_and(|items| items != 0)
             || seen.look(&self.put.cursor).count() != got.count()
-            || self.is_closed()
+            || self.is_shut()
     }
 
     /// Returns how many items there are for the consumers, who have come to `got`; fewer than in
@@ -98,31 +117,45 @@ impl Sides {
         }
     }
 
-    /// Closes the queue for ever and wakes all.
+    /// Ends the putting for ever; what is in the queue can still be got.
+    ///
+    /// As this takes both locks, a consumer that has the one of its side, finds nothing, and then
+    /// finds the queue [shut](Self::is_shut), knows that nothing will come.
+    pub(crate) fn shutdown(&self, patience: Patience) -> Result<(), Fault> {
+        self.end(SHUT, patience)
+    }
+
+    /// Ends putting and getting for ever.
+    pub(crate) fn close(&self, patience: Patience) -> Result<(), Fault> {
+        self.end(CLOSED, patience)
+    }
+
+    /// Ends the queue and wakes all.
     ///
     /// All are woken first, and need a lock to sleep again: whatever instruction this is killed
-    /// at, either the queue is not closed, or all see that it is.
-    pub(crate) fn close(&self, patience: Patience) -> Result<(), Fault> {
+    /// at, either the queue has not ended, or all see that it has.
+    fn end(&self, end: u32, patience: Patience) -> Result<(), Fault> {
         let put = self.put.lock(patience)?;
         let get = self.get.lock(patience)?;
         put.announce();
         get.announce();
         self.finished.announce();
-        self.closed.store(1, Ordering::Release);
+        let end = end.max(self.end.load(Ordering::Relaxed));
+        self.end.store(end, Ordering::Release);
         Ok(())
     }
 
-    /// Takes the lock of the consumers, if the queue is open.
+    /// Takes the lock of the consumers, if the queue is not closed.
     #[inline]
     pub(crate) fn lock_get(&self, patience: Patience) -> Result<Locked<'_>, StateError> {
         let locked = self.get.lock(patience)?;
-        self.check_open()?;
+        self.check_closed()?;
         Ok(locked)
     }
 
-    /// Returns the number of items at one instant, of a queue that is open.
+    /// Returns the number of items at one instant, of a queue that is not closed.
     pub(crate) fn len(&self) -> Result<u64, StateError> {
-        self.check_open()?;
+        self.check_closed()?;
         if let Some(len) = (0..LOOKS).find_map(|_| self.len_if_quiet()) {
             return Ok(len);
         }

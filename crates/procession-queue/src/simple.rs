@@ -4,6 +4,7 @@ use crate::{Fault, GetError, PutError, Queue, StateError};
 use procession_shm::ShmError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// A queue without a limit and without timeouts, as Python's `SimpleQueue` is.
 ///
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!(queue.get()?, 5);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(transparent, bound = "T: Serialize + DeserializeOwned")]
 pub struct SimpleQueue<T> {
     pub(crate) queue: Queue<T>,
@@ -79,7 +80,9 @@ impl<T> SimpleQueue<T> {
         self.queue.is_empty()
     }
 
-    /// Closes the queue for all its processes, for ever, and wakes those who wait.
+    /// Closes the queue at once, for all processes, for ever, and wakes those who wait.
+    ///
+    /// Items that are still in the queue are not got any more.
     ///
     /// # Errors
     ///
@@ -97,5 +100,20 @@ impl<T> SimpleQueue<T> {
     /// ```
     pub fn close(&self) -> Result<(), Fault> {
         self.queue.close()
+    }
+}
+
+impl<T> Clone for SimpleQueue<T> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+        }
+    }
+}
+
+/// Shows how full the queue is.
+impl<T> fmt::Debug for SimpleQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SimpleQueue").field(&self.queue).finish()
     }
 }

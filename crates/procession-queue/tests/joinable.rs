@@ -159,3 +159,15 @@ fn a_plain_queue_is_no_joinable_one() {
     let refused = packet.decode::<JoinableQueue<u32>>().unwrap_err();
     assert!(refused.to_string().ends_with("not a joinable one"));
 }
+
+#[test]
+fn a_queue_that_is_shut_down_can_be_joined() {
+    let _watchdog = watchdog();
+    let queue = JoinableQueue::new().unwrap();
+    queue.put(&1).unwrap();
+    queue.shutdown().unwrap();
+    assert_eq!(queue.get().unwrap(), 1);
+    queue.task_done().unwrap();
+    queue.join().unwrap();
+    assert!(queue.get().is_err());
+}

@@ -279,6 +279,39 @@ fn closing_reaches_who_is_at_the_border_of_a_chunk() {
 }
 
 #[test]
+fn who_shuts_a_queue_down_loses_nothing_of_it() {
+    check(2, || {
+        let queue = Arc::new(Queue::new(9));
+        let getter = with(&queue, |queue| {
+            let handle = queue.handle();
+            let got: Vec<_> = std::iter::from_fn(|| handle.get(true).ok()).collect();
+            assert!(matches!(handle.get(true), Err(GetError::Closed(_))));
+            got
+        });
+        let putter = with(&queue, |queue| queue.handle().put(1).is_ok());
+        queue.shutdown().unwrap();
+        let put = putter.join().unwrap();
+        let got = getter.join().unwrap();
+        assert_eq!(got, if put { vec![1] } else { vec![] });
+    });
+}
+
+#[test]
+fn who_dies_while_shutting_down_has_done_it_or_not() {
+    check_killed(2, |steps| {
+        let queue = Arc::new(Queue::new(9));
+        let getter = with(&queue, |queue| queue.handle().get(true));
+        let victim = victim(&queue, steps, Queue::shutdown);
+        let survived = victim.join().unwrap();
+        // If it is shut, nobody else is needed.
+        let put = queue.handle().put(7).is_ok();
+        assert!(!(survived && put));
+        assert_eq!(getter.join().unwrap().is_ok(), put);
+        survived
+    });
+}
+
+#[test]
 fn who_dies_while_closing_has_closed_or_not() {
     check_killed(2, |steps| {
         let queue = Arc::new(Queue::new(9));

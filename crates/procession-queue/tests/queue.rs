@@ -184,6 +184,57 @@ fn a_closed_queue_refuses_everything() {
     }
 }
 
+// QUE-013: what was put is got, or thrown away by `close`, as the caller says.
+#[test]
+fn a_queue_that_is_shut_down_is_drained() {
+    let _watchdog = watchdog();
+    let queue = Queue::bounded(9).unwrap();
+    queue.put_many(&[1, 2, 3]).unwrap();
+    queue.shutdown().unwrap();
+    queue.shutdown().unwrap();
+    assert!(queue.is_closed());
+    assert!(matches!(queue.try_put(&4), Err(PutError::Closed(_))));
+    assert!(queue.put_many(&[4, 5]).is_err());
+    assert_eq!(queue.len().unwrap(), 3);
+    assert_eq!(queue.get().unwrap(), 1);
+    assert_eq!(queue.get_many(9).unwrap(), [2, 3]);
+    assert!(matches!(queue.get(), Err(GetError::Closed(_))));
+    assert!(matches!(queue.try_get(), Err(GetError::Closed(_))));
+    assert!(queue.is_empty().unwrap());
+    queue.close().unwrap();
+    assert!(matches!(queue.is_empty(), Err(StateError::Closed(_))));
+    queue.shutdown().unwrap();
+    assert!(matches!(queue.is_empty(), Err(StateError::Closed(_))));
+}
+
+fn get_all(queue: Queue<u32>) -> Vec<u32> {
+    let mut got = Vec::new();
+    loop {
+        match queue.get() {
+            Ok(item) => got.push(item),
+            Err(GetError::Closed(_)) => return got,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn shutting_down_ends_all_consumers_after_the_last_item() {
+    let _watchdog = watchdog();
+    let queue = Queue::bounded(3).unwrap();
+    let consumers: Vec<_> = (0..3)
+        .map(|_| Process::spawn(get_all, (queue.clone(),)).unwrap())
+        .collect();
+    (0..100).for_each(|item| queue.put(&item).unwrap());
+    queue.shutdown().unwrap();
+    let got = consumers
+        .into_iter()
+        .map(|consumer| consumer.join().unwrap());
+    let mut all: Vec<_> = got.flatten().collect();
+    all.sort_unstable();
+    assert!(all.into_iter().eq(0..100));
+}
+
 fn get_until_closed(queue: Queue<u32>) -> bool {
     matches!(queue.get(), Err(GetError::Closed(_)))
 }

@@ -41,3 +41,15 @@ fn closing_twice_is_as_good_as_once() {
     assert!(matches!(queue.put(&1), Err(PutError::Closed(_))));
     assert!(matches!(queue.get(), Err(GetError::Closed(_))));
 }
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Unclonable(u8);
+
+#[test]
+fn a_handle_can_be_cloned_and_shown_whatever_the_items() {
+    let _watchdog = watchdog();
+    let queue = SimpleQueue::new().unwrap();
+    queue.clone().put(&Unclonable(7)).unwrap();
+    assert!(format!("{queue:?}").contains("len: 1"));
+    assert_eq!(queue.get().unwrap().0, 7);
+}

@@ -49,30 +49,34 @@
 //! with it. What it had in `/dev/shm` goes with its family, or when the next one starts.
 #![forbid(unsafe_code)]
 
-pub use procession_log::{LogError, builder as logging};
+pub use procession_log::{FormatError, LogError, builder as logging};
 pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{self as manager, Manager, ManagerError, Object};
 pub use procession_pipe::{
-    AcceptError, Address, Client, ConnectError, Connection, Listener, NamedPipe, NamedPipeError,
-    Pipe, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError, SendError, Sender, Waitable,
-    auth::AuthenticationError, pipe, wait,
+    AcceptError, Address, Client, ClientBuilder, ConnectError, Connection, Deadline, IntoMessages,
+    Listener, ListenerBuilder, Messages, NamedPipe, NamedPipeError, ParseAddressError, Peer,
+    PeerCredentials, Pipe, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError, SendError,
+    Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
-pub use procession_pool::{Pool, PoolError};
+pub use procession_pool::{AsyncResult, Pool, PoolError};
 pub use procession_process::{
-    AtExit, Builder, Cause, CurrentProcess, ExitStatus, Panic, ParentProcess, Process,
+    ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, Panic, ParentProcess, Process,
     ProcessError, StartError, StartMethod, Stdio, Task, TaskError, TaskOnce, active_children,
     at_exit, current_process, enable_in_tests, inherit, init, parent_process, preload,
     set_start_method, start_method,
 };
 pub use procession_queue::{
-    GetError, JoinError, JoinableQueue, PutError, Queue, SimpleQueue, TaskDoneError,
+    Closed, Fault, GetError, JoinError, JoinableQueue, PutError, PutManyError, Queue, SimpleQueue,
+    StateError, TaskDoneError,
 };
-pub use procession_shm::family::{leftovers, sweep};
+pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
-    Array, Guard, Pod, RawArray, RawValue, ShareableList, Shared, SharedMemory, ShmError, Value,
-    Zeroable, bytemuck,
+    AccessError, Array, Atomics, BlockError, Guard, ListError, ListItem, NameError, OutOfBlock,
+    Pod, RawArray, RawValue, ShareableList, Shared, SharedMemory, ShmError, Value, Zeroable,
+    bytemuck, ring,
 };
 pub use procession_sync::{
-    AcquireError, Barrier, BoundedSemaphore, Condition, Event, Lock, LockGuard, Permit, Poisoned,
-    RLock, RLockGuard, Semaphore, WaitPolicy, set_wait_policy, wait_policy,
+    AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, LockError,
+    LockGuard, LockResult, Permit, PermitError, Poisoned, RLock, RLockGuard, Repair, Semaphore,
+    WaitPolicy, set_wait_policy, wait_policy,
 };

@@ -68,6 +68,11 @@ impl Queue {
         self.sides().close(Patience::None)
     }
 
+    /// Ends the putting.
+    pub fn shutdown(&self) -> Result<(), Fault> {
+        self.sides().shutdown(Patience::None)
+    }
+
     /// Returns how many items are in it.
     pub fn len(&self) -> Result<u64, StateError> {
         self.sides().len()
@@ -92,7 +97,7 @@ impl Handle<'_> {
     /// Puts an item, waiting for room.
     pub fn put(&self, item: u64) -> Result<(), PutError> {
         while !self.try_put(item)? {
-            let may_put = || self.room() != 0 || self.queue.sides().is_closed();
+            let may_put = || self.room() != 0 || self.queue.sides().is_shut();
             self.queue.sides().get.sleep(Deadline::NEVER, may_put)?;
         }
         Ok(())
@@ -121,11 +126,11 @@ impl Handle<'_> {
 
     fn try_put(&self, item: u64) -> Result<bool, PutError> {
         if self.room() == 0 {
-            self.queue.sides().check_open()?;
+            self.queue.sides().check_shut()?;
             return Ok(false);
         }
         let locked = self.queue.sides().put.lock(Patience::FOREVER)?;
-        self.queue.sides().check_open()?;
+        self.queue.sides().check_shut()?;
         if self.room() == 0 {
             return Ok(false);
         }
@@ -145,6 +150,7 @@ impl Handle<'_> {
         let mut local = self.get.borrow_mut();
         let mut reader = Reader::new(&self.queue.home, &self.seen_put, &locked, &mut local)?;
         let Some(Taken::Item(bytes)) = reader.next()? else {
+            sides.check_shut()?;
             return Ok(None);
         };
         reader.publish().retire();

@@ -1,0 +1,65 @@
+//! Whoever depends on the facade alone can name what its methods return.
+
+use procession::ring::{End, RingError, Rings};
+use procession::{
+    AccessError, Array, Barrier, BarrierError, BoundedSemaphore, Closed, Deadline, GetError,
+    ListItem, PermitError, PutError, PutManyError, Queue, ShareableList,
+};
+use procession_testkit::watchdog;
+use std::time::Duration;
+
+procession::enable_in_tests!();
+
+const SOON: Duration = Duration::from_millis(1);
+
+#[test]
+fn errors_of_synchronisation_can_be_told_apart() {
+    let _watchdog = watchdog();
+    let barrier = Barrier::new(2).unwrap();
+    assert!(matches!(
+        barrier.wait_timeout(SOON),
+        Err(BarrierError::TimedOut)
+    ));
+    assert!(matches!(barrier.wait(), Err(BarrierError::Broken)));
+    let semaphore = BoundedSemaphore::new(1).unwrap();
+    let _permit = semaphore.acquire().unwrap();
+    let refused = semaphore.acquire_timeout(SOON);
+    assert!(matches!(refused, Err(PermitError::TimedOut)));
+}
+
+#[test]
+fn errors_of_queues_can_be_told_apart() {
+    let _watchdog = watchdog();
+    let queue = Queue::<u8>::new().unwrap();
+    queue.shutdown().unwrap();
+    assert!(matches!(queue.get(), Err(GetError::Closed(Closed))));
+    let refused = queue.put_many(&[1]);
+    let Err(PutManyError { put: 0, error }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(matches!(error, PutError::Closed(Closed)));
+}
+
+#[test]
+fn what_lies_in_memory_can_be_named() {
+    let _watchdog = watchdog();
+    let list = ShareableList::new([ListItem::from(5), "five".into()]).unwrap();
+    assert!(matches!(list.get(0), Ok(ListItem::Int(5))));
+    let array = Array::<u8>::zeroed(1).unwrap();
+    assert!(matches!(
+        array.try_get(1),
+        Err(AccessError::OutOfBounds { .. })
+    ));
+}
+
+#[test]
+fn rings_of_bytes_can_be_used() {
+    let _watchdog = watchdog();
+    let rings = Rings::create(4096).unwrap();
+    let (mut writer, reader) = rings.take(End::Near).unwrap();
+    writer.send(b"hello", Deadline::NEVER).unwrap();
+    rings.close();
+    let refused = writer.send(b"again", Deadline::NEVER);
+    assert!(matches!(refused, Err(RingError::Closed)));
+    drop(reader);
+}
