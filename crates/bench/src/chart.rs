@@ -1,6 +1,6 @@
 //! The figures as a picture: two bars a row, on a logarithmic scale.
 
-use crate::report::{Figures, Measured};
+use crate::figures::{Figures, Measured};
 use std::fmt::Write;
 
 const ROW: f64 = 44.0;

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p bench` measures each row several times, ours and Python's in turn, and
 //! prints a table with the median, the spread and the ratio. Beside the table it writes
-//! `target/bench/shared-memory.json` and a chart, `target/bench/shared-memory.svg`. It asserts
+//! `target/bench/bench.json` and a chart, `target/bench/bench.svg`. It asserts
 //! nothing: figures of a shared machine drift, and only what was measured side by side compares.
 //!
 //! `--rounds N` sets how often each row is measured (5), `--only WORD` picks rows by a part of
@@ -12,14 +12,18 @@
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
 mod chart;
+mod figures;
+mod memory;
 mod pipes;
 mod python;
+mod queues;
 mod report;
 mod rows;
 mod starts;
+mod timed;
 
 use anyhow::{Context, Result, bail};
-use report::{Figures, Measured};
+use figures::{Figures, Measured};
 use rows::Row;
 
 struct Options {

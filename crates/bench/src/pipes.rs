@@ -1,6 +1,6 @@
 //! Connections: small messages there and back, large ones in a stream.
 
-use crate::rows::timed;
+use crate::timed::timed;
 use anyhow::Result;
 use procession_pipe::{Connection, Pipe};
 use procession_process::Process;

@@ -1,6 +1,6 @@
 //! Processes that are started, return something, and are joined.
 
-use crate::rows::timed;
+use crate::timed::timed;
 use anyhow::Result;
 use procession_process::{Process, StartMethod};
 use std::hint::black_box;
