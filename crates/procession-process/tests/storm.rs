@@ -134,8 +134,8 @@ fn storm() {
     let [returned, exited, killed, servers] = storm.counts;
     let (started, begun) = (storm.started, storm.begun.get());
     say(&format!(
-        "{started} started, {begun} of which began: {returned} returned, {exited} exited, \
-         {killed} were killed; {servers} servers were killed"
+        "{started} started: {returned} returned, {exited} exited, {killed} were killed; \
+         {begun} tasks began, those of grandchildren among them; {servers} servers were killed"
     ));
 }
 
