@@ -8,7 +8,7 @@
 
 mod suite;
 
-use procession_process::{StartMethod, set_start_method};
+use procession_process::{StartMethod, current_process, parent_process, set_start_method};
 use procession_testkit::watchdog;
 
 procession_process::enable_in_tests!();
@@ -20,4 +20,15 @@ fn run(case: fn()) {
     suite::hear_interrupts();
     set_start_method(StartMethod::Spawn);
     case();
+}
+
+// PRC-001
+#[test]
+fn the_first_process_knows_that_nobody_started_it() {
+    let _watchdog = watchdog();
+    let me = current_process();
+    assert_eq!((me.name(), me.pid()), ("MainProcess", std::process::id()));
+    assert!(!me.is_daemon() && !me.is_detached());
+    assert_eq!((me.start_method(), me.parent_pid()), (None, None));
+    assert!(parent_process().is_none());
 }

@@ -31,6 +31,25 @@ pub(crate) fn a_process_lives_until_it_ends() {
     assert!(!listed(pid));
 }
 
+// PRC-005
+pub(crate) fn a_process_is_who_its_handle_says() {
+    let who = |number: u32| {
+        let me = current_process();
+        (number, std::process::id(), me.name().to_owned())
+    };
+    let named = Process::builder().name("one of many");
+    let process = named.spawn(who, (7,)).unwrap();
+    let pid = process.pid();
+    assert_eq!(process.name(), "one of many");
+    let ended = process.wait_timeout(Duration::MAX).unwrap();
+    assert_eq!(ended, Some(ExitStatus::Code(0)));
+    assert!(!process.is_alive());
+    assert_eq!(process.exit_status(), Some(ExitStatus::Code(0)));
+    let told = (7, pid, "one of many".to_owned());
+    assert_eq!(process.join().unwrap(), told);
+    assert!(active_children().iter().all(|child| child.pid() != pid));
+}
+
 pub(crate) fn a_signal_to_a_process_that_has_ended_goes_nowhere() {
     let process = Process::spawn(|| (), ()).unwrap();
     while process.is_alive() {}

@@ -35,6 +35,7 @@ macro_rules! suite {
         $crate::suite::cases! { $method
             life {
                 a_process_lives_until_it_ends,
+                a_process_is_who_its_handle_says,
                 a_signal_to_a_process_that_has_ended_goes_nowhere,
                 joining_in_steps,
                 a_result_is_given_once,
@@ -85,7 +86,8 @@ macro_rules! suite {
                 another_program_in_a_childs_place_does_not_outlive_the_parent,
                 a_detached_process_outlives_its_parent,
                 a_detached_process_is_joined_like_any_other,
-                a_grandchild_that_holds_everything_open_delays_nobody,
+                a_grandchild_that_holds_everything_open_delays_no_result,
+                a_grandchild_that_holds_everything_open_delays_no_end_without_a_result,
             }
             parent {
                 a_child_knows_its_parent,

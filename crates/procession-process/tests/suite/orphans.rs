@@ -1,13 +1,15 @@
 //! Nobody outlives a parent that is killed, but who was detached.
 
 use super::{Household, alone, ended, forever, hear, tell};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgid, getsid};
-use procession_pipe::{PipeWriter, pipe};
-use procession_process::{Builder, ExitStatus, Process};
+use procession_pipe::{PipeReader, PipeWriter, pipe};
+use procession_process::{Builder, Cause, ExitStatus, Process};
 use procession_testkit::{alive, eventually, kill9};
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
+use std::time::Duration;
 
 fn busy() {
     loop {
@@ -168,15 +170,78 @@ pub(crate) fn a_detached_process_is_joined_like_any_other() {
     assert_eq!(ended(process), ExitStatus::Signal(15));
 }
 
+/// Forks a copy of this process, which has all its descriptors open until it is killed, and tells
+/// who that is.
+fn leave_a_copy(pids: &mut PipeWriter) {
+    // SAFETY: the copy calls nothing but what may be called after a fork.
+    match unsafe { libc::fork() } {
+        0 => wait_for_a_signal(),
+        copy => tell(pids, copy.cast_unsigned()),
+    }
+}
+
+fn wait_for_a_signal() -> ! {
+    // SAFETY: the signal ends this process, if a test that failed has left it.
+    unsafe { libc::alarm(600) };
+    loop {
+        // SAFETY: it takes no argument.
+        unsafe { libc::pause() };
+    }
+}
+
+fn is_ready(process: &Process<u32>) -> bool {
+    let mut sentinel = [PollFd::new(process.sentinel(), PollFlags::POLLIN)];
+    poll(&mut sentinel, PollTimeout::NONE).unwrap() == 1
+}
+
+/// Hears of the copy, and checks that the child it was made by is no less ended for it.
+fn heard_of_an_end(process: &Process<u32>, mut pids: PipeReader) -> u32 {
+    let copy = hear(&mut pids);
+    assert!(is_ready(process));
+    assert!(alive(copy) && !process.is_alive());
+    copy
+}
+
 // PRC-038
-pub(crate) fn a_grandchild_that_holds_everything_open_delays_nobody() {
-    let leaves_a_sleeper = || -> u32 {
-        // Not waited for: it is to outlive this process.
-        let sleeper = Command::new("sleep").arg("1000").spawn();
-        sleeper.map(|sleeper| sleeper.id()).unwrap()
+pub(crate) fn a_grandchild_that_holds_everything_open_delays_no_result() {
+    let leaves_a_copy = |mut pids: PipeWriter| -> u32 {
+        leave_a_copy(&mut pids);
+        9
     };
-    let process = Process::spawn(leaves_a_sleeper, ()).unwrap();
-    let sleeper = process.join().unwrap();
-    assert!(alive(sleeper));
-    kill9(sleeper);
+    for stepwise in [true, false] {
+        let (pids, pids_end) = pipe().unwrap();
+        let mut process = Process::spawn(leaves_a_copy, (pids_end,)).unwrap();
+        let copy = heard_of_an_end(&process, pids);
+        let result = if stepwise {
+            process.join_timeout(Duration::MAX).unwrap()
+        } else {
+            process.join().ok()
+        };
+        assert_eq!(result, Some(9));
+        assert!(alive(copy));
+        kill9(copy);
+    }
+}
+
+// PRC-038
+pub(crate) fn a_grandchild_that_holds_everything_open_delays_no_end_without_a_result() {
+    let leaves_a_copy = |mut pids: PipeWriter| -> u32 {
+        leave_a_copy(&mut pids);
+        // SAFETY: it ends the process, and nothing of it is used any more.
+        unsafe { libc::_exit(3) }
+    };
+    for stepwise in [true, false] {
+        let (pids, pids_end) = pipe().unwrap();
+        let mut process = Process::spawn(leaves_a_copy, (pids_end,)).unwrap();
+        let copy = heard_of_an_end(&process, pids);
+        let error = if stepwise {
+            process.join_timeout(Duration::MAX).unwrap_err()
+        } else {
+            process.join().unwrap_err()
+        };
+        let three = ExitStatus::Code(3);
+        assert!(matches!(error.cause(), Cause::Ended(status) if *status == three));
+        assert!(alive(copy));
+        kill9(copy);
+    }
 }
