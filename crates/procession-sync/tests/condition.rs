@@ -245,17 +245,39 @@ fn a_notice_is_not_lost_to_a_dead_waiter() {
 fn the_dead_are_struck_out_by_who_waits() {
     let _watchdog = watchdog();
     let shared = new();
-    let processes = waiting(3, &shared);
-    for dead in processes {
+    let dead = waiting(3, &shared);
+    let living = Process::spawn(wait, (shared.0.clone(), shared.1.clone())).unwrap();
+    eventually("all wait", || shared.0.waiters() == 4);
+    for dead in dead {
         kill9(dead.pid());
         assert!(dead.join().is_err());
     }
-    shared.0.notify_all().unwrap();
-    let living = Process::spawn(wait, (shared.0.clone(), shared.1.clone())).unwrap();
     eventually("one is left", || shared.0.waiters() == 1);
     shared.0.notify_one().unwrap();
     living.join().unwrap();
+    assert_eq!((shared.0.waiters(), shared.1.available()), (0, 1));
+}
+
+// SYN-026
+#[test]
+fn one_notice_gets_past_the_dead() {
+    let _watchdog = watchdog();
+    let shared = new();
+    let dead = waiting(3, &shared);
+    let living = Process::spawn(wait, (shared.0.clone(), shared.1.clone())).unwrap();
+    eventually("all wait", || shared.0.waiters() == 4);
+    for dead in dead {
+        kill9(dead.pid());
+        assert!(dead.join().is_err());
+    }
+    // At once: the dead have not been noticed, or just so.
+    shared.0.notify_one().unwrap();
+    living.join().unwrap();
     assert_eq!(shared.1.available(), 1);
+    // Whoever waits next strikes them out.
+    while shared.0.waiters() > 0 {
+        wait_shortly(shared.0.clone());
+    }
 }
 
 #[test]
