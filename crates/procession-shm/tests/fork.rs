@@ -37,6 +37,7 @@ fn main() {
     what_an_unknown_fork_copied_is_no_grandchilds();
     whatever_counts_is_taken_over();
     a_known_child_that_is_killed_stays_counted();
+    what_a_fork_prepares_does_not_grow();
     who_leaves_does_not_wait_for_a_forked_child();
 }
 
@@ -332,6 +333,46 @@ fn whatever_counts_is_taken_over() {
     counters[1].0.store(0, Ordering::Relaxed);
     ends_well(known(|| assert_eq!(owners(), [std::process::id(), 0])));
     assert_eq!((seen(), owners()), ([2, 1], [0, 0]));
+}
+
+/// Shows how much a child that is forked now would be prepared for.
+fn prepared() -> String {
+    let shown = format!("{:?}", fork::before().expect("there is a family"));
+    let (_, shared) = shown.split_once("shared: ").expect("it is shown");
+    shared.to_owned()
+}
+
+fn nest(depth: u32, expected: &str) {
+    assert_eq!(prepared(), expected);
+    if depth > 0 {
+        ends_well(known(|| nest(depth - 1, expected)));
+        assert_eq!(prepared(), expected);
+    }
+}
+
+// PRC-024
+fn what_a_fork_prepares_does_not_grow() {
+    struct Nothing;
+    impl fork::Counted for Nothing {
+        fn count(&self) -> bool {
+            true
+        }
+        fn uncount(&self) {}
+        fn adopt(&self) {}
+    }
+    let before = prepared();
+    let value = Value::new(1).expect("there is room");
+    let with_one_more = prepared();
+    assert_ne!(with_one_more, before);
+    for number in 0..1000 {
+        drop(Value::new(number).expect("there is room"));
+        let thing: Arc<dyn fork::Counted> = Arc::new(Nothing);
+        fork::register(&thing);
+        drop(value.clone());
+    }
+    nest(5, &with_one_more);
+    drop(value);
+    assert_eq!(prepared(), before);
 }
 
 fn a_known_child_that_is_killed_stays_counted() {
