@@ -9,4 +9,4 @@ pub(crate) mod endpoint;
 mod registry;
 
 pub(crate) use connect::connect;
-pub(crate) use registry::endpoint_at;
+pub(crate) use registry::{endpoint_at, own_endpoint};

@@ -2,7 +2,7 @@
 
 use crate::address::Address;
 use crate::client::endpoint::Endpoint;
-use crate::client::endpoint_at;
+use crate::client::{endpoint_at, own_endpoint};
 use crate::error::ManagerError;
 use crate::protocol::{Call, Fault, Note, ObjectId};
 use crate::reply::Reply;
@@ -97,8 +97,7 @@ impl Route {
     /// Returns the endpoint of this process, which in a forked child is another than its parent's.
     pub(crate) fn client(&self) -> Result<Arc<Endpoint>, ManagerError> {
         match self {
-            Self::Client(endpoint) if endpoint.is_ours() => Ok(Arc::clone(endpoint)),
-            Self::Client(endpoint) => endpoint_at(endpoint.address()),
+            Self::Client(endpoint) => own_endpoint(endpoint),
             Self::Home(_) | Self::Gone(_) => Err(ManagerError::Gone),
         }
     }

@@ -8,7 +8,7 @@ use crate::transport::Transport;
 use procession_pipe::Channel;
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many connections are kept when no call needs them.
 const IDLE: usize = 8;
@@ -26,6 +26,11 @@ pub(crate) struct Endpoint {
     /// Held by the one thread that waits for an answer on `presence`.
     asking: Mutex<()>,
     idle: Mutex<Vec<Box<dyn Transport>>>,
+    /// In a forked copy of the process that opened it: the copy's own.
+    ///
+    /// The handles that the copy inherited hold no other, and its session must last from one call
+    /// to the next, because the server drops what it counts to a session that has ended.
+    heir: OnceLock<Arc<Self>>,
 }
 
 impl Endpoint {
@@ -38,12 +43,24 @@ impl Endpoint {
             presence,
             asking: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
+            heir: OnceLock::new(),
         })
     }
 
     /// Tells whether this process opened it.
     pub(crate) fn is_ours(&self) -> bool {
         self.pid == std::process::id()
+    }
+
+    /// Returns what a copy of the process has in place of it, if that was opened.
+    pub(super) fn heir(&self) -> Option<&Arc<Self>> {
+        self.heir.get()
+    }
+
+    /// Keeps what a copy of the process has in place of it for as long as the copy has this one.
+    pub(super) fn keep_heir(&self, heir: &Arc<Self>) {
+        // Another thread can only have left the same one.
+        let _ = self.heir.set(Arc::clone(heir));
     }
 
     pub(crate) fn address(&self) -> &Address {

@@ -22,6 +22,20 @@ pub(crate) fn endpoint_at(address: &Address) -> Result<Arc<Endpoint>, ManagerErr
     Ok(endpoint)
 }
 
+/// Returns the endpoint that this process has in place of one that it may have inherited in a fork.
+pub(crate) fn own_endpoint(inherited: &Arc<Endpoint>) -> Result<Arc<Endpoint>, ManagerError> {
+    let mut last = inherited;
+    while !last.is_ours() {
+        let Some(heir) = last.heir() else {
+            let own = endpoint_at(last.address())?;
+            last.keep_heir(&own);
+            return Ok(own);
+        };
+        last = heir;
+    }
+    Ok(Arc::clone(last))
+}
+
 fn place(address: &Address) -> Place {
     static PLACES: Mutex<Option<HashMap<Address, Place>>> = Mutex::new(None);
     let mut places = lock(&PLACES);
