@@ -41,6 +41,12 @@
 //! The pool and the handlers hold the dispatch, and so does each batch. The dispatch holds the
 //! queue, which may hold batches: a circle, which the last handler opens when it drops the last
 //! receiver. Results hold nothing, so that they outlive the pool.
+//!
+//! # In a forked copy of the process
+//!
+//! There, none of the threads exist, and the lock and the channels are as they were at the fork,
+//! perhaps in the middle of a change. So a copy touches none of them: it compares
+//! [`Dispatch::maker`] first, which never changes, and what it inherited is left where it lies.
 
 use crate::batch::{Batch, Loss, Settled, split};
 use crate::call::Calls;
@@ -65,6 +71,8 @@ pub(crate) struct Dispatch {
     queue: Sender<Batch>,
     /// How many slots there are to be.
     size: usize,
+    /// The number of the process that made the pool.
+    maker: u32,
     state: Mutex<State>,
 }
 
@@ -122,6 +130,7 @@ impl Dispatch {
         let dispatch = Self {
             queue,
             size,
+            maker: std::process::id(),
             state: Mutex::new(state),
         };
         let inlets = Inlets {
@@ -153,16 +162,29 @@ impl Dispatch {
         Ok(settled)
     }
 
+    /// Returns whether this process made the pool, and is no copy of the one that did.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.maker == std::process::id()
+    }
+
     /// Returns the error that a new call gets, if it gets one.
     pub(crate) fn check(&self) -> Result<(), PoolError> {
-        self.state().check()
+        self.open().map(drop)
+    }
+
+    /// Returns the state of a pool that takes calls.
+    fn open(&self) -> Result<MutexGuard<'_, State>, PoolError> {
+        if !self.is_ours() {
+            return Err(PoolError::Copied);
+        }
+        let state = self.state();
+        state.check()?;
+        Ok(state)
     }
 
     /// Counts all the batches of a call in, or none.
     fn accept(&self, batches: usize) -> Result<(), PoolError> {
-        let mut state = self.state();
-        state.check()?;
-        state.outstanding += batches;
+        self.open()?.outstanding += batches;
         Ok(())
     }
 

@@ -110,6 +110,8 @@ pub enum PoolError {
     },
     /// The result was taken by an earlier call.
     Taken,
+    /// This process is a forked copy of the one that made the pool, which alone can use it.
+    Copied,
 }
 
 impl PoolError {
@@ -197,6 +199,9 @@ impl Display for PoolError {
             Self::Terminated => f.write_str("the pool was terminated"),
             Self::Broken { reason } => write!(f, "the pool cannot start workers: {reason}"),
             Self::Taken => f.write_str("the result was taken before"),
+            Self::Copied => {
+                f.write_str("the pool is of the process that this is a copy of; make one here")
+            }
         }
     }
 }

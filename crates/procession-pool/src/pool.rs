@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::{fmt, iter};
+use std::{fmt, iter, mem};
 
 /// How many chunks each worker gets unless the caller says otherwise.
 const CHUNKS_PER_WORKER: usize = 4;
@@ -21,6 +21,10 @@ const CHUNKS_PER_WORKER: usize = 4;
 ///
 /// It is used through a shared reference, by as many threads as one likes. Dropping it is
 /// [`terminate`](Self::terminate), then [`join`](Self::join): what is still running is lost.
+///
+/// It belongs to the process that made it. A copy of that process, made by the C library's `fork`,
+/// gets [`PoolError::Copied`] from each call; closing, terminating, joining or dropping the pool
+/// there does nothing.
 ///
 /// # Examples
 ///
@@ -320,7 +324,8 @@ impl Pool {
     }
 
     /// Returns the process numbers of the workers: [`size`](Self::size) of them, less those that
-    /// have died and whose successors have not been started yet, and none when the pool has ended.
+    /// have died and whose successors have not been started yet, and none when the pool has ended
+    /// or is a copy.
     ///
     /// # Examples
     ///
@@ -336,6 +341,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn worker_pids(&self) -> Vec<u32> {
+        if !self.dispatch.is_ours() {
+            return Vec::new();
+        }
         self.dispatch.pids()
     }
 
@@ -358,7 +366,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn close(&self) {
-        self.dispatch.close();
+        if self.dispatch.is_ours() {
+            self.dispatch.close();
+        }
     }
 
     /// Kills the workers. Calls that are not done return [`PoolError::Terminated`].
@@ -380,7 +390,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn terminate(&self) {
-        self.dispatch.terminate();
+        if self.dispatch.is_ours() {
+            self.dispatch.terminate();
+        }
     }
 
     /// Closes the pool, and waits until all accepted calls are done and all workers have ended.
@@ -407,6 +419,9 @@ impl Pool {
     /// # }
     /// ```
     pub fn join(&self) {
+        if !self.dispatch.is_ours() {
+            return;
+        }
         self.close();
         for handler in self.handlers().drain(..) {
             // Nothing in a handler panics; if it did, the hook has told of it.
@@ -422,6 +437,12 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        if !self.dispatch.is_ours() {
+            // They name threads that are not in this process; another may have got a name.
+            let handlers = self.handlers.get_mut();
+            mem::forget(mem::take(handlers.unwrap_or_else(PoisonError::into_inner)));
+            return;
+        }
         self.terminate();
         self.join();
     }

@@ -11,14 +11,15 @@ use procession_process::Failure;
 use procession_process::outcome::consume;
 use procession_wire::Packet;
 use serde::de::DeserializeOwned;
-use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
+use std::{fmt, mem};
 
 /// The result of a call that the caller did not wait for, from
 /// [`Pool::apply_async`](crate::Pool::apply_async).
 ///
-/// Dropping it does not stop the call.
+/// Dropping it does not stop the call. As the pool, it belongs to the process that made it: a copy
+/// made by the C library's `fork` gets [`PoolError::Copied`], and never waits.
 ///
 /// # Examples
 ///
@@ -42,6 +43,8 @@ use std::time::Duration;
 pub struct AsyncResult<R> {
     /// Until the result is taken.
     settled: Option<Receiver<Settled>>,
+    /// The number of the process that asked.
+    asker: u32,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -49,6 +52,7 @@ impl<R: DeserializeOwned> AsyncResult<R> {
     pub(crate) fn new(settled: Receiver<Settled>) -> Self {
         Self {
             settled: Some(settled),
+            asker: std::process::id(),
             returns: PhantomData,
         }
     }
@@ -120,6 +124,9 @@ impl<R: DeserializeOwned> AsyncResult<R> {
 
     /// Takes the result if it comes in time; an error is a result too.
     fn get_by(&mut self, deadline: Deadline) -> Result<Option<R>, PoolError> {
+        if !self.is_ours() {
+            return Err(PoolError::Copied);
+        }
         let settled = self.settled.as_ref().ok_or(PoolError::Taken)?;
         let received = match deadline.left() {
             Some(left) => settled.recv_timeout(left),
@@ -156,9 +163,22 @@ impl<R> AsyncResult<R> {
     /// # }
     /// ```
     pub fn ready(&self) -> bool {
-        self.settled
-            .as_ref()
-            .is_none_or(|settled| !settled.is_empty())
+        let waits = |settled: &Receiver<Settled>| self.is_ours() && settled.is_empty();
+        !self.settled.as_ref().is_some_and(waits)
+    }
+
+    /// Returns whether this process asked, and is no copy of the one that did.
+    fn is_ours(&self) -> bool {
+        self.asker == std::process::id()
+    }
+}
+
+impl<R> Drop for AsyncResult<R> {
+    fn drop(&mut self) {
+        if !self.is_ours() {
+            // Closing the channel could wait for a sender that is not in this process.
+            mem::forget(self.settled.take());
+        }
     }
 }
 

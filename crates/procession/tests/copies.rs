@@ -5,10 +5,13 @@
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 use procession::manager::{Dict, ManagerError};
-use procession::{Manager, Pipe, Pool, Process, StartError, StartMethod};
+use procession::{
+    AsyncResult, Event, Manager, Pipe, Pool, PoolError, Process, StartError, StartMethod,
+};
 use procession_testkit::{eventually, watchdog};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 procession::enable_in_tests!();
 
@@ -17,6 +20,21 @@ fn alone(task: impl Fn() + Copy + 'static) {
     let _watchdog = watchdog();
     let spawn = Process::builder().start_method(StartMethod::Spawn);
     spawn.spawn(task, ()).unwrap().join().unwrap();
+}
+
+/// Runs `work` in a copy that only the C library knows of, and waits for it.
+fn in_a_copy(work: impl FnOnce()) {
+    // SAFETY: what the copy does either needs no other thread or must be refused there.
+    match unsafe { fork() }.unwrap() {
+        ForkResult::Child => {
+            let worked = catch_unwind(AssertUnwindSafe(work));
+            // SAFETY: ending the process leaves nobody who could see anything unsound.
+            unsafe { libc::_exit(i32::from(worked.is_err())) }
+        }
+        ForkResult::Parent { child } => {
+            assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
+        }
+    }
 }
 
 fn work_with(dict: &Dict<String, u32>) {
@@ -52,18 +70,53 @@ fn a_copy_made_by_the_c_library_works_with_the_proxies_of_its_parent() {
         let manager = Manager::start().unwrap();
         let dict = manager.dict::<String, u32>().unwrap();
         dict.insert("ours", 1_u32).unwrap();
-        // SAFETY: this process has one thread.
-        match unsafe { fork() }.unwrap() {
-            ForkResult::Child => {
-                let worked = catch_unwind(AssertUnwindSafe(|| work_with(&dict)));
-                // SAFETY: ending the process leaves nobody who could see anything unsound.
-                unsafe { libc::_exit(i32::from(worked.is_err())) }
-            }
-            ForkResult::Parent { child } => {
-                assert_eq!(waitpid(child, None).unwrap(), WaitStatus::Exited(child, 0));
-            }
-        }
+        in_a_copy(|| work_with(&dict));
         still_works(&dict, &manager);
+    });
+}
+
+fn host_in_a_copy(manager: &Manager) {
+    let list = manager.list::<u32>().unwrap();
+    list.append(3).unwrap();
+    let dict = manager.dict::<String, u32>().unwrap();
+    dict.insert("ours", 1_u32).unwrap();
+    work_with(&dict);
+    assert_eq!(list.to_vec().unwrap(), [3]);
+    assert_eq!(manager.object_count().unwrap(), 2);
+    drop(dict);
+    assert_eq!(manager.object_count().unwrap(), 1);
+}
+
+#[test]
+fn a_copy_hosts_objects_that_live_as_long_as_it() {
+    alone(|| {
+        let manager = Manager::start().unwrap();
+        let process = Process::fork(|| host_in_a_copy(&manager)).unwrap();
+        process.join().unwrap();
+        let gone = || manager.object_count().unwrap() == 0;
+        eventually("the fork's objects are gone", gone);
+        in_a_copy(|| host_in_a_copy(&manager));
+        eventually("the copy's objects are gone", gone);
+    });
+}
+
+#[test]
+fn a_copy_of_a_copy_hosts_objects_beside_it() {
+    alone(|| {
+        let manager = Manager::start().unwrap();
+        in_a_copy(|| {
+            let list = manager.list::<u32>().unwrap();
+            in_a_copy(|| {
+                let dict = manager.dict::<String, u32>().unwrap();
+                dict.insert("ours", 1_u32).unwrap();
+                work_with(&dict);
+                list.append(4).unwrap();
+            });
+            assert_eq!(list.to_vec().unwrap(), [4]);
+            let alone = || manager.object_count().unwrap() == 1;
+            eventually("the other's object is gone", alone);
+        });
+        eventually("all are gone", || manager.object_count().unwrap() == 0);
     });
 }
 
@@ -132,5 +185,53 @@ fn a_process_with_a_pool_is_not_forked() {
         let process = Process::builder().daemon(false).spawn(theirs, ());
         assert_eq!(process.unwrap().join().unwrap(), 3);
         assert_eq!(pool.apply(|n: u32| n + 1, (1,)).unwrap(), 2);
+    });
+}
+
+fn is_refused<R>(result: Result<R, PoolError>) -> bool {
+    matches!(result, Err(PoolError::Copied))
+}
+
+fn refuses_everything(pool: Pool, mut results: Vec<AsyncResult<u32>>) {
+    assert!(is_refused(pool.map(|n: u32| n, [1, 2])));
+    assert!(is_refused(pool.map(|n: u32| n, [])));
+    assert!(is_refused(pool.apply(|n: u32| n, (1,))));
+    assert!(is_refused(pool.apply_async(|n: u32| n, (1,))));
+    assert!(pool.worker_pids().is_empty());
+    assert!(results.iter().all(AsyncResult::ready));
+    assert!(is_refused(results[0].get_timeout(Duration::MAX)));
+    assert!(is_refused(results.pop().unwrap().get()));
+    pool.close();
+    pool.terminate();
+    pool.join();
+    drop((results, pool));
+}
+
+fn answer(go: Event) -> u32 {
+    go.wait();
+    7
+}
+
+#[test]
+fn a_copy_leaves_the_pool_alone() {
+    alone(|| {
+        let pool = RefCell::new(Some(Pool::new(2).unwrap()));
+        let go = Event::new().unwrap();
+        let ask = |_| {
+            pool.borrow()
+                .as_ref()
+                .unwrap()
+                .apply_async(answer, (go.clone(),))
+        };
+        let asked = RefCell::new((0..3).map(ask).map(Result::unwrap).collect::<Vec<_>>());
+        let workers = pool.borrow().as_ref().unwrap().worker_pids();
+        in_a_copy(|| refuses_everything(pool.take().unwrap(), asked.take()));
+        go.set();
+        for result in asked.take() {
+            assert_eq!(result.get().unwrap(), 7);
+        }
+        let pool = pool.take().unwrap();
+        assert_eq!(pool.map(|n: u32| n + 1, [1, 2]).unwrap(), [2, 3]);
+        assert_eq!(pool.worker_pids(), workers);
     });
 }
