@@ -70,7 +70,10 @@ impl Link {
     pub(crate) fn send(&self, message: Message, sentinel: BorrowedFd<'_>) -> Result<(), NotSent> {
         match self.channel.send_by(message, now()) {
             Ok(()) => Ok(()),
-            Err(SendError::Unfinished(_)) => self.send_rest(sentinel),
+            Err(SendError::Unfinished(_)) => self
+                .send_rest(sentinel)
+                // Otherwise a worker that lives would wait for the rest, and be waited for.
+                .inspect_err(|_| self.hang_up()),
             Err(SendError::Closed) => Err(NotSent::Gone),
             Err(error) => Err(NotSent::Refused(error.to_string())),
         }
