@@ -235,3 +235,22 @@ fn a_copy_leaves_the_pool_alone() {
         assert_eq!(pool.worker_pids(), workers);
     });
 }
+
+#[test]
+fn copies_of_a_busy_pool_are_refused_whatever_its_threads_are_doing() {
+    alone(|| {
+        let pool = RefCell::new(Some(Pool::new(2).unwrap()));
+        for round in 1..=20 {
+            let ask = |n: u32| {
+                let pool = pool.borrow();
+                pool.as_ref().unwrap().apply_async(|n: u32| n, (n,))
+            };
+            let asked = (0..round).map(ask).map(Result::unwrap).collect::<Vec<_>>();
+            let asked = RefCell::new(asked);
+            in_a_copy(|| refuses_everything(pool.take().unwrap(), asked.take()));
+            for (n, result) in (0..).zip(asked.take()) {
+                assert_eq!(result.get().unwrap(), n);
+            }
+        }
+    });
+}
