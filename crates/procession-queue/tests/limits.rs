@@ -9,7 +9,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use procession_process::Process;
+use procession_process::{Builder, Process};
 use procession_queue::{
     Fault, GetError, JoinError, JoinableQueue, MAX_ITEM_LEN, PutError, Queue, StateError,
     TaskDoneError,
@@ -259,6 +259,12 @@ fn put_without_descriptors() {
     }
 }
 
+/// A process of a group of its own. When the leader of a group ends, as a shell does that started
+/// this test, the kernel may tell all who are stopped in it to go on.
+fn grouped() -> Builder {
+    Process::builder().process_group(0)
+}
+
 /// A process that is stopped at moments, until it is ended.
 struct Stopped {
     process: Option<Process<()>>,
@@ -310,7 +316,7 @@ fn get_for_ever(queue: JoinableQueue<u32>) {
 fn a_stopped_consumer_delays_nobody_for_ever() {
     let _watchdog = watchdog();
     let queue = JoinableQueue::new().unwrap();
-    let child = Stopped::of(Process::spawn(get_for_ever, (queue.clone(),)).unwrap());
+    let child = Stopped::of(grouped().spawn(get_for_ever, (queue.clone(),)).unwrap());
     let held = |fault: &Fault| is_held(fault, child.pid);
     child.stop_with_lock(|| {
         // A consumer that goes to sleep has the producers' lock for a moment.
@@ -343,7 +349,7 @@ fn put_for_ever(queue: Queue<u32>) {
 fn a_stopped_producer_delays_nobody_for_ever() {
     let _watchdog = watchdog();
     let queue = Queue::new().unwrap();
-    let child = Stopped::of(Process::spawn(put_for_ever, (queue.clone(),)).unwrap());
+    let child = Stopped::of(grouped().spawn(put_for_ever, (queue.clone(),)).unwrap());
     let held = |fault: &Fault| is_held(fault, child.pid);
     child.stop_with_lock(|| {
         let _ = queue.try_get_many(usize::MAX);

@@ -100,7 +100,10 @@ fn is_stopped(pid: u32) -> bool {
 }
 
 pub(crate) fn a_stopped_child_is_alive_and_can_be_killed() {
-    let mut process = Process::spawn(forever, ()).unwrap();
+    // In a group of its own: the kernel may tell all who are stopped in a group to go on when its
+    // leader ends, as a shell does that started this test.
+    let alone = Process::builder().process_group(0);
+    let mut process = alone.spawn(forever, ()).unwrap();
     let pid = process.pid();
     kill(Pid::from_raw(pid.cast_signed()), Signal::SIGSTOP).unwrap();
     eventually("the child is stopped", || is_stopped(pid));
