@@ -80,10 +80,11 @@ fn there_are_never_more_than_fit() {
     });
 }
 
-#[test]
-fn closing_reaches_all_who_wait() {
-    check(2, || {
-        let queue = Arc::new(Queue::new(1));
+/// Closes a queue with an item in it, whose next item begins a chunk, while somebody puts one and
+/// somebody gets until it cannot.
+fn check_closing(capacity: u64) {
+    check(2, move || {
+        let queue = Arc::new(Queue::new(capacity));
         queue.handle().put(1).unwrap();
         let putter = with(&queue, |queue| queue.handle().put(2));
         let getter = with(&queue, |queue| {
@@ -96,6 +97,11 @@ fn closing_reaches_all_who_wait() {
         let put = putter.join().unwrap();
         assert!(matches!(put, Ok(()) | Err(PutError::Closed(_))));
     });
+}
+
+#[test]
+fn closing_reaches_all_who_wait() {
+    check_closing(1);
 }
 
 /// Runs the model with a victim that is killed after each number of steps, up to the one that it
@@ -262,20 +268,7 @@ fn a_chunk_that_is_used_again_is_used_once() {
 
 #[test]
 fn closing_reaches_who_is_at_the_border_of_a_chunk() {
-    check(2, || {
-        let queue = Arc::new(Queue::new(9));
-        queue.handle().put(1).unwrap();
-        let putter = with(&queue, |queue| queue.handle().put(2));
-        let getter = with(&queue, |queue| {
-            let handle = queue.handle();
-            // One of these at the latest finds nothing, and waits.
-            (0..3).find_map(|_| handle.get(true).err()).unwrap()
-        });
-        queue.close().unwrap();
-        assert!(matches!(getter.join().unwrap(), GetError::Closed(_)));
-        let put = putter.join().unwrap();
-        assert!(matches!(put, Ok(()) | Err(PutError::Closed(_))));
-    });
+    check_closing(9);
 }
 
 #[test]
