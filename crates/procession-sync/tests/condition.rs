@@ -240,18 +240,24 @@ fn a_notice_is_not_lost_to_a_dead_waiter() {
     }
 }
 
-// SYN-026
-#[test]
-fn the_dead_are_struck_out_by_who_waits() {
-    let _watchdog = watchdog();
-    let shared = new();
-    let dead = waiting(3, &shared);
+/// A process that waits, and came when three others waited that are dead now.
+fn waiting_behind_three_dead(shared: &Woken) -> Process<()> {
+    let dead = waiting(3, shared);
     let living = Process::spawn(wait, (shared.0.clone(), shared.1.clone())).unwrap();
     eventually("all wait", || shared.0.waiters() == 4);
     for dead in dead {
         kill9(dead.pid());
         assert!(dead.join().is_err());
     }
+    living
+}
+
+// SYN-026
+#[test]
+fn the_dead_are_struck_out_by_who_waits() {
+    let _watchdog = watchdog();
+    let shared = new();
+    let living = waiting_behind_three_dead(&shared);
     eventually("one is left", || shared.0.waiters() == 1);
     shared.0.notify_one().unwrap();
     living.join().unwrap();
@@ -263,13 +269,7 @@ fn the_dead_are_struck_out_by_who_waits() {
 fn one_notice_gets_past_the_dead() {
     let _watchdog = watchdog();
     let shared = new();
-    let dead = waiting(3, &shared);
-    let living = Process::spawn(wait, (shared.0.clone(), shared.1.clone())).unwrap();
-    eventually("all wait", || shared.0.waiters() == 4);
-    for dead in dead {
-        kill9(dead.pid());
-        assert!(dead.join().is_err());
-    }
+    let living = waiting_behind_three_dead(&shared);
     // At once: the dead have not been noticed, or just so.
     shared.0.notify_one().unwrap();
     living.join().unwrap();
