@@ -5,13 +5,14 @@ if role == "client":
     connection = Client(address(where), authkey=key(secret))
 else:
     connection = listen(where, secret).accept()
-for size in map(int, sizes):
+frames = [pattern(int(size)) for size in sizes]
+for frame in frames:
     got = connection.recv_bytes()
-    assert got == pattern(size), (len(got), size)
+    assert got == frame, (len(got), len(frame))
     connection.send_bytes(got)
-for size in map(int, sizes):
-    connection.send_bytes(pattern(size))
+for frame in frames:
+    connection.send_bytes(frame)
     got = connection.recv_bytes()
-    assert got == pattern(size), (len(got), size)
+    assert got == frame, (len(got), len(frame))
 connection.close()
 say("done")
