@@ -77,6 +77,11 @@ use std::time::Duration;
 /// if no socket of any process is bound to it, which the kernel knows, and under an advisory lock
 /// of the directory, so that of two programs that start at the same time one wins.
 ///
+/// A path can be bound again as soon as the listener is closed. An abstract name or a port can when
+/// the kernel has closed the last copy of the socket: a program that another thread is just starting
+/// has one until its `exec`, so that binding again at once may fail with
+/// [`AddrInUse`](io::ErrorKind::AddrInUse).
+///
 /// # Examples
 ///
 /// ```
