@@ -175,11 +175,12 @@ fn a_python_listener_sends_and_receives_every_size() {
 fn a_python_client_with_another_key_is_refused() {
     let _watchdog = watchdog();
     for python in pythons() {
-        for place in everywhere() {
-            let (listener, told) = bind(&place, "the key");
-            let address = listener.local_addr().to_string();
-            let said = python.run(REFUSED, &["client", &address, "another key"]);
-            assert_eq!(said, "refused", "{:?}", python.version);
+        let places = everywhere();
+        let bound: Vec<_> = places.iter().map(|place| bind(place, "the key")).collect();
+        let addresses = bound.iter().map(|(it, _)| it.local_addr().to_string());
+        let mut running = python.start(REFUSED, &refused_args("client", addresses));
+        for (listener, told) in &bound {
+            assert_eq!(running.hear(), "refused", "{:?}", python.version);
             assert!(matches!(
                 told.recv().unwrap(),
                 AuthenticationError::WrongKey
@@ -187,7 +188,14 @@ fn a_python_client_with_another_key_is_refused() {
             assert!(listener.try_accept::<(), ()>().unwrap().is_none());
             connect(listener.local_addr(), "the key").unwrap();
         }
+        running.end();
     }
+}
+
+/// The arguments of [`REFUSED`].
+fn refused_args(role: &str, addresses: impl Iterator<Item = String>) -> Vec<String> {
+    let first = [role, "another key"].map(str::to_owned);
+    first.into_iter().chain(addresses).collect()
 }
 
 // CON-028, CON-029
@@ -195,18 +203,19 @@ fn a_python_client_with_another_key_is_refused() {
 fn a_python_listener_with_another_key_refuses() {
     let _watchdog = watchdog();
     for python in pythons() {
-        for place in everywhere() {
-            let address = place.address.to_string();
-            let args = ["listener", &address, "another key"];
-            let (mut running, address) = listening(&python, REFUSED, &args);
+        let places = everywhere();
+        let addresses = places.iter().map(|place| place.address.to_string());
+        let mut running = python.start(REFUSED, &refused_args("listener", addresses));
+        for _ in &places {
+            let address = running.hear().parse().unwrap();
             let refused = connect(&address, "the key");
             assert!(matches!(
                 refused,
                 Err(ConnectError::Authentication(AuthenticationError::Rejected))
             ));
             assert_eq!(running.hear(), "refused", "{:?}", python.version);
-            running.end();
         }
+        running.end();
     }
 }
 
@@ -231,12 +240,15 @@ fn a_python_listener_without_a_key_is_noticed() {
 /// After how many frames Python leaves the handshake, or, at last, the connection.
 const MOMENTS: [&str; 7] = ["0", "1", "2", "3", "4", "5", "6"];
 
-/// Returns which processes leave at which moments, and how.
-fn departures() -> Vec<(&'static str, Vec<&'static str>)> {
-    let kills = MOMENTS.map(|moment| ("kill", vec![moment]));
-    kills
+/// How it leaves: by closing the connection, or by the death of its process.
+const MANNERS: [&str; 2] = ["kill", "close"];
+
+/// The arguments of [`LEAVE`].
+fn leave_args(role: &str, address: &Address, manner: &str) -> Vec<String> {
+    let first = [role, &address.to_string(), "key", manner].map(str::to_owned);
+    first
         .into_iter()
-        .chain([("close", MOMENTS.to_vec())])
+        .chain(MOMENTS.map(str::to_owned))
         .collect()
 }
 
@@ -247,14 +259,13 @@ fn a_python_client_may_leave_at_any_moment() {
         let mut places = everywhere();
         let place = places.swap_remove(index % places.len());
         let (listener, told) = bind(&place, "key");
-        let address = listener.local_addr().to_string();
-        for (manner, moments) in departures() {
-            let args = [&["client", &address, "key", manner], &*moments].concat();
+        for manner in MANNERS {
+            let args = leave_args("client", listener.local_addr(), manner);
             let running = python.start(LEAVE, &args);
-            for moment in moments {
+            for moment in MOMENTS {
                 client_left(moment, &listener, &told);
             }
-            running.end_anyhow();
+            running.end();
         }
         assert!(listener.try_accept::<(), ()>().unwrap().is_none());
         connect(listener.local_addr(), "key").unwrap();
@@ -278,16 +289,15 @@ fn client_left(moment: &str, listener: &Listener, told: &Receiver<Authentication
 fn a_python_listener_may_leave_at_any_moment() {
     let _watchdog = watchdog();
     for (index, python) in pythons().iter().enumerate() {
-        for (manner, moments) in departures() {
+        for manner in MANNERS {
             let mut places = everywhere();
             let place = places.swap_remove(index % places.len());
-            let address = place.address.to_string();
-            let args = [&["listener", &address, "key", manner], &*moments].concat();
+            let args = leave_args("listener", &place.address, manner);
             let (running, address) = listening(python, LEAVE, &args);
-            for moment in moments {
+            for moment in MOMENTS {
                 listener_left(moment, connect(&address, "key"));
             }
-            running.end_anyhow();
+            running.end();
         }
     }
 }

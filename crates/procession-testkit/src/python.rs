@@ -148,11 +148,6 @@ impl Running {
         let ended = self.child.wait().expect("it is reaped");
         assert!(ended.success(), "the script failed: {ended}");
     }
-
-    /// Waits until it has ended, well or not.
-    pub fn end_anyhow(mut self) {
-        self.child.wait().expect("it is reaped");
-    }
 }
 
 impl Drop for Running {
