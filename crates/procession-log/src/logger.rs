@@ -6,7 +6,6 @@
 use crate::file::LogFile;
 use crate::format::Format;
 use crate::moment::Moment;
-use crate::setup::Setup;
 use log::{Log, Metadata, Record};
 
 /// What the macros of the `log` crate call.
@@ -20,8 +19,7 @@ pub(crate) struct Logger {
 
 impl Logger {
     /// Makes a logger, which the process still has to be given.
-    pub(crate) fn new(setup: &Setup) -> Self {
-        let (file, format) = (setup.file.clone(), setup.format.clone());
+    pub(crate) fn new(file: LogFile, format: Format) -> Self {
         Self {
             file,
             format,

@@ -22,7 +22,8 @@ pub(crate) struct Setup {
 ///
 /// Until the last step nothing is logged, so that an error leaves nothing half done.
 pub(crate) fn install(setup: Setup) -> Result<(), LogError> {
-    let (logger, level) = (Logger::new(&setup), setup.level);
+    let logger = Logger::new(setup.file.clone(), setup.format.clone());
+    let level = setup.level;
     log::set_boxed_logger(Box::new(logger)).map_err(|_| LogError::Installed)?;
     inherit(install_in_child, setup)?;
     log::set_max_level(level);
