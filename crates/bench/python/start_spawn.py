@@ -10,9 +10,10 @@ def start():
     process.join()
 
 
-context = multiprocessing.get_context("spawn")
-start()
-begin = time.perf_counter()
-for _ in range(STARTS):
+if __name__ == "__main__":
+    context = multiprocessing.get_context("spawn")
     start()
-print((time.perf_counter() - begin) / STARTS * 1e9)
+    begin = time.perf_counter()
+    for _ in range(STARTS):
+        start()
+    print((time.perf_counter() - begin) / STARTS * 1e9)
