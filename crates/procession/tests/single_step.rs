@@ -1,0 +1,253 @@
+//! Operations on shared things, cut short at any of their instructions: a child is traced, executes
+//! a number of single instructions, and is killed there.
+//!
+//! The suite spreads some kills over each operation; with `PROCESSION_TEST_EVERY_STEP=1` there is
+//! one at each instruction.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "a task fails by panicking, like a test, and owns its arguments"
+)]
+
+use procession::{
+    AcquireError, Array, BoundedSemaphore, Event, GetError, Lock, LockResult, Process, Queue,
+    RLock, Semaphore, Value,
+};
+use procession_testkit::steps::{self, Reached, Traced};
+use procession_testkit::watchdog;
+use std::env;
+use std::time::Duration;
+
+procession::enable_in_tests!();
+
+/// Longer than anything takes that does not wait for a dead process.
+const LONG: Duration = Duration::from_secs(20);
+
+/// How many kills are spread over an operation.
+fn kills(instructions: usize) -> usize {
+    match env::var_os("PROCESSION_TEST_EVERY_STEP") {
+        Some(_) => instructions,
+        None => 40,
+    }
+}
+
+/// In the child: does `work` once, so that nothing is made or loaded on the way of the second time,
+/// of which the test executes a part.
+fn stepped(go: &Event, work: impl Fn()) {
+    work();
+    go.wait();
+    steps::begin();
+    work();
+    steps::end();
+}
+
+/// Kills children of `start` within their work, each at another instruction, and one behind it;
+/// `check` looks after each kill at what it left, and is told whether the work was done.
+fn cut_short(start: impl Fn(Event) -> Process<()>, check: impl Fn(Reached)) {
+    let _watchdog = watchdog();
+    let kill_after = |steps| {
+        let go = Event::new().unwrap();
+        let child = start(go.clone());
+        let traced = Traced::new(child.pid());
+        go.set();
+        let reached = traced.kill_after(steps);
+        child.join().unwrap_err();
+        check(reached);
+        reached
+    };
+    let Reached::End(instructions) = kill_after(usize::MAX) else {
+        panic!("the work has no end");
+    };
+    let kills = kills(instructions);
+    for kill in 0..kills {
+        kill_after(kill * instructions / kills);
+    }
+}
+
+/// Has the lock again, whatever state it was left in.
+fn recovered<G>(got: LockResult<G>) -> G {
+    got.or_else(AcquireError::into_inner).unwrap()
+}
+
+#[test]
+fn a_lock_is_had_again() {
+    fn pair(lock: Lock, go: Event) {
+        stepped(&go, || drop(lock.acquire().unwrap()));
+    }
+    let lock = Lock::new().unwrap();
+    let start = |go| Process::spawn(pair, (lock.clone(), go)).unwrap();
+    cut_short(start, |reached| {
+        let got = lock.acquire_timeout(LONG);
+        assert!(got.is_ok() || reached == Reached::Inside);
+        drop(recovered(got));
+        lock.clear_poison();
+    });
+}
+
+#[test]
+fn a_reentrant_lock_is_had_again() {
+    fn pairs(lock: RLock, go: Event) {
+        stepped(&go, || {
+            let outer = lock.acquire().unwrap();
+            drop(lock.acquire().unwrap());
+            drop(outer);
+        });
+    }
+    let lock = RLock::new().unwrap();
+    let start = |go| Process::spawn(pairs, (lock.clone(), go)).unwrap();
+    cut_short(start, |reached| {
+        let got = lock.acquire_timeout(LONG);
+        assert!(got.is_ok() || reached == Reached::Inside);
+        let guard = recovered(got);
+        assert_eq!(lock.depth(), 1);
+        drop(guard);
+        lock.clear_poison();
+    });
+}
+
+#[test]
+fn no_permit_is_lost_and_none_is_made() {
+    fn pair(semaphore: Semaphore, go: Event) {
+        stepped(&go, || drop(semaphore.acquire().unwrap()));
+    }
+    let semaphore = Semaphore::new(2).unwrap();
+    let start = |go| Process::spawn(pair, (semaphore.clone(), go)).unwrap();
+    cut_short(start, |_| {
+        let first = semaphore.acquire_timeout(LONG).unwrap();
+        let second = semaphore.acquire_timeout(LONG).unwrap();
+        semaphore.try_acquire().unwrap_err();
+        drop((first, second));
+        assert_eq!(semaphore.available(), 2);
+    });
+}
+
+#[test]
+fn a_bounded_semaphore_keeps_its_bound() {
+    fn pair(semaphore: BoundedSemaphore, go: Event) {
+        stepped(&go, || drop(semaphore.acquire().unwrap()));
+    }
+    let semaphore = BoundedSemaphore::new(1).unwrap();
+    let start = |go| Process::spawn(pair, (semaphore.clone(), go)).unwrap();
+    cut_short(start, |_| {
+        drop(semaphore.acquire_timeout(LONG).unwrap());
+        semaphore.release(1).unwrap_err();
+    });
+}
+
+#[test]
+fn an_event_is_set_or_not_and_can_be_set() {
+    fn set_and_clear(event: Event, go: Event) {
+        stepped(&go, || {
+            event.clear();
+            event.set();
+        });
+    }
+    let event = Event::new().unwrap();
+    let start = |go| Process::spawn(set_and_clear, (event.clone(), go)).unwrap();
+    cut_short(start, |reached| {
+        assert!(event.is_set() || reached == Reached::Inside);
+        event.clear();
+        assert!(!event.wait_timeout(Duration::ZERO));
+        event.set();
+        assert!(event.wait_timeout(LONG));
+    });
+}
+
+#[test]
+fn a_value_is_the_old_or_the_new_one() {
+    fn add(value: Value<[u64; 4]>, go: Event) {
+        stepped(&go, || {
+            let [first, ..] = value.get();
+            value.set([first + 1; 4]);
+        });
+    }
+    let value = Value::new([0; 4]).unwrap();
+    let start = |go| {
+        value.set([0; 4]);
+        Process::spawn(add, (value.clone(), go)).unwrap()
+    };
+    cut_short(start, |reached| {
+        let got = value.lock_timeout(LONG);
+        let poisoned = got.is_err();
+        let found = *recovered(got);
+        value.clear_poison();
+        let whole = found == [1; 4] || found == [2; 4];
+        assert!(whole || poisoned, "{found:?} and not poisoned");
+        assert!(found == [2; 4] || reached == Reached::Inside);
+    });
+}
+
+#[test]
+fn an_array_says_that_a_writer_died_in_it() {
+    fn fill(array: Array<u64>, go: Event) {
+        stepped(&go, || {
+            let mut guard = array.lock().unwrap();
+            let next = guard[0] + 1;
+            guard.fill(next);
+        });
+    }
+    let array = Array::<u64>::zeroed(16).unwrap();
+    let start = |go| {
+        array.lock().unwrap().fill(0);
+        Process::spawn(fill, (array.clone(), go)).unwrap()
+    };
+    cut_short(start, |reached| {
+        let got = array.lock_timeout(LONG);
+        let poisoned = got.is_err();
+        let found = recovered(got).to_vec();
+        array.clear_poison();
+        let whole = found == [1; 16] || found == [2; 16];
+        assert!(whole || poisoned, "{found:?} and not poisoned");
+        assert!(found == [2; 16] || reached == Reached::Inside);
+    });
+}
+
+/// Takes all that is in a queue, and sees that it still works.
+fn drained(queue: &Queue<String>) -> Vec<String> {
+    let mut items = Vec::new();
+    loop {
+        match queue.try_get() {
+            Ok(item) => items.push(item),
+            Err(GetError::Empty) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    queue.put_timeout(&"after".to_owned(), LONG).unwrap();
+    assert_eq!(queue.get_timeout(LONG).unwrap(), "after");
+    items
+}
+
+#[test]
+fn an_item_is_put_whole_or_not_at_all() {
+    fn put(queue: Queue<String>, go: Event) {
+        stepped(&go, || queue.put(&"item".to_owned()).unwrap());
+    }
+    for queue in [Queue::new().unwrap(), Queue::bounded(2).unwrap()] {
+        let start = |go| Process::spawn(put, (queue.clone(), go)).unwrap();
+        cut_short(start, |reached| {
+            let items = drained(&queue);
+            assert!(items.iter().all(|item| item == "item"));
+            let done = items.len() == 2;
+            assert!(done || (items.len() == 1 && reached == Reached::Inside));
+        });
+    }
+}
+
+#[test]
+fn at_most_the_item_that_was_being_got_is_lost() {
+    fn get(queue: Queue<String>, go: Event) {
+        stepped(&go, || drop(queue.get().unwrap()));
+    }
+    let queue = Queue::new().unwrap();
+    let start = |go| {
+        for number in 0..3 {
+            queue.put(&number.to_string()).unwrap();
+        }
+        Process::spawn(get, (queue.clone(), go)).unwrap()
+    };
+    cut_short(start, |reached| {
+        let items = drained(&queue);
+        assert!(items == ["2"] || (items == ["1", "2"] && reached == Reached::Inside));
+    });
+}
