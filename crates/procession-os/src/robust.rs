@@ -88,6 +88,14 @@ pub enum LockError {
     /// More processes wait for it, or hold it, than it can keep account of.
     #[error("too many processes use the lock at one time")]
     TooManyProcesses,
+    /// It was held for a moment; a holder before died or panicked, and what it was changing may be
+    /// half changed. This is for whoever does not want to repair that: a call that can give the
+    /// guard does.
+    #[error(
+        "poisoned: a process died or panicked while it held this lock; \
+         repair the data and clear the poison"
+    )]
+    Poisoned,
     /// The kernel has no room for another waiter or holder.
     #[error("the system has no resources for another lock: {0}")]
     Exhausted(Errno),

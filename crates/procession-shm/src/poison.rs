@@ -9,7 +9,50 @@ pub type LockResult<G> = Result<G, AcquireError<G>>;
 
 /// Why taking a lock did not simply give a guard.
 ///
+/// It contains a guard, which stays with its thread, so it is not an [`Error`] itself. `?` turns it
+/// into [`anyhow::Error`] or a boxed [`Error`] all the same, and [`LockError::from`] into one that
+/// other errors can have as their source. Each of these releases the lock and leaves the poison.
+///
 /// # Examples
+///
+/// Give up:
+///
+/// ```
+/// use procession_shm::{LockError, Value};
+///
+/// fn count(hits: &Value<u64>) -> anyhow::Result<u64> {
+///     let mut hits = hits.lock()?;
+///     *hits += 1;
+///     Ok(*hits)
+/// }
+///
+/// let hits = Value::new(5)?;
+/// assert_eq!(count(&hits)?, 6);
+///
+/// let same = hits.clone();
+/// std::thread::spawn(move || std::mem::forget(same.lock().unwrap())).join().unwrap();
+/// let error = count(&hits).unwrap_err();
+/// assert_eq!(error.downcast_ref(), Some(&LockError::Poisoned));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
+///
+/// Give up with an error of one's own:
+///
+/// ```
+/// use procession_shm::{LockError, Value};
+///
+/// #[derive(Debug, thiserror::Error)]
+/// #[error("cannot count")]
+/// struct CountError(#[from] LockError);
+///
+/// fn count(hits: &Value<u64>) -> Result<u64, CountError> {
+///     let mut hits = hits.lock().map_err(LockError::from)?;
+///     *hits += 1;
+///     Ok(*hits)
+/// }
+/// # assert_eq!(count(&Value::new(5)?)?, 6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// Go on with what the last holder left, whatever that is:
 ///
@@ -113,7 +156,39 @@ impl<G> fmt::Display for AcquireError<G> {
     }
 }
 
-impl<G> Error for AcquireError<G> {}
+/// Drops the guard, if there is one, and leaves the poison.
+impl<G> From<AcquireError<G>> for LockError {
+    fn from(error: AcquireError<G>) -> Self {
+        match error {
+            AcquireError::Poisoned(_) => Self::Poisoned,
+            AcquireError::Failed(error) => error,
+        }
+    }
+}
+
+// These are possible because `AcquireError` is not an `Error`, for which they exist already, but
+// only without a guard that is borrowed from its lock.
+
+/// Contains a [`LockError`].
+impl<G> From<AcquireError<G>> for anyhow::Error {
+    fn from(error: AcquireError<G>) -> Self {
+        LockError::from(error).into()
+    }
+}
+
+/// Contains a [`LockError`].
+impl<G> From<AcquireError<G>> for Box<dyn Error + Send + Sync> {
+    fn from(error: AcquireError<G>) -> Self {
+        LockError::from(error).into()
+    }
+}
+
+/// Contains a [`LockError`].
+impl<G> From<AcquireError<G>> for Box<dyn Error> {
+    fn from(error: AcquireError<G>) -> Self {
+        LockError::from(error).into()
+    }
+}
 
 /// The guard of a lock whose holder died, or panicked, while it held it.
 ///
@@ -133,8 +208,8 @@ impl<G> Error for AcquireError<G> {}
 /// let Err(AcquireError::Poisoned(mut poisoned)) = value.lock() else { panic!() };
 /// **poisoned.get_mut() = 0;
 /// drop(poisoned.repaired());
-/// assert_eq!(*value.lock().unwrap(), 0);
-/// # Ok::<(), procession_shm::ShmError>(())
+/// assert_eq!(*value.lock()?, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Poisoned<G> {
     guard: G,
@@ -178,10 +253,7 @@ impl<G> fmt::Debug for Poisoned<G> {
 
 impl<G> fmt::Display for Poisoned<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "poisoned: a process died or panicked while it held this lock; \
-             repair the data and clear the poison",
-        )
+        LockError::Poisoned.fmt(f)
     }
 }
 

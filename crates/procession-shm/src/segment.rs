@@ -314,10 +314,10 @@ impl Segment {
     /// ```
     /// let value = procession_shm::Value::new(5)?;
     /// assert_eq!(value.segment().holder(), None);
-    /// let guard = value.lock().unwrap();
+    /// let guard = value.lock()?;
     /// assert!(value.segment().holder().is_some());
     /// # drop(guard);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn holder(&self) -> Option<u32> {
         self.mapping.header().mutex.holder()

@@ -181,11 +181,11 @@ impl<T: Pod> Value<T> {
     ///
     /// ```
     /// let value = procession_shm::Value::new([1, 2, 3])?;
-    /// let mut guard = value.lock().unwrap();
+    /// let mut guard = value.lock()?;
     /// guard.reverse();
     /// drop(guard);
     /// assert_eq!(value.get(), [3, 2, 1]);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock(&self) -> LockResult<Guard<'_, T>> {
         self.segment.lock()?.into_guard(|held| self.wrap(held))
@@ -205,9 +205,9 @@ impl<T: Pod> Value<T> {
     ///
     /// ```
     /// let value = procession_shm::Value::new(5)?;
-    /// *value.try_lock().unwrap() += 1;
+    /// *value.try_lock()? += 1;
     /// assert_eq!(value.get(), 6);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> LockResult<Guard<'_, T>> {
         self.segment.try_lock()?.into_guard(|held| self.wrap(held))
@@ -227,10 +227,10 @@ impl<T: Pod> Value<T> {
     ///
     /// ```
     /// let value = procession_shm::Value::new(5)?;
-    /// let guard = value.lock_timeout(std::time::Duration::from_secs(1)).unwrap();
+    /// let guard = value.lock_timeout(std::time::Duration::from_secs(1))?;
     /// assert_eq!(*guard, 5);
     /// # drop(guard);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> LockResult<Guard<'_, T>> {
         let held = self.segment.lock_until(Deadline::after(timeout))?;

@@ -69,7 +69,7 @@ impl Condition {
     /// let lock = Lock::new()?;
     /// let full = Condition::new(&lock)?;
     /// let empty = Condition::new(&lock)?; // two may be bound to one lock
-    /// let held = full.acquire().unwrap();
+    /// let held = full.acquire()?;
     /// assert!(empty.locked());
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -87,7 +87,7 @@ impl Condition {
     /// use procession_sync::{Condition, Lock};
     ///
     /// let condition = Condition::new(&Lock::new()?)?;
-    /// let held = condition.lock().acquire().unwrap();
+    /// let held = condition.lock().acquire()?;
     /// assert!(condition.locked());
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -113,7 +113,7 @@ impl Condition {
     ///
     /// let lock = Lock::new()?;
     /// let condition = Condition::new(&lock)?;
-    /// let held = condition.acquire().unwrap();
+    /// let held = condition.acquire()?;
     /// assert!(lock.locked());
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -189,11 +189,11 @@ impl Condition {
     /// use std::time::Duration;
     ///
     /// let condition = Condition::new(&Lock::new()?)?;
-    /// let guard = condition.acquire().unwrap();
-    /// let (guard, notified) = condition.wait_timeout(guard, Duration::from_millis(1)).unwrap();
+    /// let guard = condition.acquire()?;
+    /// let (guard, notified) = condition.wait_timeout(guard, Duration::from_millis(1))?;
     /// assert!(!notified);
     /// # drop(guard);
-    /// # Ok::<(), procession_sync::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_timeout<'a>(
         &'a self,
@@ -250,7 +250,7 @@ impl Condition {
     /// use std::time::Duration;
     ///
     /// let condition = Condition::new(&Lock::new()?)?;
-    /// let held = condition.acquire().unwrap();
+    /// let held = condition.acquire()?;
     /// let waited = condition.wait_for_timeout(held, Duration::from_millis(1), || false);
     /// let (held, came_true) = waited.unwrap();
     /// assert!(!came_true);
@@ -359,7 +359,7 @@ impl Condition {
     ///
     /// let condition = Condition::new(&Lock::new()?)?;
     /// assert!(!condition.locked());
-    /// let held = condition.acquire().unwrap();
+    /// let held = condition.acquire()?;
     /// assert!(condition.locked());
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())

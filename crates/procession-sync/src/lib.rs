@@ -6,7 +6,7 @@
 //!
 //! let (lock, done) = (Lock::new()?, Event::new()?);
 //! let (same_lock, same_done) = (lock.clone(), done.clone());
-//! let held = lock.acquire().unwrap();
+//! let held = lock.acquire()?;
 //! let other = thread::spawn(move || {
 //!     assert!(same_lock.try_acquire().is_err());
 //!     same_done.set();
@@ -15,7 +15,7 @@
 //! drop(held);
 //! assert!(!lock.locked());
 //! # other.join().unwrap();
-//! # Ok::<(), procession_sync::ShmError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! | type | for |
@@ -35,7 +35,8 @@
 //! Nobody waits for a dead process, wherever it was killed.
 //!
 //! Whoever acquires a lock after its owner died is told, by [`AcquireError::Poisoned`], which
-//! contains the guard: repair what the lock protects, call [`Poisoned::repaired`], and go on.
+//! contains the guard: repair what the lock protects, call [`Poisoned::repaired`], and go on. Or
+//! give up with `?`, in a function that returns `anyhow::Result` or a boxed error.
 //! Semaphores get back what the dead held. Setting an event, notifying, and breaking a barrier
 //! never wait for those who wait. If a process is killed between changing something and waking
 //! those who wait for it, they find out within a second.
@@ -64,6 +65,8 @@ mod handle;
 mod hold;
 #[cfg(not(loom))]
 mod lock;
+#[cfg(not(loom))]
+mod owner;
 #[cfg(not(loom))]
 mod rlock;
 #[cfg(not(loom))]

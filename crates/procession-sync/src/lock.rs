@@ -1,5 +1,6 @@
 //! The lock.
 
+use crate::owner::Owner;
 use procession_os::wait::Deadline;
 use procession_shm::{Format, Held, LockResult, Repair, Segment, SegmentKind, ShmError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,7 +34,7 @@ use std::time::Duration;
 /// use procession_sync::{AcquireError, Lock};
 ///
 /// let lock = Lock::new()?;
-/// let held = lock.acquire().unwrap();
+/// let held = lock.acquire()?;
 /// assert!(lock.locked());
 /// drop(held);
 ///
@@ -85,7 +86,7 @@ impl Lock {
     /// use procession_sync::{AcquireError, Lock, LockError};
     ///
     /// let lock = Lock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// // The same thread would wait for itself.
     /// let refused = lock.acquire().unwrap_err();
     /// assert!(matches!(refused, AcquireError::Failed(LockError::HeldByThisThread)));
@@ -113,7 +114,7 @@ impl Lock {
     /// use procession_sync::{AcquireError, Lock, LockError};
     ///
     /// let lock = Lock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// std::thread::scope(|scope| {
     ///     scope.spawn(|| {
     ///         let refused = lock.try_acquire().unwrap_err();
@@ -121,7 +122,7 @@ impl Lock {
     ///     });
     /// });
     /// # drop(held);
-    /// # Ok::<(), procession_sync::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
     pub fn try_acquire(&self) -> LockResult<LockGuard<'_>> {
@@ -145,7 +146,7 @@ impl Lock {
     /// use std::{thread, time::Duration};
     ///
     /// let lock = Lock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// thread::scope(|scope| {
     ///     scope.spawn(|| {
     ///         let refused = lock.acquire_timeout(Duration::from_millis(1)).unwrap_err();
@@ -166,7 +167,7 @@ impl Lock {
     ///
     /// ```
     /// let lock = procession_sync::Lock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// assert!(lock.locked());
     /// drop(held);
     /// assert!(!lock.locked());
@@ -229,11 +230,11 @@ impl Lock {
     }
 }
 
-/// Shows the number of the thread that holds the lock.
+/// Shows the process and the thread that hold the lock.
 impl fmt::Debug for Lock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lock")
-            .field("held_by", &self.segment.holder())
+            .field("owner", &self.segment.holder().map(Owner::of))
             .field("poisoned", &self.is_poisoned())
             .finish_non_exhaustive()
     }

@@ -2,11 +2,11 @@
 
 use crate::handle::handle;
 use crate::hold::{self, Hold};
+use crate::owner::Owner;
 use crate::place::{Placed, Shared};
 use procession_os::wait::Deadline;
 use procession_shm::{Held, LockError, LockResult, Repair, Segment, SegmentKind, ShmError};
 use std::fmt;
-use std::fs;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -33,14 +33,14 @@ use std::time::Duration;
 /// use procession_sync::RLock;
 ///
 /// let lock = RLock::new()?;
-/// let outer = lock.acquire().unwrap();
-/// let inner = lock.acquire().unwrap();
+/// let outer = lock.acquire()?;
+/// let inner = lock.acquire()?;
 /// assert_eq!(lock.depth(), 2);
 /// drop(outer);
 /// assert!(lock.locked());
 /// drop(inner);
 /// assert!(!lock.locked());
-/// # Ok::<(), procession_sync::ShmError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RLock {
     place: Placed<RLockState>,
@@ -91,8 +91,8 @@ impl RLock {
     ///
     /// ```
     /// let lock = procession_sync::RLock::new()?;
-    /// let outer = lock.acquire().unwrap();
-    /// let inner = lock.acquire().unwrap();
+    /// let outer = lock.acquire()?;
+    /// let inner = lock.acquire()?;
     /// assert_eq!(lock.depth(), 2);
     /// # drop((outer, inner));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -118,7 +118,7 @@ impl RLock {
     /// use std::thread;
     ///
     /// let lock = RLock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// assert!(lock.try_acquire().is_ok());
     /// thread::scope(|scope| {
     ///     scope.spawn(|| {
@@ -151,7 +151,7 @@ impl RLock {
     /// use std::{thread, time::Duration};
     ///
     /// let lock = RLock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// thread::scope(|scope| {
     ///     scope.spawn(|| {
     ///         let refused = lock.acquire_timeout(Duration::from_millis(1)).unwrap_err();
@@ -171,7 +171,7 @@ impl RLock {
     ///
     /// ```
     /// let lock = procession_sync::RLock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// assert!(lock.locked());
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -186,7 +186,7 @@ impl RLock {
     ///
     /// ```
     /// let lock = procession_sync::RLock::new()?;
-    /// let held = lock.acquire().unwrap();
+    /// let held = lock.acquire()?;
     /// assert_eq!(lock.depth(), 1);
     /// drop(held);
     /// assert_eq!(lock.depth(), 0);
@@ -318,30 +318,6 @@ impl fmt::Debug for RLockGuard<'_> {
         f.debug_struct("RLockGuard")
             .field("lock", self.lock)
             .finish_non_exhaustive()
-    }
-}
-
-/// Who holds a lock, as far as `/proc` tells.
-#[derive(Debug)]
-#[expect(dead_code, reason = "it is made to be shown")]
-struct Owner {
-    process: Option<u32>,
-    thread: u32,
-    name: String,
-}
-
-impl Owner {
-    fn of(thread: u32) -> Self {
-        let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-        let field = |name: &str| {
-            let value = status.lines().find_map(|line| line.strip_prefix(name));
-            value.map_or("", str::trim)
-        };
-        Self {
-            process: field("Tgid:").parse().ok(),
-            thread,
-            name: field("Name:").to_owned(),
-        }
     }
 }
 

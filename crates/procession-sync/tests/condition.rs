@@ -344,7 +344,7 @@ fn two_conditions_share_a_lock() {
 fn debug_shows_who_waits() {
     let _watchdog = watchdog();
     let (condition, _) = new();
-    let shown = "Condition { waiters: 0, lock: Lock { held_by: None, poisoned: false, .. }, .. }";
+    let shown = "Condition { waiters: 0, lock: Lock { owner: None, poisoned: false, .. }, .. }";
     assert_eq!(format!("{condition:?}"), shown);
     assert_eq!(roundtrip(&condition).waiters(), 0);
 }

@@ -11,6 +11,7 @@ use procession_testkit::helper::{Helper, arrive, say, wait_for_end};
 use procession_testkit::{helper, watchdog};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -80,16 +81,43 @@ fn locked_sees_other_processes() {
     let lock = Lock::new().unwrap();
     assert_eq!(
         format!("{lock:?}"),
-        "Lock { held_by: None, poisoned: false, .. }"
+        "Lock { owner: None, poisoned: false, .. }"
     );
     let mut helper = Helper::with("hold_a_lock", &lock);
     assert_eq!(helper.hear(), "holding");
     assert!(lock.locked());
-    assert!(format!("{lock:?}").starts_with("Lock { held_by: Some("));
+    let shown = format!("{lock:?}");
+    let process = format!(
+        "owner: Some(Owner {{ process: Some({}), thread: ",
+        helper.pid()
+    );
+    assert!(shown.contains(&process), "{shown}");
     assert_eq!(refusal(lock.try_acquire()), Some(LockError::WouldBlock));
     assert!(helper.end().success());
     assert!(!lock.locked());
     assert!(lock.acquire().is_ok());
+}
+
+// SYN-023
+#[test]
+fn debug_names_process_and_thread_of_the_owner() {
+    let _watchdog = watchdog();
+    let lock = Lock::new().unwrap();
+    let shown = thread::scope(|scope| {
+        let show = || {
+            let _held = lock.acquire().unwrap();
+            (nix::unistd::gettid(), format!("{lock:?}"))
+        };
+        let owner = thread::Builder::new().name("the owner".into());
+        let (thread, shown) = owner.spawn_scoped(scope, show).unwrap().join().unwrap();
+        let owner = format!(
+            "Owner {{ process: Some({}), thread: {thread}, name: \"the owner\" }}",
+            process::id()
+        );
+        assert!(shown.contains(&owner), "{shown}");
+        shown
+    });
+    assert_ne!(format!("{lock:?}"), shown);
 }
 
 fn hold_a_lock() {

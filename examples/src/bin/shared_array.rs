@@ -7,13 +7,14 @@ use procession::{Array, Lock, Process};
 use std::thread::sleep;
 use std::time::Duration;
 
-fn negate(numbers: Array<i32>, lock: Lock, who: String) {
-    let _held = lock.acquire().unwrap();
+fn negate(numbers: Array<i32>, lock: Lock, who: String) -> anyhow::Result<()> {
+    let _held = lock.acquire()?;
     for i in 0..numbers.len() {
         numbers.set(i, -numbers.get(i));
         println!("{who}: {}", numbers.get(i));
         sleep(Duration::from_millis(10));
     }
+    Ok(())
 }
 
 #[procession::main]

@@ -7,13 +7,14 @@ use procession::{Lock, Process, current_process};
 use std::thread::sleep;
 use std::time::Duration;
 
-fn negate(mut numbers: Vec<i32>, lock: Lock) {
-    let _held = lock.acquire().unwrap();
+fn negate(mut numbers: Vec<i32>, lock: Lock) -> anyhow::Result<()> {
+    let _held = lock.acquire()?;
     for number in &mut numbers {
         *number = -*number;
         println!("{}: {number}", current_process().name());
         sleep(Duration::from_millis(10));
     }
+    Ok(())
 }
 
 #[procession::main]

@@ -162,11 +162,11 @@ impl<T: Pod> Array<T> {
     ///
     /// ```
     /// let array = procession_shm::Array::from_slice(&[3, 1, 2])?;
-    /// let mut guard = array.lock().unwrap();
+    /// let mut guard = array.lock()?;
     /// guard.sort();
     /// assert_eq!(*guard, [1, 2, 3]);
     /// # drop(guard);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock(&self) -> LockResult<Guard<'_, [T]>> {
         self.segment.lock()?.into_guard(|held| self.wrap(held))
@@ -186,10 +186,10 @@ impl<T: Pod> Array<T> {
     ///
     /// ```
     /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
-    /// let guard = array.try_lock().unwrap();
+    /// let guard = array.try_lock()?;
     /// assert_eq!(guard[1..], [2, 3]);
     /// # drop(guard);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> LockResult<Guard<'_, [T]>> {
         self.segment.try_lock()?.into_guard(|held| self.wrap(held))
@@ -212,7 +212,7 @@ impl<T: Pod> Array<T> {
     /// use std::time::Duration;
     ///
     /// let array = Array::from_slice(&[1, 2, 3])?;
-    /// let guard = array.lock().unwrap();
+    /// let guard = array.lock()?;
     /// std::thread::scope(|scope| {
     ///     scope.spawn(|| {
     ///         let refused = array.lock_timeout(Duration::from_millis(5)).unwrap_err();
@@ -220,7 +220,7 @@ impl<T: Pod> Array<T> {
     ///     });
     /// });
     /// # drop(guard);
-    /// # Ok::<(), procession_shm::ShmError>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> LockResult<Guard<'_, [T]>> {
         let held = self.segment.lock_until(Deadline::after(timeout))?;
