@@ -289,10 +289,14 @@ impl Dispatch {
         }
     }
 
-    /// Returns the numbers of the processes that work.
+    /// Returns the numbers of the processes that live.
+    ///
+    /// The caller of a worker that died may be here before the worker's handler has seen to the
+    /// slot.
     pub(crate) fn pids(&self) -> Vec<u32> {
         let processes = self.state().processes();
-        processes.iter().map(|process| process.pid()).collect()
+        let living = processes.iter().filter(|process| process.is_alive());
+        living.map(|process| process.pid()).collect()
     }
 
     /// Nothing that can panic runs under this lock, so it is never poisoned.

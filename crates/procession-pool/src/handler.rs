@@ -23,11 +23,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a slot stays empty after so many of its workers ended without having answered
+/// How long a slot stays empty after so many of its workers ended without having been asked for
 /// anything; the last holds for more.
 ///
 /// The first successor is started at once: an idle worker was killed. What fails again and again
-/// must not keep the machine busy.
+/// must not keep the machine busy. A worker that ends in a task is no failure, however many do.
 const PAUSES: [Duration; 6] = [
     Duration::ZERO,
     Duration::ZERO,
@@ -37,13 +37,17 @@ const PAUSES: [Duration; 6] = [
     Duration::from_secs(1),
 ];
 
+/// What a worker that was ready, and ended before it was asked for anything, counts for at most:
+/// it is replaced after a pause that nobody notices.
+const IDLE_ENDS: usize = 2;
+
 /// Keeps one slot staffed.
 #[derive(Debug)]
 pub(crate) struct Handler {
     slot: usize,
     dispatch: Arc<Dispatch>,
     inlets: Inlets,
-    /// How many workers in a row ended without having answered anything.
+    /// How many workers in a row ended without having been asked for anything.
     barren: usize,
 }
 
@@ -100,9 +104,9 @@ impl Handler {
             self.dispatch.ready(self.slot);
             return Some(worker);
         }
-        let status = worker.end();
+        let end = worker.end();
         self.dispatch.dismiss(self.slot);
-        self.failed(&format!("a worker {status} before it had started"));
+        self.failed(&worker.why_not_ready(end));
         None
     }
 
@@ -121,8 +125,7 @@ impl Handler {
 
     /// Hands a worker batches until it ends; breaks when the pool stops.
     fn work(&mut self, worker: &Worker) -> ControlFlow<()> {
-        // Taken back with its first answer.
-        self.barren += 1;
+        let mut asked = false;
         let flow = loop {
             let batch = select_biased! {
                 recv(self.inlets.stop) -> _ => {
@@ -132,6 +135,7 @@ impl Handler {
                 recv(worker.ended()) -> _ => break ControlFlow::Continue(()),
                 recv(self.inlets.queue) -> batch => batch,
             };
+            asked = true;
             // The queue does not end while this handler has the dispatch.
             let fate = batch.map_or(Fate::Lost, |batch| self.exchange(worker, batch));
             if fate == Fate::Lost {
@@ -139,6 +143,11 @@ impl Handler {
             }
         };
         self.dispatch.dismiss(self.slot);
+        self.barren = if asked {
+            0
+        } else {
+            (self.barren + 1).min(IDLE_ENDS)
+        };
         flow
     }
 
@@ -156,7 +165,6 @@ impl Handler {
         while !batch.is_done() {
             match worker.receive() {
                 Received::Packet(packet) if packet.kind() == Kind::OUTCOME => {
-                    self.barren = 0;
                     batch.settle_next(Ok(packet));
                 }
                 Received::Packet(packet) if packet.kind() == REFUSED => {

@@ -323,9 +323,9 @@ impl Pool {
         self.size
     }
 
-    /// Returns the process numbers of the workers: [`size`](Self::size) of them, less those that
-    /// have died and whose successors have not been started yet, and none when the pool has ended
-    /// or is a copy.
+    /// Returns the process numbers of the workers that live: [`size`](Self::size) of them, less
+    /// those that have died and whose successors have not been started yet, and none when the pool
+    /// has ended or is a copy.
     ///
     /// # Examples
     ///

@@ -9,7 +9,7 @@ use crate::protocol::READY;
 use crate::serve::serve;
 use crossbeam_channel::{Receiver, bounded};
 use procession_pipe::Channel;
-use procession_process::{ExitStatus, Process, StartError, current_process};
+use procession_process::{Cause, ExitStatus, Process, StartError, current_process};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -82,6 +82,16 @@ impl Worker {
     /// Receives the next message.
     pub(crate) fn receive(&self) -> Received {
         self.link.receive(self.process.sentinel())
+    }
+
+    /// Says why a worker that ended with `status` was never ready.
+    pub(crate) fn why_not_ready(&self, status: ExitStatus) -> String {
+        match self.process.take_result() {
+            Err(error) if !matches!(error.cause(), Cause::Ended(_)) => {
+                format!("a worker {}", error.cause())
+            }
+            _ => format!("a worker {status} before it had started"),
+        }
     }
 
     /// Returns how a worker ended that has closed its socket; kills one that goes on without it.

@@ -6,7 +6,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use procession_pool::{AsyncResult, Pool, PoolError};
-use procession_process::{Process, active_children, inherit};
+use procession_process::{Process, Stdio, active_children, inherit};
 use procession_testkit::{eventually, kill9, watchdog};
 use std::fs;
 
@@ -106,6 +106,52 @@ fn a_pool_whose_workers_end_at_once_says_so() {
         .unwrap();
     assert_eq!(reason, "a worker exited with code 9 before it had started");
     assert_eq!(children, 0);
+}
+
+fn panic_in_setup(words: String) {
+    panic!("{words}");
+}
+
+fn fail_in_setup(words: String) -> anyhow::Result<()> {
+    anyhow::bail!(words)
+}
+
+/// The reason of a pool whose workers are set up by what fails.
+fn reason_of_a_new_pool() -> String {
+    let pool = Pool::new(2).expect("the processes start");
+    reason(pool.apply(|| 8, ()))
+}
+
+fn with_panicking_setup() -> String {
+    let words = "no licence".to_owned();
+    inherit(panic_in_setup, words).expect("the setup is a function of this program");
+    reason_of_a_new_pool()
+}
+
+fn with_setup_that_returns_an_error() -> String {
+    let words = "no licence".to_owned();
+    inherit(fail_in_setup, words).expect("the setup is a function of this program");
+    reason_of_a_new_pool()
+}
+
+// POL-096
+#[test]
+fn what_a_setup_failed_with_is_the_reason() {
+    let _watchdog = watchdog();
+    // The panics are reported there too.
+    let quiet = || Process::builder().stderr(Stdio::null());
+    let panicked = quiet().spawn(with_panicking_setup, ());
+    let panicked = panicked.unwrap().join().unwrap();
+    assert!(
+        panicked.starts_with("a worker panicked at crates/procession-pool/tests/broken.rs:"),
+        "{panicked}"
+    );
+    assert!(panicked.ends_with(": no licence"), "{panicked}");
+    let failed = quiet().spawn(with_setup_that_returns_an_error, ());
+    assert_eq!(
+        failed.unwrap().join().unwrap(),
+        "a worker failed: no licence"
+    );
 }
 
 fn too_many() -> (String, usize) {

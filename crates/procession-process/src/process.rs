@@ -18,6 +18,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A child process that runs a task and will return an `R`.
@@ -44,7 +45,7 @@ pub struct Process<R> {
     child: Arc<Child>,
     channel: Box<Channel>,
     ends: Ends,
-    joined: bool,
+    joined: AtomicBool,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -110,9 +111,9 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     /// # When the other side is gone
     ///
     /// A process that was killed is noticed at once.
-    pub fn join(mut self) -> Result<R, ProcessError> {
+    pub fn join(self) -> Result<R, ProcessError> {
         self.wait(Deadline::NEVER)?;
-        self.take_result()
+        self.result()
     }
 
     /// As [`join`](Self::join), for at most `timeout`; `None` if the process is still running.
@@ -121,11 +122,11 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     ///
     /// As `join`, and [`Cause::JoinedBefore`] after a call that returned a result.
     pub fn join_timeout(&mut self, timeout: Duration) -> Result<Option<R>, ProcessError> {
-        if self.joined {
+        if self.joined.load(Ordering::Relaxed) {
             return Err(self.error(Cause::JoinedBefore));
         }
         match self.wait(Deadline::after(timeout))? {
-            Some(_) => self.take_result().map(Some),
+            Some(_) => self.result().map(Some),
             None => Ok(None),
         }
     }
@@ -153,8 +154,42 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
         self.join_timeout(Duration::ZERO)
     }
 
-    fn take_result(&mut self) -> Result<R, ProcessError> {
-        if std::mem::replace(&mut self.joined, true) {
+    /// As [`try_join`](Self::try_join), for those who share the handle: the first call after the
+    /// process's end takes the result.
+    ///
+    /// # Errors
+    ///
+    /// As `try_join`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::{Cause, Process};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let process = Process::spawn(|| 7, ())?;
+    /// let shared = &process;
+    /// let seven = loop {
+    ///     if let Some(result) = shared.take_result()? {
+    ///         break result;
+    ///     }
+    ///     std::thread::yield_now();
+    /// };
+    /// assert_eq!(seven, 7);
+    /// assert!(matches!(shared.take_result().unwrap_err().cause(), Cause::JoinedBefore));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_result(&self) -> Result<Option<R>, ProcessError> {
+        match self.wait(Deadline::after(Duration::ZERO))? {
+            Some(_) => self.result().map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn result(&self) -> Result<R, ProcessError> {
+        if self.joined.swap(true, Ordering::Relaxed) {
             return Err(self.error(Cause::JoinedBefore));
         }
         self.outcome().map_err(|cause| self.error(cause))
@@ -178,7 +213,7 @@ impl<R> Process<R> {
             child,
             channel: Box::new(channel),
             ends,
-            joined: false,
+            joined: AtomicBool::new(false),
             returns: PhantomData,
         }
     }
