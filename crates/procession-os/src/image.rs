@@ -15,6 +15,7 @@ pub struct Image {
     base: usize,
     data: Vec<Range<usize>>,
     identity: u64,
+    through_loader: bool,
 }
 
 /// Returns the image of the executable.
@@ -33,7 +34,20 @@ impl Image {
             base: found.base,
             data: found.data,
             identity,
+            through_loader: found.names_loader && !has_loader(),
         }
+    }
+
+    /// Returns whether this program was started as an argument of the dynamic loader, as in
+    /// `ld-linux.so ./program`. Then `/proc/self/exe` is the loader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert!(!procession_os::image::image().is_through_loader());
+    /// ```
+    pub fn is_through_loader(&self) -> bool {
+        self.through_loader
     }
 
     /// Returns a number that is equal in all processes of this build and no other: a hash of the
@@ -85,6 +99,15 @@ struct Found {
     base: usize,
     data: Vec<Range<usize>>,
     build_id: Option<Vec<u8>>,
+    /// Whether its file says which loader is to load it.
+    names_loader: bool,
+}
+
+/// Returns whether the kernel loaded a loader beside the executable. It did not if it was told to
+/// run the loader itself.
+fn has_loader() -> bool {
+    // SAFETY: the call only looks a number up in a table that the kernel made.
+    unsafe { libc::getauxval(libc::AT_BASE) != 0 }
 }
 
 /// Looks at the first object that the loader reports, which is the executable, and stops.
@@ -112,6 +135,7 @@ impl Found {
         );
         match header.p_type {
             libc::PT_LOAD if readable && !executable => self.data.push(range),
+            libc::PT_INTERP => self.names_loader = true,
             libc::PT_NOTE if self.build_id.is_none() => self.build_id = build_id(range),
             _ => {}
         }

@@ -31,5 +31,6 @@ pub mod pidfd;
 pub mod policy;
 pub mod robust;
 pub mod socket;
+pub mod spawn;
 pub mod wait;
 pub mod waitable;

@@ -179,6 +179,14 @@ impl Builder {
         A: Serialize + DeserializeOwned,
     {
         let _ = task;
+        self.start::<F, A, M>(args).map_err(StartError::explained)
+    }
+
+    fn start<F, A, M>(self, args: A) -> Result<Process<F::Output>, StartError>
+    where
+        F: Task<A, M>,
+        A: Serialize + DeserializeOwned,
+    {
         let method = self.method.unwrap_or_else(start_method);
         if method == StartMethod::Fork {
             return self.copy(move || F::call(args));
@@ -209,6 +217,7 @@ impl Builder {
             return Err(StartError::system("use another start method")(error));
         }
         self.copy(move || work.call())
+            .map_err(StartError::explained)
     }
 
     fn copy<R>(self, work: impl FnOnce() -> anyhow::Result<R>) -> Result<Process<R>, StartError>
@@ -238,7 +247,8 @@ impl Builder {
 fn hand_over<R>(process: Process<R>, message: Message) -> Result<Process<R>, StartError> {
     match parcel::send(process.channel(), message) {
         // A child that is gone already has a status, which `join` reports.
-        Ok(()) | Err(SendError::Closed) => Ok(process),
+        Ok(()) => Ok(process),
+        Err(SendError::Closed) => Ok(process.untold()),
         Err(error) => {
             let _ = process.kill();
             Err(refused(error))

@@ -14,6 +14,7 @@ use crate::{parcel, stdio};
 use nix::sys::prctl;
 use nix::sys::stat::fstat;
 use procession_os::image::image;
+use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, RecvError};
@@ -26,6 +27,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The exit code of a child that could not do what it was started for.
 const REFUSED: i32 = 70;
+/// Returns whether a process has exited of which nothing was heard, instead of refusing to start
+/// or being killed.
+pub(crate) fn has_exited(status: ExitStatus) -> bool {
+    matches!(status, ExitStatus::Code(code) if i32::from(code) != REFUSED)
+}
+
 /// The exit code of a Rust program that panics.
 const PANICKED: i32 = 101;
 
@@ -35,49 +42,86 @@ const PANICKED: i32 = 101;
     reason = "a child must not go on into the program's own `main`"
 )]
 pub(crate) fn run(control: OwnedFd) -> ! {
-    let code = match begin(control) {
-        Ok(Some((channel, packet))) => work(channel, packet),
-        // Nobody is left to work for.
-        Ok(None) => Ok(REFUSED),
-        Err(error) => Err(error),
+    let mut channel = Channel::from(control);
+    let code = loop {
+        match begin(&channel) {
+            Ok(Told::Work(packet)) => break work(channel, packet),
+            Ok(Told::ToBe(control)) => channel = Channel::from(control),
+            // Nobody is left to work for.
+            Ok(Told::Nothing) => break REFUSED,
+            Err(error) => break refuse(&channel, &*error),
+        }
     };
-    std::process::exit(code.unwrap_or_else(|error| refuse(&error.to_string())))
+    std::process::exit(code)
 }
 
-/// Ends a process that looks like a child and is none.
+/// Ends a process that looks like a child and has no parent to tell why it is none.
 #[expect(
     clippy::exit,
     clippy::print_stderr,
     reason = "there is nobody else to tell"
 )]
-pub(crate) fn refuse(words: &str) -> ! {
+pub(crate) fn refuse_aloud(words: &str) -> ! {
     eprintln!("procession: this child process cannot start: {words}");
     std::process::exit(REFUSED)
 }
 
-/// Receives what there is to do; a server receives how to serve, and each of its copies what
-/// there is to do. `None` if there is nothing, because the parent has ended meanwhile.
-fn begin(mut control: OwnedFd) -> Result<Option<(Channel, Packet)>, Box<dyn Error>> {
+/// Tells the parent why its child does not start, as an outcome, and returns the exit code.
+fn refuse(channel: &Channel, error: &dyn Error) -> i32 {
+    let outcome = failed(Failure::Refused(error.to_string()));
+    // A parent that is gone has nobody to tell.
+    let _ = parcel::send(channel, outcome.message);
+    REFUSED
+}
+
+/// What a process learns from its first message.
+enum Told {
+    /// There is this to do.
+    Work(Packet),
+    /// It is a copy of a server, whose own control socket this is.
+    ToBe(OwnedFd),
+    /// The parent has ended meanwhile.
+    Nothing,
+}
+
+/// Receives what there is to do; a server receives how to serve, and serves.
+fn begin(channel: &Channel) -> Result<Told, Box<dyn Error>> {
     stdio::fill_gaps()?;
     parent::ignore_broken_pipes()?;
-    loop {
-        let channel = Channel::from(control);
-        let packet = match parcel::receive(&channel, Deadline::NEVER) {
-            Err(RecvError::Closed) => return Ok(None),
-            received => received?,
-        };
-        if packet.kind() != SERVE {
-            return Ok(Some((channel, packet.expect(Kind::START)?)));
-        }
-        match fork_server::serve(channel, packet)? {
-            Some(of_child) => control = of_child,
-            None => return Ok(None),
-        }
+    let packet = match parcel::receive(channel, Deadline::NEVER) {
+        Err(RecvError::Closed) => return Ok(Told::Nothing),
+        received => received?,
+    };
+    if packet.kind() == SERVE {
+        return Ok(fork_server::serve(channel, packet).map_or(Told::Nothing, Told::ToBe));
     }
+    Ok(Told::Work(packet.expect(Kind::START)?))
 }
 
 /// Settles, runs the setups and the task, sends what came of it, and returns the exit code.
-fn work(channel: Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
+fn work(channel: Channel, mut packet: Packet) -> i32 {
+    match join(&channel, &mut packet) {
+        Ok(Some(joined)) => deliver(channel, || joined.run(&mut packet)),
+        Ok(None) => REFUSED,
+        Err(error) => refuse(&channel, &*error),
+    }
+}
+
+/// A child that belongs to its parent's family.
+struct Joined {
+    settled: Result<(), SettingError>,
+    setups: Vec<Routine>,
+    task: Routine,
+}
+
+impl Joined {
+    fn run(self, packet: &mut Packet) -> Outcome {
+        ready(self.settled, &self.setups, packet).unwrap_or_else(|| self.task.call(packet))
+    }
+}
+
+/// Becomes the process that the message describes; `None` if the parent has ended meanwhile.
+fn join(channel: &Channel, packet: &mut Packet) -> Result<Option<Joined>, Box<dyn Error>> {
     let Start {
         image: executable,
         family: (id, key),
@@ -90,15 +134,17 @@ fn work(channel: Channel, mut packet: Packet) -> Result<i32, Box<dyn Error>> {
         return Err("it was started by another executable".into());
     }
     if !stay(&process, &settings)? {
-        return Ok(REFUSED);
+        return Ok(None);
     }
     // Before the limits on what this process may open.
     family::adopt(&id, key)?;
     let settled = settle(process, &mut settings);
-    confirm(&channel, &settings);
+    confirm(channel, &settings);
     remember_panics();
-    Ok(deliver(channel, || {
-        ready(settled, &setups, &mut packet).unwrap_or_else(|| task.call(&mut packet))
+    Ok(Some(Joined {
+        settled,
+        setups,
+        task,
     }))
 }
 
@@ -121,8 +167,10 @@ fn work_as_copy(
     mut settings: Settings,
     work: impl FnOnce() -> Outcome,
 ) -> i32 {
-    if !stay(&process, &settings).unwrap_or(false) {
-        return REFUSED;
+    match stay(&process, &settings) {
+        Ok(true) => {}
+        Ok(false) => return REFUSED,
+        Err(error) => return refuse(&channel, &error),
     }
     let settled = settle(process, &mut settings);
     confirm(&channel, &settings);
@@ -192,9 +240,13 @@ fn deliver(channel: Channel, work: impl FnOnce() -> Outcome) -> i32 {
     let code = exit_code(outcome.failure.as_ref());
     match parcel::send(&channel, outcome.message) {
         Ok(()) => code,
-        // Without a parent the kernel ends this process anyway; without memory for the result,
-        // the exit code is what can still be told.
-        Err(_) => REFUSED,
+        Err(error) => {
+            // What is large found no memory or exceeds a limit; why is short. Without a parent the
+            // kernel ends this process anyway.
+            let outcome = failed(Failure::Result(error.to_string()));
+            let _ = parcel::send(&channel, outcome.message);
+            REFUSED
+        }
     }
 }
 

@@ -7,7 +7,12 @@ use procession_os::pidfd::ExitStatus;
 use procession_shm::family::FamilyError;
 use procession_wire::{DecodeError, EncodeError};
 use std::error::Error;
-use std::{fmt, io};
+use std::{fmt, fs, io};
+
+/// What is wrong with a program whose child ends too early.
+const BEFORE_INIT: &str = "`procession::init()`: a child runs what stands before it too, with two \
+    more arguments, which a parser of arguments refuses, `clap` and the test harness among them; \
+    make it the first line of `main`, or put `procession::enable_in_tests!();` into a test file";
 
 /// A process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +36,33 @@ pub enum StartError {
     /// What was to be [preloaded](crate::preload) by the fork server failed.
     #[error("the fork server could not preload what it was to: {0}")]
     Preload(String),
+    /// The fork server exited before it reached `init`.
+    #[error("the fork server {0} before it reached {BEFORE_INIT}")]
+    BeforeInit(ExitStatus),
+    /// The fork server could not become one.
+    #[error("the fork server cannot start: {0}")]
+    Refused(String),
+    /// The program was started as an argument of the dynamic loader, which is what a child would
+    /// run.
+    #[error(
+        "this program was started through the dynamic loader, as in `ld-linux.so ./program`, so \
+         that its executable is not known to the system: start the program itself; a loader that \
+         is not the system's goes into the program's file, with `patchelf --set-interpreter`"
+    )]
+    ThroughLoader,
+    /// The file system `/proc` is not there.
+    #[error(
+        "/proc is not there, and without it this program's executable, descriptors and threads \
+         cannot be found: mount it, with `mount -t proc proc /proc`, before the first start"
+    )]
+    NoProc,
+    /// The system refuses to run the program's executable once more.
+    #[error(
+        "the executable of this program cannot be run again: {0}; this process must be allowed to \
+         execute the file, and the loader that it names must be there, also after a change of \
+         user, root directory or mounts"
+    )]
+    Executable(#[source] io::Error),
     /// Only a process with one thread can be copied whole.
     #[error(
         "a process with {threads} threads cannot be forked: start this child before any thread, \
@@ -53,6 +85,13 @@ pub enum StartError {
 impl StartError {
     pub(crate) fn system(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { step, source }
+    }
+
+    /// Replaces what failed for want of `/proc` by that.
+    pub(crate) fn explained(self) -> Self {
+        let failed = matches!(self, Self::System { .. } | Self::Executable(_));
+        let gone = || fs::symlink_metadata("/proc/self").is_err();
+        if failed && gone() { Self::NoProc } else { self }
     }
 }
 
@@ -92,6 +131,12 @@ pub enum Cause {
     /// The process ended before its task returned: it called `exit`, or a signal killed it.
     #[error("{0} before its task returned")]
     Ended(ExitStatus),
+    /// The process exited before it reached `init`; the task was not called.
+    #[error("{0} before it reached {BEFORE_INIT}")]
+    BeforeInit(ExitStatus),
+    /// The process could not become a child of its parent; the task was not called.
+    #[error("could not start: {0}")]
+    Refused(String),
     /// The process could not decode the arguments; the task was not called.
     #[error("could not decode its arguments: {0}")]
     Arguments(String),
@@ -145,6 +190,7 @@ impl From<Failure> for Cause {
             Failure::Arguments(words) => Self::Arguments(words),
             Failure::Result(words) => Self::ResultNotEncoded(words),
             Failure::Settings(words) => Self::Settings(words),
+            Failure::Refused(words) => Self::Refused(words),
         }
     }
 }

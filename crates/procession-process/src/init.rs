@@ -40,7 +40,7 @@ fn control() -> Option<OwnedFd> {
         .to_str()
         .and_then(|number| number.parse::<RawFd>().ok());
     let fd = number.filter(|&number| number > 2).and_then(take);
-    Some(fd.unwrap_or_else(|| child::refuse("its control socket is missing")))
+    Some(fd.unwrap_or_else(|| child::refuse_aloud("its control socket is missing")))
 }
 
 /// Returns what stands behind the marker, if the arguments end with a marker.

@@ -27,6 +27,9 @@ pub enum Failure {
     /// The process could not be set up as it was to be; the function was not called.
     #[error("could not be set up: {0}")]
     Settings(String),
+    /// The process could not become a child of its parent; the function was not called.
+    #[error("cannot start: {0}")]
+    Refused(String),
 }
 
 impl From<DecodeError> for Failure {

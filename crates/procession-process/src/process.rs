@@ -1,6 +1,7 @@
 //! The handle of a child process.
 
 use crate::builder::Builder;
+use crate::child::has_exited;
 use crate::children::{self, Child};
 use crate::error::{Cause, ProcessError, StartError};
 use crate::outcome::{Failure, consume};
@@ -11,14 +12,15 @@ use nix::sys::signal::Signal;
 use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, PipeReader, PipeWriter, RecvError};
+use procession_wire::{Kind, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A child process that runs a task and will return an `R`.
@@ -46,6 +48,10 @@ pub struct Process<R> {
     channel: Box<Channel>,
     ends: Ends,
     joined: AtomicBool,
+    /// Whether the child was sent what it has to do, if that is sent.
+    told: bool,
+    /// What came instead of the word that a detached process has settled.
+    early: Mutex<Option<Packet>>,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -197,10 +203,14 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 
     /// Reads the outcome of a process that has ended: it is in the socket, or it never will be.
     fn outcome(&self) -> Result<R, Cause> {
-        let packet = match parcel::receive(&self.channel, Deadline::after(Duration::ZERO)) {
-            Ok(packet) => packet,
-            Err(RecvError::Decode(error)) => return Err(Cause::ResultNotDecoded(error)),
-            Err(_) => return Err(Cause::Ended(self.status().unwrap_or(ExitStatus::Unknown))),
+        let early = self
+            .early
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let packet = match early {
+            Some(packet) => packet,
+            None => self.received()?,
         };
         let outcome: Result<R, Failure> = consume(packet).map_err(Cause::ResultNotDecoded)?;
         outcome.map_err(Cause::from)
@@ -208,12 +218,27 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 }
 
 impl<R> Process<R> {
+    fn received(&self) -> Result<Packet, Cause> {
+        parcel::receive(&self.channel, Deadline::after(Duration::ZERO)).map_err(|error| {
+            let status = self.status().unwrap_or(ExitStatus::Unknown);
+            match error {
+                RecvError::Decode(error) => Cause::ResultNotDecoded(error),
+                // The kernel tells that the other side has left something unread.
+                RecvError::Reset if has_exited(status) => Cause::BeforeInit(status),
+                _ if !self.told && has_exited(status) => Cause::BeforeInit(status),
+                _ => Cause::Ended(status),
+            }
+        })
+    }
+
     pub(crate) fn new(child: Arc<Child>, channel: Channel, ends: Ends) -> Self {
         Self {
             child,
             channel: Box::new(channel),
             ends,
             joined: AtomicBool::new(false),
+            told: true,
+            early: Mutex::new(None),
             returns: PhantomData,
         }
     }
@@ -222,8 +247,16 @@ impl<R> Process<R> {
     pub(crate) fn wait_until_settled(self) -> Self {
         if self.child.described.is_detached() {
             // Of a process that has ended, `join` tells how.
-            let _ = self.channel.recv_by(Deadline::NEVER);
+            let word = parcel::receive(&self.channel, Deadline::NEVER).ok();
+            let early = word.filter(|packet| packet.kind() == Kind::OUTCOME);
+            *self.early.lock().unwrap_or_else(PoisonError::into_inner) = early;
         }
+        self
+    }
+
+    /// Notes that the child has closed its socket before it was sent what it has to do.
+    pub(crate) fn untold(mut self) -> Self {
+        self.told = false;
         self
     }
 

@@ -6,14 +6,15 @@ use crate::method::{StartMethod, fork_server};
 use crate::settings::Choices;
 use crate::start;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use procession_pipe::Channel;
+use procession_pipe::{Channel, Deadline};
 use procession_testkit::watchdog;
 use procession_wire::Message;
 use std::fs::{self, Permissions};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
 
 crate::enable_in_tests!();
 
@@ -36,24 +37,28 @@ fn rebuild(bytes: &mut Vec<u8>) {
     bytes.push(0);
 }
 
+/// How a program ended that was started as a child, and the bytes that it has sent.
+type Told = (ExitStatus, Vec<u8>);
+
 /// Starts `program` as a child that gets this message, and waits for its end.
-fn tell(program: &Path, message: Message) -> Output {
+fn tell(program: &Path, message: Message) -> Told {
     let (channel, control) = Channel::pair().unwrap();
     let control = OwnedFd::from(control);
     fcntl(&control, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
-    let child = Command::new(program)
+    let mut child = Command::new(program)
         .args([MARKER, &control.as_raw_fd().to_string()])
-        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     drop(control);
     channel.send(message).unwrap();
-    child.wait_with_output().unwrap()
+    let status = child.wait().unwrap();
+    let sent = channel.recv_bytes_by(Deadline::after(Duration::ZERO));
+    (status, sent.unwrap())
 }
 
-fn refused(output: &Output) -> bool {
-    let words = String::from_utf8_lossy(&output.stderr);
-    output.status.code() == Some(70) && words.contains("it was started by another executable")
+fn refused((status, sent): &Told) -> bool {
+    let words = String::from_utf8_lossy(sent);
+    status.code() == Some(70) && words.contains("it was started by another executable")
 }
 
 /// The start of a process that leaves a file.
@@ -80,7 +85,7 @@ fn a_start_by_another_build_is_refused_and_calls_nothing() {
     assert!(refused(&output) && !mark.exists(), "{output:?}");
     // Where the file lies makes no difference.
     let output = tell(&same, start(&mark));
-    assert!(output.status.success() && mark.exists(), "{output:?}");
+    assert!(output.0.success() && mark.exists(), "{output:?}");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::fstatvfs;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File, Metadata, Permissions};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// A name in `/dev/shm` that goes when this is dropped, unless it is kept.
 struct Unlink(Option<Name>);
@@ -103,8 +103,18 @@ fn occupy_descriptor_0() -> Option<File> {
 }
 
 fn reserve(name: Name, total: usize) -> Result<(), ShmError> {
-    let file = shm_open(name.to_string().as_str(), OFlag::O_RDWR, Mode::empty())
-        .map_err(|errno| ShmError::from_errno(errno, total))?;
+    let text = name.to_string();
+    let open = || shm_open(text.as_str(), OFlag::O_RDWR, Mode::empty());
+    let file = match open() {
+        // The umask keeps even this user from it.
+        Err(Errno::EACCES) => {
+            let readable = Permissions::from_mode(0o600);
+            fs::set_permissions(format!("{DIRECTORY}{text}"), readable).ok();
+            open()
+        }
+        opened => opened,
+    };
+    let file = file.map_err(|errno| ShmError::from_errno(errno, total))?;
     reserve_file(file.as_fd(), total, total)
 }
 

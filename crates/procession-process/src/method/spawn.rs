@@ -7,12 +7,15 @@ use crate::error::StartError;
 use crate::init::{self, MARKER};
 use crate::per_process::PerProcess;
 use crossbeam_channel::{Sender, bounded, unbounded};
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
+use procession_os::image::image;
 use procession_os::parent::on_main_thread;
 use procession_os::pidfd::Pidfd;
+use procession_os::spawn::close_from;
 use procession_pipe::Channel;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -38,11 +41,19 @@ pub(crate) fn start(
 
 /// Starts the executable with `control` and the standard descriptors, and nothing else.
 pub(crate) fn exec(control: OwnedFd, environment: &Environment) -> Result<Pidfd, StartError> {
+    if image().is_through_loader() {
+        return Err(StartError::ThroughLoader);
+    }
     let environment = strings(environment.entries());
     let started = on_lasting_thread(move || spawn(control.as_fd(), &environment));
-    started
-        .and_then(|started| started)
-        .map_err(StartError::system("start a process"))
+    started.and_then(|started| started).map_err(|error| {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(
+                Errno::ENOENT | Errno::EACCES | Errno::EPERM | Errno::ENOEXEC | Errno::ELIBBAD,
+            ) => StartError::Executable(error),
+            _ => StartError::system("start a process")(error),
+        }
+    })
 }
 
 /// Runs `work` on a thread that ends with the process.
@@ -99,11 +110,15 @@ fn abandon(pid: u32) {
 
 fn descriptors(control: BorrowedFd<'_>) -> io::Result<PosixSpawnFileActions> {
     let mut actions = PosixSpawnFileActions::init()?;
-    for fd in inheritable()? {
-        actions.add_close(fd)?;
-    }
+    // Before the rest is closed. A descriptor that has this number already is inherited by it.
     actions.add_dup2(control.as_raw_fd(), CONTROL)?;
     actions.add_open(0, "/dev/null", OFlag::O_RDONLY, Mode::empty())?;
+    if !close_from(&mut actions, CONTROL + 1)? {
+        for fd in inheritable()? {
+            // A number above the limit cannot be closed by such a C library.
+            let _ = actions.add_close(fd);
+        }
+    }
     Ok(actions)
 }
 
@@ -115,7 +130,7 @@ fn inheritable() -> io::Result<Vec<RawFd>> {
             .file_name()
             .to_str()
             .and_then(|name| name.parse::<RawFd>().ok());
-        found.extend(fd.filter(|&fd| fd > 2 && kept_on_exec(fd)));
+        found.extend(fd.filter(|&fd| fd > CONTROL && kept_on_exec(fd)));
     }
     Ok(found)
 }

@@ -3,9 +3,9 @@
 use super::sweep::{DIRECTORY, remove_segments};
 use super::{FamilyError, fill, id_of};
 use nix::fcntl::OFlag;
-use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 
 /// An open lease. Dropping it closes the file, which gives up its lock unless a forked process
@@ -17,6 +17,7 @@ pub(crate) struct Lease {
 
 /// How many ids are tried before something else must be wrong.
 const ATTEMPTS: usize = 100;
+const MODE: u32 = 0o600;
 const NO_LINK: i32 = OFlag::O_NOFOLLOW.bits();
 
 impl Lease {
@@ -94,16 +95,22 @@ impl Lease {
             .read(true)
             .write(true)
             .create_new(true)
-            .mode(0o600)
+            .mode(MODE)
             .custom_flags(NO_LINK);
         let lease = Self {
             family,
             file: options.open(path(family))?,
         };
         lease
-            .hold()
+            .admit_owner()
+            .and_then(|()| lease.hold())
             .inspect_err(|_| drop(fs::remove_file(path(family))))?;
         Ok(lease)
+    }
+
+    /// Lets this user's processes open it, whatever the umask has taken away.
+    fn admit_owner(&self) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(MODE))
     }
 
     /// Locks it shared. The wait is short: only who cleans up holds it alone.

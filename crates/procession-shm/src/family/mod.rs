@@ -113,7 +113,10 @@ pub enum FamilyError {
     #[error("the id of a family is 16 hexadecimal digits")]
     BadId,
     /// The last process of the family has ended.
-    #[error("the family's last process has ended")]
+    #[error(
+        "the family's lease is not in /dev/shm any more: its last process has ended, or somebody \
+         removed the file"
+    )]
     Gone,
     /// This process has left its family, because it is exiting.
     #[error("this process is exiting and shares nothing any more")]

@@ -58,6 +58,8 @@ pub(crate) use server::serve;
 
 /// The first message of a process that is to be a server.
 pub(crate) const SERVE: Kind = Kind(0x13);
+/// The server has reached `init` and knows how to serve.
+const BEGUN: Kind = Kind(0x17);
 /// The owner wants a child.
 const REQUEST: Kind = Kind(0x14);
 /// The server has made it, or cannot.
@@ -101,4 +103,6 @@ enum Refused {
     Stranger,
     /// What was to be preloaded failed.
     Preload(String),
+    /// The process that was to be a server cannot be one.
+    Useless(String),
 }

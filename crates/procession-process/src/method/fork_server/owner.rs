@@ -1,6 +1,7 @@
 //! The owner's side.
 
-use super::{ANSWER, Answer, REQUEST, Refused, Request, SERVE, Serve};
+use super::{ANSWER, Answer, BEGUN, REQUEST, Refused, Request, SERVE, Serve};
+use crate::child::has_exited;
 use crate::children::{self, Child};
 use crate::current::CurrentProcess;
 use crate::environment::{Changes, Environment};
@@ -20,6 +21,7 @@ use procession_shm::family;
 use procession_wire::{Encoder, Message};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 use std::{fs, io, process};
 
 /// What this process knows of its server.
@@ -35,6 +37,8 @@ struct Server {
     owner: u32,
     process: Pidfd,
     channel: Channel,
+    /// Whether it has said that it has reached `init`.
+    begun: bool,
     /// Whether it has made a child before.
     proven: bool,
     /// Leads to a child that was asked for before it is needed; the answer is still to be read.
@@ -70,7 +74,10 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
             }
             Ok(Err(refused)) => state.refused(refused)?,
             Err(Trouble::Here(error)) => return Err(error),
-            Err(Trouble::There(error)) => last = Some(state.bury(error)),
+            Err(Trouble::There(error)) => {
+                server.explain()?;
+                last = Some(state.bury(error));
+            }
         }
     }
     let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
@@ -141,6 +148,10 @@ impl State {
                 self.bury(words.as_str());
                 Err(StartError::Preload(words))
             }
+            Refused::Useless(words) => {
+                self.bury(words.as_str());
+                Err(StartError::Refused(words))
+            }
             Refused::Stranger => {
                 self.bury("it was given another key");
                 Ok(())
@@ -170,6 +181,7 @@ impl Server {
             owner: process::id(),
             process,
             channel,
+            begun: false,
             proven: false,
             ahead: None,
         };
@@ -186,15 +198,27 @@ impl Server {
     /// one that is asked for now.
     fn child(&mut self) -> Result<Result<(Pidfd, Channel), Refused>, Trouble> {
         if let Some(channel) = self.ahead.take() {
-            match self.answer()? {
+            match self.answer(Deadline::NEVER)? {
                 // One that was killed while it waited is reaped by this look at it.
                 Ok(pidfd) if matches!(pidfd.reap(), Ok(None)) => return Ok(Ok((pidfd, channel))),
                 Ok(_) | Err(Refused::NoRoom(_)) => {}
                 Err(refused) => return Ok(Err(refused)),
             }
         }
-        let channel = self.ask()?;
-        Ok(self.answer()?.map(|pidfd| (pidfd, channel)))
+        let asked = match self.ask() {
+            Err(Trouble::Here(error)) => return Err(Trouble::Here(error)),
+            asked => asked,
+        };
+        // One that cannot be asked is not waited for, but may have said why.
+        let until = match asked {
+            Ok(_) => Deadline::NEVER,
+            Err(_) => Deadline::after(Duration::ZERO),
+        };
+        match (self.answer(until), asked) {
+            (Ok(Err(refused)), _) => Ok(Err(refused)),
+            (_, Err(trouble)) | (Err(trouble), _) => Err(trouble),
+            (Ok(Ok(pidfd)), Ok(channel)) => Ok(Ok((pidfd, channel))),
+        }
     }
 
     /// Has the server make the next child while this one works. Who starts a single child does not
@@ -214,10 +238,30 @@ impl Server {
         Ok(channel)
     }
 
-    fn answer(&self) -> Result<Result<Pidfd, Refused>, Trouble> {
-        let answer = self.channel.recv_by(Deadline::NEVER)?;
+    fn answer(&mut self, until: Deadline) -> Result<Result<Pidfd, Refused>, Trouble> {
+        let mut answer = self.channel.recv_by(until)?;
+        if answer.kind() == BEGUN {
+            self.begun = true;
+            answer = self.channel.recv_by(until)?;
+        }
         let answer: Answer = answer.expect(ANSWER)?.decode()?;
         Ok(answer.map(|born| Pidfd::of_fd(born.pidfd.0, born.pid)))
+    }
+
+    /// Says what is wrong with a server that has exited by itself, as the next one would too.
+    fn explain(&self) -> Result<(), StartError> {
+        /// How long it may take to end after it has closed its socket.
+        const GRACE: Duration = Duration::from_secs(1);
+        if self.proven || !matches!(self.process.wait(Deadline::after(GRACE)), Ok(true)) {
+            return Ok(());
+        }
+        match self.process.reap() {
+            Ok(Some(status)) if has_exited(status) && self.begun => {
+                Err(StartError::Preload(format!("it {status}")))
+            }
+            Ok(Some(status)) if has_exited(status) => Err(StartError::BeforeInit(status)),
+            _ => Ok(()),
+        }
     }
 
     /// Ends the server, and the child that nobody knows.

@@ -1,6 +1,6 @@
 //! The server's side.
 
-use super::{ANSWER, Answer, Born, REQUEST, Refused, Request, SERVE, Serve};
+use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
 use crate::fd::Fd;
 use crate::inherit;
 use crate::routine::Routine;
@@ -19,9 +19,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 /// Makes children until the owner is gone; returns `None` then, and in each child its control
-/// socket.
-pub(crate) fn serve(channel: Channel, packet: Packet) -> Result<Option<OwnedFd>, Box<dyn Error>> {
-    let mut packet = packet.expect(SERVE)?;
+/// socket. A server that cannot serve tells the owner why.
+pub(crate) fn serve(channel: &Channel, packet: Packet) -> Option<OwnedFd> {
+    match try_to_serve(channel, packet) {
+        Ok(control) => control,
+        Err(error) => {
+            tell(channel, &Err(Refused::Useless(error.to_string())));
+            None
+        }
+    }
+}
+
+fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>, Box<dyn Error>> {
     let serve: Serve = packet.take()?;
     if serve.image != image().identity() {
         return Err("it was started by another executable".into());
@@ -29,10 +38,11 @@ pub(crate) fn serve(channel: Channel, packet: Packet) -> Result<Option<OwnedFd>,
     if !parent::die_with(serve.owner)? {
         return Ok(None);
     }
+    channel.send(Message::encode(BEGUN, &())?)?;
     let ready = preload(&serve.preloaded, &mut packet);
     settle()?;
     let make = || ready.clone().and_then(|()| make());
-    let control = requests(&channel, serve.key, make);
+    let control = requests(channel, serve.key, make);
     let Some(control) = control else {
         return Ok(None);
     };
@@ -121,8 +131,12 @@ fn answer(channel: &Channel, made: Result<Forked, Refused>, control: OwnedFd) {
         }),
         Err(refused) => Err(refused),
     };
+    tell(channel, &answer);
+}
+
+fn tell(channel: &Channel, answer: &Answer) {
     // An owner that cannot be told is gone, which the next request will show.
-    let _ = Message::encode(ANSWER, &answer).map(|message| channel.send(message));
+    let _ = Message::encode(ANSWER, answer).map(|message| channel.send(message));
 }
 
 #[cfg(test)]
