@@ -1,4 +1,4 @@
-//! The attributes of [procession](../procession/index.html): [`main`], [`shared`] and [`plain`].
+//! The attributes of [procession](https://docs.rs/procession): [`main`], [`shared`] and [`plain`].
 //!
 //! Use them through the facade, as `#[procession::main]` and so on; the code that they generate names
 //! the facade's items.

@@ -113,6 +113,7 @@ pub use construct::{Constructor, Makes};
 pub use error::ManagerError;
 pub use handle::ManagerHandle;
 pub use hosting::{Access, Concurrent, Locked};
+#[doc(no_inline)]
 pub use indexmap::IndexMap;
 pub use manager::Manager;
 pub use object::{Object, UnexpectedKind};

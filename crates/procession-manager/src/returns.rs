@@ -22,15 +22,20 @@ pub trait Returns<Kind> {
     type Output;
 
     /// What travels.
-    #[doc(hidden)]
     type Sent: Serialize + DeserializeOwned;
 
     /// Prepares the value for the way back.
-    #[doc(hidden)]
+    ///
+    /// # Errors
+    ///
+    /// What the function itself returned as an error.
     fn send(self) -> Result<Self::Sent, Failure>;
 
     /// Makes the value of what travelled.
-    #[doc(hidden)]
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError::Refused`] where a built-in object refused.
     fn receive(sent: Self::Sent) -> Result<Self::Output, ManagerError>;
 }
 

@@ -19,7 +19,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-/// How long a waiter looks again before it sleeps; see the [module documentation](self).
+/// How long a waiter looks again before it sleeps.
+///
+/// Between two bursts of looking the processor is offered to other threads. A process that may run
+/// on one processor only sleeps at once, whatever the policy.
 ///
 /// | policy | checks in a burst | bursts go on for | for whom |
 /// |---|---|---|---|

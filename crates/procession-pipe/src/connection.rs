@@ -15,7 +15,9 @@ use std::time::Duration;
 /// or not at all, in the order of sending. A connection is itself a handle: it can be the argument
 /// of a task or a part of a message.
 ///
-/// Threads can use one connection at the same time through a shared reference (see [`Channel`]).
+/// Threads can send and receive at once through a shared reference: each value is sent whole and
+/// received whole, by one of them. Several processes can hold the same end; then it is up to them
+/// that one value is not written, or read, by two of them at the same time.
 ///
 /// # When the other side is gone
 ///

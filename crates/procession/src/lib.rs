@@ -49,9 +49,16 @@
 //! with it. What it had in `/dev/shm` goes with its family, or when the next one starts.
 #![forbid(unsafe_code)]
 
+pub mod manager;
+
+/// The programs in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub use procession_log::{FormatError, LogError, builder as logging};
 pub use procession_macros::{main, plain, shared};
-pub use procession_manager::{self as manager, Manager, ManagerError, Object};
+pub use procession_manager::{Manager, ManagerError, Object};
 pub use procession_pipe::{
     AcceptError, Address, Client, ClientBuilder, ConnectError, Connection, Deadline, IntoMessages,
     Listener, ListenerBuilder, Messages, NamedPipe, NamedPipeError, ParseAddressError, Peer,
@@ -63,7 +70,7 @@ pub use procession_process::{
     ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, Panic, ParentProcess, Process,
     ProcessError, StartError, StartMethod, Stdio, Task, TaskError, TaskOnce, active_children,
     at_exit, current_process, enable_in_tests, inherit, init, parent_process, preload,
-    set_start_method, start_method,
+    routine::RoutineError, set_start_method, start_method,
 };
 pub use procession_queue::{
     Closed, Fault, GetError, JoinError, JoinableQueue, PutError, PutManyError, Queue, SimpleQueue,

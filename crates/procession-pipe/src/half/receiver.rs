@@ -208,7 +208,8 @@ impl<R: DeserializeOwned> IntoIterator for Receiver<R> {
     }
 }
 
-/// As [`Channel`].
+/// Ready when something has come, which may be the beginning of a message or the end of the
+/// connection, and when a message is refused for its length.
 impl<R> Waitable for Receiver<R> {
     fn source(&self) -> Source<'_> {
         self.channel.source()

@@ -16,7 +16,8 @@ impl Waitable for Channel {
     }
 }
 
-/// As [`Channel`].
+/// Ready when something has come, which may be the beginning of a message or the end of the
+/// connection, and when a message is refused for its length.
 impl<S, R> Waitable for Connection<S, R> {
     fn source(&self) -> Source<'_> {
         self.channel.source()

@@ -1,0 +1,16 @@
+//! What a [`Manager`] hosts and hands out: proxies with the names of Python's types.
+//!
+//! [`ManagerHandle`] makes them. `Queue` here is a proxy, [`procession::Queue`](crate::Queue) is the
+//! one in shared memory, and so for each name that both have.
+
+#[doc(hidden)]
+pub use procession_manager::__private;
+#[doc(no_inline)]
+pub use procession_manager::IndexMap;
+pub use procession_manager::{
+    Access, Address, Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Concurrent,
+    Condition, ConditionGuard, Constructor, Dict, DictIter, Event, Item, List, ListIter, Lock,
+    LockGuard, Locked, Makes, Manager, ManagerError, ManagerHandle, Namespace, Object, Permit,
+    Proxy, Queue, RLock, RLockGuard, Refusal, Returns, Semaphore, Shared, UnexpectedKind, Value,
+    shared,
+};
