@@ -3,10 +3,11 @@
 //! Warnings are made errors by arguments that the dependencies do not see, so that what one step
 //! built serves the next. Only `loom` sets `RUSTFLAGS`, and builds in a folder of its own.
 
+use crate::output::{complain, say};
 use std::time::Instant;
 
-use crate::workspace::{cargo, status_of};
-use crate::{demos, test, tidy};
+use crate::workspace::{self, cargo, status_of};
+use crate::{demos, links, test, tidy};
 
 /// One thing that must pass.
 struct Step {
@@ -29,8 +30,16 @@ const STEPS: &[Step] = &[
         run: rustdoc,
     },
     Step {
+        name: "links",
+        run: links,
+    },
+    Step {
         name: "tidy",
         run: tidy::run,
+    },
+    Step {
+        name: "package",
+        run: package,
     },
     Step {
         name: "test",
@@ -54,17 +63,17 @@ pub(crate) fn run() -> anyhow::Result<u8> {
 fn run_steps(steps: &[Step]) -> anyhow::Result<u8> {
     let begun = Instant::now();
     for Step { name, run } in steps {
-        println!("ci: {name}");
+        say!("ci: {name}");
         let step_begun = Instant::now();
         let status = run()?;
         let seconds = step_begun.elapsed().as_secs_f64();
         if status != 0 {
-            eprintln!("ci: {name} FAILED after {seconds:.1} s; what it found stands above");
+            complain!("ci: {name} FAILED after {seconds:.1} s; what it found stands above");
             return Ok(status);
         }
-        println!("ci: {name} passed in {seconds:.1} s\n");
+        say!("ci: {name} passed in {seconds:.1} s\n");
     }
-    println!(
+    say!(
         "ci: all {} steps passed in {:.1} s",
         steps.len(),
         begun.elapsed().as_secs_f64()
@@ -90,6 +99,27 @@ fn clippy() -> anyhow::Result<u8> {
 fn rustdoc() -> anyhow::Result<u8> {
     let mut command = cargo(&["doc", "--workspace", "--no-deps"]);
     command.env("RUSTDOCFLAGS", "-D warnings");
+    status_of(command)
+}
+
+/// The pages of the facade, which show items of the crates below it.
+fn links() -> anyhow::Result<u8> {
+    let broken = links::broken(&workspace::target()?.join("doc"), "procession")?;
+    for link in &broken {
+        complain!("{link}");
+    }
+    Ok(u8::from(!broken.is_empty()))
+}
+
+/// The published crates as a registry would get them, each built from its own package with the
+/// others' packages. Cargo lays those over the registry itself, so that nothing has to be published.
+fn package() -> anyhow::Result<u8> {
+    let mut command = cargo(&["package", "--workspace", "--allow-dirty", "--quiet"]);
+    for package in workspace::packages()? {
+        if !package.published {
+            command.arg(format!("--exclude={}", package.name));
+        }
+    }
     status_of(command)
 }
 

@@ -6,19 +6,17 @@
 //! line was not understood, and otherwise 1 or the status of the program that failed.
 
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "printing is what a command of the project is for"
-)]
 
 mod ci;
 mod demos;
+mod links;
+mod output;
 mod soak;
 mod test;
 mod tidy;
 mod workspace;
 
+use crate::output::{complain, say};
 use std::env;
 use std::process::ExitCode;
 
@@ -36,9 +34,9 @@ commands:
   soak --minutes N [--seed N]
             kill processes at random moments for so long, and look at what is left
   tidy      check the invariants of the source
-  ci        format, clippy, rustdoc, tidy, test, loom and demos: all that a change must pass
-  help      print this text
-";
+  ci        format, clippy, rustdoc, links, tidy, package, test, loom and demos: all that a
+            change must pass
+  help      print this text";
 
 /// The exit status of a command whose arguments were not understood.
 const MISUSED: u8 = 2;
@@ -48,7 +46,7 @@ fn main() -> ExitCode {
     match dispatch(&arguments) {
         Ok(status) => ExitCode::from(status),
         Err(error) => {
-            eprintln!("xtask: {error:#}");
+            complain!("xtask: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -72,7 +70,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<u8> {
         ("tidy", []) => tidy::run(),
         ("ci", []) => ci::run(),
         ("help" | "--help" | "-h", []) => {
-            print!("{USAGE}");
+            say!("{USAGE}");
             Ok(0)
         }
         ("test" | "tidy" | "ci" | "help", [extra, ..]) => {
@@ -84,7 +82,7 @@ fn dispatch(arguments: &[String]) -> anyhow::Result<u8> {
 
 /// Says what was not understood, and what would be.
 fn misused(why: &str) -> u8 {
-    eprint!("xtask: {why}\n\n{USAGE}");
+    complain!("xtask: {why}\n\n{USAGE}");
     MISUSED
 }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask soak`: the kill storms, again and again.
 
+use crate::output::{complain, say};
 use crate::workspace::{cargo, status_of};
 use anyhow::Context;
 use std::process::Command;
@@ -64,15 +65,15 @@ pub(crate) fn run(soak: &Soak) -> anyhow::Result<u8> {
     let mut passed = 0;
     while Instant::now() < end {
         let seed = soak.seed.wrapping_add(passed);
-        println!("soak: storms with seed {seed}");
+        say!("soak: storms with seed {seed}");
         let status = status_of(storms(seed))?;
         if status != 0 {
-            eprintln!("soak: seed {seed} failed after {passed} rounds that passed");
+            complain!("soak: seed {seed} failed after {passed} rounds that passed");
             return Ok(status);
         }
         passed += 1;
     }
-    println!("{passed} passed, 0 failed");
+    say!("{passed} passed, 0 failed");
     Ok(0)
 }
 

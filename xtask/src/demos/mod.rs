@@ -14,6 +14,7 @@ mod processes;
 mod run;
 mod table;
 
+use crate::output::{complain, say};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -107,7 +108,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let Some(programs) = build::programs(options.after_tests)? else {
-        eprintln!("demos: the programs could not be built; what cargo found stands above");
+        complain!("demos: the programs could not be built; what cargo found stands above");
         return Ok(1);
     };
     nix::sys::prctl::set_child_subreaper(true).context("cannot adopt the demos' orphans")?;
@@ -124,7 +125,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<u8> {
     }
     let strangers = unchecked(options, programs.keys());
     failed += strangers;
-    println!(
+    say!(
         "{} passed, {failed} failed",
         demos.len() + strangers - failed
     );
@@ -192,7 +193,7 @@ fn unchecked<'a>(options: &Options, programs: impl Iterator<Item = &'a String>) 
     }
     let strangers: Vec<&String> = programs.filter(|name| known(name).is_err()).collect();
     for name in &strangers {
-        println!("{name} is not checked: add it to xtask/src/demos/catalogue.rs");
+        say!("{name} is not checked: add it to xtask/src/demos/catalogue.rs");
     }
     strangers.len()
 }

@@ -1,5 +1,6 @@
 //! Prints the demos and their results as a table.
 
+use crate::output::say;
 use std::time::Duration;
 
 /// The rows' names and lessons, and how wide the columns must be to hold them.
@@ -20,13 +21,13 @@ impl Table {
     /// Prints every name and lesson, without results.
     pub(super) fn list(&self) {
         for (name, lesson) in &self.rows {
-            println!("{name:<width$}  {lesson}", width = self.name);
+            say!("{name:<width$}  {lesson}", width = self.name);
         }
     }
 
     /// Prints the line above the results.
     pub(super) fn header(&self) {
-        println!("{}", self.line("name", "what it teaches", "result", "time"));
+        say!("{}", self.line("name", "what it teaches", "result", "time"));
     }
 
     /// Prints the result of one demo.
@@ -34,7 +35,7 @@ impl Table {
         let lesson = self.rows.iter().find(|(known, _)| *known == name);
         let lesson = lesson.map_or("", |(_, lesson)| lesson.as_str());
         let result = if passed { "passed" } else { "FAILED" };
-        println!(
+        say!(
             "{}",
             self.line(
                 name,
@@ -54,12 +55,12 @@ impl Table {
 /// Prints a titled text under a row, indented so that it cannot be taken for another row.
 pub(super) fn block(title: &str, text: &str) {
     if text.is_empty() {
-        println!("    {title}: nothing");
+        say!("    {title}: nothing");
         return;
     }
-    println!("    {title}:");
+    say!("    {title}:");
     for line in text.lines() {
-        println!("    | {line}");
+        say!("    | {line}");
     }
 }
 

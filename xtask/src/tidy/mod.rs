@@ -6,7 +6,9 @@
 mod attributes;
 mod conformance;
 mod edges;
+mod foreign;
 mod header;
+mod manifest;
 mod printing;
 mod readme;
 mod size;
@@ -15,6 +17,7 @@ mod tree;
 mod unsafety;
 mod words;
 
+use crate::output::say;
 use std::fmt;
 
 use crate::workspace;
@@ -30,6 +33,8 @@ const RULES: &[Rule] = &[
     edges::check,
     size::check,
     readme::check,
+    manifest::check,
+    foreign::check,
     printing::check,
     attributes::check,
     words::check,
@@ -65,18 +70,19 @@ impl fmt::Display for Violation {
 
 /// Checks every rule and prints what is wrong; returns the status to exit with.
 pub(crate) fn run() -> anyhow::Result<u8> {
-    let tree = Tree::load(&workspace::root(), workspace::packages()?)?;
+    let mut tree = Tree::load(&workspace::root(), workspace::packages()?)?;
+    tree.foreign = workspace::foreign()?;
     let violations = violations(&tree);
     for violation in &violations {
-        println!("{violation}");
+        say!("{violation}");
     }
     match violations.len() {
-        0 => println!(
+        0 => say!(
             "tidy: {} rules hold for {} files",
             RULES.len(),
             tree.texts.len()
         ),
-        count => println!("tidy: {count} to mend"),
+        count => say!("tidy: {count} to mend"),
     }
     Ok(u8::from(!violations.is_empty()))
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 
 use super::Violation;
 use super::source::Source;
-use crate::workspace::Package;
+use crate::workspace::{Foreign, Package};
 
 /// What the rules look at.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(super) struct Tree {
     pub(super) unreadable: Vec<Violation>,
     /// The packages of the workspace.
     pub(super) packages: Vec<Package>,
+    /// The packages of others that the published ones are built with, by name.
+    pub(super) foreign: Vec<Foreign>,
 }
 
 impl Tree {
@@ -110,7 +112,7 @@ fn read_folder(root: &Path, folder: &Path, into: &mut Vec<(String, String)>) -> 
         }
         if kind.is_dir() {
             read_folder(root, &path, into)?;
-        } else if kind.is_file()
+        } else if path.is_file()
             && let Ok(text) = String::from_utf8(read(&path)?)
         {
             let relative = path.strip_prefix(root)?.to_string_lossy().into_owned();
@@ -141,6 +143,7 @@ pub(super) mod tests {
             folder: format!("crates/{name}"),
             published: true,
             dependencies: dependencies.iter().map(ToString::to_string).collect(),
+            ..Package::default()
         }
     }
 
