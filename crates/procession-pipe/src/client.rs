@@ -90,9 +90,18 @@ impl Default for ClientBuilder {
 impl ClientBuilder {
     /// Shows the listener that this side has the key, and demands the same: Python's `authkey`.
     ///
-    /// An empty key is refused on connecting.
+    /// An empty key is refused on connecting; see [`empty_key`](Self::empty_key).
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.key = Some(key.as_ref().into());
+        self
+    }
+
+    /// Does the handshake with an empty key: Python's `authkey=b''`.
+    ///
+    /// A `Listener` of Python before 3.13 takes an empty key for none and does no handshake, so that
+    /// connecting to it fails when the [time](Self::handshake_timeout) has run out.
+    pub fn empty_key(mut self) -> Self {
+        self.key = Some(Key::empty());
         self
     }
 

@@ -28,6 +28,9 @@ type Bytes = Connection<(), ()>;
 /// Where the form of a frame changes, and far beyond.
 const SIZES: [usize; 6] = [0, 1, 16_384, 16_385, 1 << 20, 64 << 20];
 
+/// What asks for an empty key, in the prelude too; nothing asks for none.
+const EMPTY: &str = "(empty)";
+
 /// With a handshake and without one.
 const KEYS: [&str; 2] = ["a key", ""];
 
@@ -52,20 +55,20 @@ fn pattern(size: usize) -> Vec<u8> {
 fn bind(place: &Place, key: &str) -> (Listener, Receiver<AuthenticationError>) {
     let (tell, told) = channel();
     let builder = Listener::builder().on_refused(move |_, error| tell.send(error).unwrap());
-    let builder = if key.is_empty() {
-        builder
-    } else {
-        builder.key(key)
+    let builder = match key {
+        "" => builder,
+        EMPTY => builder.empty_key(),
+        key => builder.key(key),
     };
     (builder.bind(&place.address).unwrap(), told)
 }
 
 fn connect(address: &Address, key: &str) -> Result<Bytes, ConnectError> {
     let client = Client::builder();
-    let client = if key.is_empty() {
-        client
-    } else {
-        client.key(key)
+    let client = match key {
+        "" => client,
+        EMPTY => client.empty_key(),
+        key => client.key(key),
     };
     client.connect(address)
 }
@@ -97,7 +100,7 @@ fn talk(connection: &Bytes, sizes: &[usize]) {
 /// kind of beginning, for no frame depends on how the connection began.
 fn sizes(place: &Place, key: &str) -> &'static [usize] {
     match place.address {
-        Address::Path(_) if !key.is_empty() => &SIZES,
+        Address::Path(_) if key == KEYS[0] => &SIZES,
         _ => &SIZES[..5],
     }
 }
@@ -192,6 +195,39 @@ fn a_python_client_with_another_key_is_refused() {
     }
 }
 
+// CON-031
+#[test]
+fn a_python_client_has_an_empty_key() {
+    let _watchdog = watchdog();
+    for python in pythons() {
+        talk_with_client(&python, &Place::path(), EMPTY);
+    }
+}
+
+// CON-031
+#[test]
+fn a_python_listener_has_an_empty_key_since_3_13() {
+    let _watchdog = watchdog();
+    for python in pythons() {
+        let place = Place::path();
+        if python.version >= (3, 13) {
+            talk_with_listener(&python, &place, EMPTY);
+            continue;
+        }
+        // Before, it takes the key for none, and begins no handshake.
+        let args = [place.address.to_string(), EMPTY.to_owned()];
+        let (mut running, address) = listening(&python, MUTE, &args);
+        assert!(matches!(
+            connect(&address, EMPTY),
+            Err(ConnectError::Authentication(
+                AuthenticationError::NoChallenge
+            ))
+        ));
+        running.go_on();
+        running.end();
+    }
+}
+
 /// The arguments of [`REFUSED`].
 fn refused_args(role: &str, addresses: impl Iterator<Item = String>) -> Vec<String> {
     let first = [role, "another key"].map(str::to_owned);
@@ -224,7 +260,7 @@ fn a_python_listener_without_a_key_is_noticed() {
     let _watchdog = watchdog();
     for python in pythons() {
         let place = Place::path();
-        let (mut running, address) = listening(&python, MUTE, &[&place.address.to_string()]);
+        let (mut running, address) = listening(&python, MUTE, &[&*place.address.to_string(), ""]);
         let refused = connect(&address, "a key");
         assert!(matches!(
             refused,

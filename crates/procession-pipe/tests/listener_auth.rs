@@ -13,7 +13,8 @@ use procession_pipe::auth::{
     AuthenticationError, Digest, MAX_FRAME, answer_challenge, deliver_challenge, respond, verify,
 };
 use procession_pipe::{
-    AcceptError, Address, Channel, Client, ConnectError, Connection, Deadline, Listener, Peer,
+    AcceptError, Address, Channel, Client, ClientBuilder, ConnectError, Connection, Deadline,
+    Listener, Peer,
 };
 use procession_testkit::helper::unhex;
 use procession_testkit::watchdog;
@@ -495,6 +496,33 @@ fn an_empty_key_is_a_mistake() {
     assert!(!format!("{client:?}").contains("secret"));
     let client = Client::builder().key("secret");
     assert!(!format!("{client:?}").contains("secret"));
+}
+
+// CON-031
+#[test]
+fn an_empty_key_that_is_asked_for_meets_an_empty_key_only() {
+    let _watchdog = watchdog();
+    let (tell, told) = channel();
+    let listener = Listener::builder()
+        .empty_key()
+        .on_refused(move |_, error| tell.send(error).unwrap())
+        .bind(Address::unique().unwrap())
+        .unwrap();
+    let connect = |client: ClientBuilder| client.connect::<(), ()>(listener.local_addr());
+    let refused = connect(Client::builder().key("a key"));
+    assert!(matches!(
+        refused,
+        Err(ConnectError::Authentication(AuthenticationError::Rejected))
+    ));
+    assert!(matches!(
+        told.recv().unwrap(),
+        AuthenticationError::WrongKey
+    ));
+    connect(Client::builder().empty_key()).unwrap();
+    listener.accept::<(), ()>().unwrap();
+    // What is said last counts.
+    connect(Client::builder().empty_key().key("")).unwrap_err();
+    connect(Client::builder().key("").empty_key()).unwrap();
 }
 
 fn is_refused(outcome: &Outcome) -> bool {

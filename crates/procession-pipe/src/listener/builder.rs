@@ -4,7 +4,7 @@ use super::bind::bind;
 use super::rules::{Rules, reject_empty};
 use super::{Listener, Peer};
 use crate::address::Address;
-use crate::auth::AuthenticationError;
+use crate::auth::{AuthenticationError, Key};
 use nix::sys::socket::Backlog;
 use std::io;
 use std::time::Duration;
@@ -46,9 +46,30 @@ impl Default for ListenerBuilder {
 impl ListenerBuilder {
     /// Lets in only who has this key, and shows them that this side has it: Python's `authkey`.
     ///
-    /// An empty key is refused when the listener is bound.
+    /// An empty key is refused when the listener is bound; see [`empty_key`](Self::empty_key).
     pub fn key(mut self, key: impl AsRef<[u8]>) -> Self {
         self.rules.key = Some(key.as_ref().into());
+        self
+    }
+
+    /// Does the handshake with an empty key: Python's `authkey=b''`.
+    ///
+    /// It keeps out who speaks another protocol or expects another key, and nobody else.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::{Address, Client, Connection, Listener};
+    ///
+    /// let listener = Listener::builder().empty_key().bind(Address::unique()?)?;
+    /// let client = Client::builder().empty_key();
+    /// let client: Connection<u32, ()> = client.connect(listener.local_addr())?;
+    /// client.send(&7)?;
+    /// assert_eq!(listener.accept::<(), u32>()?.recv()?, 7);
+    /// # anyhow::Ok(())
+    /// ```
+    pub fn empty_key(mut self) -> Self {
+        self.rules.key = Some(Key::empty());
         self
     }
 
@@ -100,7 +121,7 @@ impl ListenerBuilder {
     ///
     /// - [`AddrInUse`](io::ErrorKind::AddrInUse) if somebody listens there, or if something is at
     ///   the path that is no socket;
-    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) for an empty key, and for a path or name
+    /// - [`InvalidInput`](io::ErrorKind::InvalidInput) for a key that turns out to be empty, and for a path or name
     ///   that is too long;
     /// - [`TimedOut`](io::ErrorKind::TimedOut) if another process keeps the directory of the path
     ///   locked for some seconds;

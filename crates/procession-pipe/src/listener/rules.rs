@@ -53,10 +53,11 @@ impl fmt::Debug for Rules {
 
 /// Refuses a key that everybody has, most likely by mistake.
 pub(crate) fn reject_empty(key: Option<&Key>) -> io::Result<()> {
-    if key.is_some_and(|key| key.bytes().is_empty()) {
+    if key.is_some_and(Key::is_missing) {
         return Err(io::Error::new(
             ErrorKind::InvalidInput,
-            "an empty key keeps nobody out: give none if no handshake is wanted",
+            "an empty key keeps nobody out: give none if no handshake is wanted, \
+             or ask for it with `empty_key`",
         ));
     }
     Ok(())

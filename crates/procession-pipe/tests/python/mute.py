@@ -1,4 +1,4 @@
-# Expects no handshake, and sends something.
-connection = listen(sys.argv[1], "").accept()
+# Expects no handshake, and sends something. Arguments: address, key.
+connection = listen(*sys.argv[1:]).accept()
 connection.send_bytes(b"hello")
 wait()

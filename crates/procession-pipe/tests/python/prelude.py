@@ -41,7 +41,7 @@ def pattern(size):
     return (block * (size // 251 + 1))[:size]
 
 def key(text):
-    return text.encode() or None
+    return b"" if text == "(empty)" else text.encode() or None
 
 def listen(where, secret):
     where = address(where)
