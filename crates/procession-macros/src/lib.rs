@@ -132,12 +132,16 @@ pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
     complete(shared::expand(arguments.into(), &item.into()))
 }
 
-/// Makes a struct plain data, which [`Value`], [`Array`] and their unlocked forms can hold.
+/// Makes a struct or an enum plain data, which [`Value`], [`Array`] and their unlocked forms can hold.
 ///
-/// Plain data is what any bytes are a value of: numbers, arrays of them, and structs of plain data
-/// without gaps between the fields. The struct is given C's layout, unless it has a `repr` of its
-/// own, and derives `Clone`, `Copy`, `Pod` and `Zeroable`. Other derives stand below this attribute,
-/// which sees what is there already.
+/// In a struct these are numbers, arrays of them, and structs of such data, without gaps between
+/// the fields. The struct is given C's layout, unless it has a `repr` of its own, and derives
+/// `Clone`, `Copy`, `Pod` and `Zeroable`. Other derives stand below this attribute, which sees what
+/// is there already.
+///
+/// An enum without fields in its variants is given one byte, unless it has a `repr`, and derives
+/// `Clone`, `Copy`, `NoUninit` and `CheckedBitPattern`: not all bytes are a value of it, so what
+/// another process wrote is looked at before there is one.
 ///
 /// [`Value`]: ../procession/struct.Value.html
 /// [`Array`]: ../procession/struct.Array.html
@@ -165,8 +169,28 @@ pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// What is not plain does not compile: references and other addresses, `bool`, `char` and enums,
-/// of which not all bytes are values,
+/// An enum:
+///
+/// ```
+/// use procession::Value;
+///
+/// #[procession::plain]
+/// #[derive(Debug, PartialEq)]
+/// enum State {
+///     Idle,
+///     Busy,
+/// }
+///
+/// # fn main() -> Result<(), procession::ShmError> {
+/// let state = Value::new(State::Idle)?;
+/// assert_eq!(state.swap(State::Busy), State::Idle);
+/// assert_eq!(state.get(), State::Busy);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// What is not plain does not compile: references and other addresses; in a struct also `bool`,
+/// `char` and enums, of which not all bytes are values,
 ///
 /// ```compile_fail,E0277
 /// #[procession::plain]

@@ -82,8 +82,8 @@ pub enum LockError {
     /// A holder gave it up without repairing it. Only a new mutex helps.
     #[error("the lock cannot be recovered; make a new one")]
     NotRecoverable,
-    /// The memory was overwritten and is no mutex any more.
-    #[error("the lock's memory was overwritten; make a new one")]
+    /// The memory was overwritten: it is no mutex any more, or what it guards is no value of its type.
+    #[error("the memory of the lock, or of what it guards, was overwritten; make a new one")]
     Damaged,
     /// More processes wait for it, or hold it, than it can keep account of.
     #[error("too many processes use the lock at one time")]

@@ -1,16 +1,21 @@
 //! Atomics in shared memory.
 
-use crate::{Format, Segment, SegmentKind, ShmError};
+use crate::{AtomicFlag, Format, Segment, SegmentKind, ShmError};
 use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::slice;
+use std::sync::atomic::{
+    self, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicU8, AtomicU16, AtomicU32,
+    AtomicU64, AtomicUsize,
+};
 
 /// An atomic, or an array of them, that several processes share without a lock.
 ///
-/// It is used through [`Deref`] as the atomic itself, with its orderings, at its speed. A clone is
+/// It is used through [`Deref`] as the atomic itself, with its orderings, at its speed; an
+/// `AtomicBool` as an [`AtomicFlag`], which has the same methods. A clone is
 /// another handle to the same atomic; a handle can be given to other processes, as the argument of
 /// a task, in a message, or inside of another type that is.
 ///
@@ -34,11 +39,11 @@ use std::slice;
 /// # Ok::<(), procession_shm::ShmError>(())
 /// ```
 ///
-/// What is not an atomic integer cannot be shared so; an `AtomicBool`, for instance, whose byte
-/// another process could make neither true nor false:
+/// What is no such atomic cannot be shared so; a pointer, for instance, which would point to nothing
+/// in another process:
 ///
 /// ```compile_fail,E0277
-/// procession_shm::Shared::new(std::sync::atomic::AtomicBool::new(false));
+/// procession_shm::Shared::new(std::sync::atomic::AtomicPtr::<u8>::default());
 /// ```
 pub struct Shared<T> {
     segment: Segment,
@@ -63,7 +68,7 @@ impl<T: Atomics> Shared<T> {
     /// ```
     pub fn new(value: T) -> Result<Self, ShmError> {
         let first = (&raw const value).cast::<u8>();
-        // SAFETY: an atomic integer has no padding, and this one is nobody else's.
+        // SAFETY: such an atomic has no padding, and this one is nobody else's.
         let bytes = unsafe { slice::from_raw_parts(first, size_of::<T>()) };
         let segment = Segment::create(Self::format(), 1, |to| to.copy_from_slice(bytes))?;
         Ok(Self::of(segment))
@@ -87,12 +92,12 @@ impl<T: Atomics> Shared<T> {
 }
 
 impl<T: Atomics> Deref for Shared<T> {
-    type Target = T;
+    type Target = T::Seen;
 
     #[inline]
-    fn deref(&self) -> &T {
-        // SAFETY: a segment of this format has one element of this type, for which all bytes are
-        // valid, and which may be written by anybody at any time.
+    fn deref(&self) -> &T::Seen {
+        // SAFETY: a segment of this format has one element, which is seen as a type of the same
+        // layout, for which all bytes are valid, and which may be written by anybody at any time.
         unsafe { self.segment.payload().cast().as_ref() }
     }
 }
@@ -106,7 +111,7 @@ impl<T> Clone for Shared<T> {
     }
 }
 
-impl<T: Atomics + fmt::Debug> fmt::Debug for Shared<T> {
+impl<T: Atomics<Seen: fmt::Debug>> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Shared").field(&**self).finish()
     }
@@ -129,26 +134,46 @@ impl<'de, T: Atomics> Deserialize<'de> for Shared<T> {
     }
 }
 
-/// The integer atomics of the standard library, and arrays of them.
-///
-/// Any bytes are a valid value of such a type, whoever wrote them.
-pub trait Atomics: sealed::Atomics {}
+/// The atomics of the standard library that are no pointers, and arrays of them.
+pub trait Atomics: sealed::Atomics + Send + Sync + 'static {
+    /// What it is used as in shared memory: itself, or a type of the same layout of which any bytes
+    /// are a valid value, whoever wrote them.
+    type Seen: Send + Sync + 'static;
+}
 
-impl<T: sealed::Atomics> Atomics for T {}
+macro_rules! atomics {
+    ($($atomic:ident as $seen:ident),* $(,)?) => {$(
+        const _: () = assert!(
+            size_of::<atomic::$atomic>() == size_of::<$seen>()
+                && align_of::<atomic::$atomic>() == align_of::<$seen>()
+        );
+        impl sealed::Atomics for atomic::$atomic {}
+        impl Atomics for atomic::$atomic {
+            type Seen = $seen;
+        }
+    )*};
+}
+
+atomics!(
+    AtomicI8 as AtomicI8,
+    AtomicI16 as AtomicI16,
+    AtomicI32 as AtomicI32,
+    AtomicI64 as AtomicI64,
+    AtomicIsize as AtomicIsize,
+    AtomicU8 as AtomicU8,
+    AtomicU16 as AtomicU16,
+    AtomicU32 as AtomicU32,
+    AtomicU64 as AtomicU64,
+    AtomicUsize as AtomicUsize,
+    AtomicBool as AtomicFlag,
+);
+
+impl<T: Atomics, const N: usize> sealed::Atomics for [T; N] {}
+
+impl<T: Atomics, const N: usize> Atomics for [T; N] {
+    type Seen = [T::Seen; N];
+}
 
 mod sealed {
-    use std::sync::atomic::{
-        AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicU8, AtomicU16, AtomicU32,
-        AtomicU64, AtomicUsize,
-    };
-
-    pub trait Atomics: Send + Sync + 'static {}
-
-    macro_rules! atomics {
-        ($($atomic:ty),*) => {$(impl Atomics for $atomic {})*};
-    }
-
-    atomics!(AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize);
-    atomics!(AtomicU8, AtomicU16, AtomicU32, AtomicU64, AtomicUsize);
-    impl<T: Atomics, const N: usize> Atomics for [T; N] {}
+    pub trait Atomics {}
 }

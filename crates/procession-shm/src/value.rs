@@ -1,21 +1,22 @@
 //! One shared value.
 
+use crate::plain::{are_values, no_value};
 use crate::poison::LockResult;
-use crate::{Format, Guard, Held, Segment, SegmentKind, ShmError};
-use bytemuck::Pod;
+use crate::{Format, Guard, Held, Plain, Segment, SegmentKind, ShmError};
+use procession_os::robust::LockError;
 use procession_os::wait::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
-use std::mem;
+use std::mem::{self, MaybeUninit};
 use std::ptr::NonNull;
 use std::time::Duration;
 
 /// A value in memory that several processes share.
 ///
-/// `T` is plain data: numbers, arrays of them, and structs that derive [`Pod`](bytemuck::Pod). A
-/// clone is another handle to the same value; a handle can be given to other processes, as the
-/// argument of a task, in a message, or inside of another type that is.
+/// `T` is [`Plain`] data: numbers, arrays of them, `bool`, `char`, and structs that derive
+/// [`Pod`](bytemuck::Pod). A clone is another handle to the same value; a handle can be given to
+/// other processes, as the argument of a task, in a message, or inside of another type that is.
 ///
 /// Each method takes the value's lock for a moment, so that no other sees a value half written.
 /// [`lock`](Self::lock) takes it for longer. While a thread has a [`Guard`], it uses that, not the
@@ -62,7 +63,7 @@ pub struct Value<T> {
     _type: PhantomData<fn() -> T>,
 }
 
-impl<T: Pod> Value<T> {
+impl<T: Plain> Value<T> {
     /// Shares a copy of `value`.
     ///
     /// # Errors
@@ -90,7 +91,8 @@ impl<T: Pod> Value<T> {
     ///
     /// # Panics
     ///
-    /// If this thread has a [`Guard`] of the value, or if the memory was overwritten.
+    /// If this thread has a [`Guard`] of the value, or if the memory was overwritten: its lock, or
+    /// a `bool` that is neither true nor false.
     ///
     /// # Examples
     ///
@@ -109,7 +111,7 @@ impl<T: Pod> Value<T> {
     ///
     /// # Panics
     ///
-    /// As [`get`](Self::get).
+    /// If this thread has a [`Guard`] of the value, or if its lock was overwritten.
     ///
     /// # Examples
     ///
@@ -122,7 +124,8 @@ impl<T: Pod> Value<T> {
     #[inline]
     #[track_caller]
     pub fn set(&self, value: T) {
-        *self.guard() = value;
+        // What was there before is not looked at.
+        self.place(self.segment.lock_or_panic()).write(value);
     }
 
     /// Replaces the value and returns what it was.
@@ -171,7 +174,8 @@ impl<T: Pod> Value<T> {
     ///
     /// [`AcquireError::Poisoned`](crate::AcquireError::Poisoned), with the guard in it, and
     /// [`AcquireError::Failed`](crate::AcquireError::Failed) if this thread has a guard already,
-    /// or if the memory was overwritten.
+    /// or if the memory was overwritten. Where it was overwritten by what is no value of the type, a
+    /// `bool` that is neither true nor false, [`set`](Self::set) mends it.
     ///
     /// # When the other side is gone
     ///
@@ -188,7 +192,7 @@ impl<T: Pod> Value<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock(&self) -> LockResult<Guard<'_, T>> {
-        self.segment.lock()?.into_guard(|held| self.wrap(held))
+        self.guard_of(self.segment.lock()?)
     }
 
     /// Takes the value if nobody else has it at this moment.
@@ -210,7 +214,7 @@ impl<T: Pod> Value<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> LockResult<Guard<'_, T>> {
-        self.segment.try_lock()?.into_guard(|held| self.wrap(held))
+        self.guard_of(self.segment.try_lock()?)
     }
 
     /// Takes the value, waiting for `timeout` at the longest.
@@ -233,8 +237,7 @@ impl<T: Pod> Value<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> LockResult<Guard<'_, T>> {
-        let held = self.segment.lock_until(Deadline::after(timeout))?;
-        held.into_guard(|held| self.wrap(held))
+        self.guard_of(self.segment.lock_until(Deadline::after(timeout))?)
     }
 
     /// Returns whether somebody died or panicked with the guard since the poison was last cleared.
@@ -287,16 +290,45 @@ impl<T: Pod> Value<T> {
     }
 
     #[inline]
-    fn wrap<'a>(&'a self, held: Held<'a>) -> Guard<'a, T> {
-        let data: NonNull<T> = self.segment.payload().cast();
-        // SAFETY: a segment of this format has one element, and any bytes are a valid `T`.
-        unsafe { Guard::new(data, held) }
+    fn guard_of<'a>(&'a self, held: Held<'a>) -> LockResult<Guard<'a, T>> {
+        let held = self.checked(held).ok_or(LockError::Damaged)?;
+        held.into_guard(|held| self.wrap(held))
     }
 
     #[inline]
     #[track_caller]
     fn guard(&self) -> Guard<'_, T> {
-        self.wrap(self.segment.lock_or_panic())
+        match self.checked(self.segment.lock_or_panic()) {
+            Some(held) => self.wrap(held),
+            None => no_value(),
+        }
+    }
+
+    /// Passes the lock on if what it guards is a value.
+    #[inline]
+    fn checked<'a>(&self, held: Held<'a>) -> Option<Held<'a>> {
+        // SAFETY: a segment of this format has one element, and the lock is held.
+        let is_value = unsafe { are_values(self.at(), 1) };
+        is_value.then_some(held)
+    }
+
+    /// Wraps a lock that was [`checked`](Self::checked).
+    #[inline]
+    fn wrap<'a>(&'a self, held: Held<'a>) -> Guard<'a, T> {
+        // SAFETY: a segment of this format has one element, and its bytes are a value.
+        unsafe { Guard::new(self.at(), held) }
+    }
+
+    /// Wraps the lock of what is to be overwritten, whatever it is.
+    #[inline]
+    fn place<'a>(&'a self, held: Held<'a>) -> Guard<'a, MaybeUninit<T>> {
+        // SAFETY: a segment of this format has one element, and any bytes will do.
+        unsafe { Guard::new(self.at().cast(), held) }
+    }
+
+    #[inline]
+    fn at(&self) -> NonNull<T> {
+        self.segment.payload().cast()
     }
 }
 
@@ -310,7 +342,7 @@ impl<T> Clone for Value<T> {
 }
 
 /// Shows the value, or `<locked>` while somebody has its guard.
-impl<T: Pod + fmt::Debug> fmt::Debug for Value<T> {
+impl<T: Plain + fmt::Debug> fmt::Debug for Value<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self
             .try_lock()
@@ -333,7 +365,7 @@ impl<T> Serialize for Value<T> {
     }
 }
 
-impl<'de, T: Pod> Deserialize<'de> for Value<T> {
+impl<'de, T: Plain> Deserialize<'de> for Value<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let segment = Segment::deserialize(deserializer, Self::format())?;
         if segment.elements() != 1 {

@@ -307,3 +307,51 @@ proptest! {
         prop_assert_eq!(same.to_vec().unwrap(), items);
     }
 }
+
+/// Each integer at both of its ends, and whether an `int` of 64 bits is as large.
+macro_rules! at_both_ends {
+    ($list:ident, $($int:ty: $least:expr, $most:expr);* $(;)?) => {$(
+        for (value, fits) in [(<$int>::MIN, $least), (<$int>::MAX, $most)] {
+            let set = $list.set(0, value);
+            let again = $list.set(0, Some(value));
+            let made = ShareableList::new([value]);
+            let item = ListItem::try_from(value);
+            if fits {
+                let wanted = ListItem::Int(value.try_into().unwrap());
+                assert_eq!((set.unwrap(), again.unwrap()), ((), ()));
+                assert_eq!($list.get(0).unwrap(), wanted);
+                assert_eq!(made.unwrap().to_vec().unwrap(), [wanted]);
+                assert_eq!($list.count(value).unwrap(), 1);
+                assert_eq!($list.index(value).unwrap(), Some(0));
+            } else {
+                $list.set(0, 5).unwrap();
+                for refused in [set, again, made.map(drop), item.map(drop)] {
+                    let refused = refused.unwrap_err();
+                    assert!(refused.to_string().starts_with(&value.to_string()), "{refused}");
+                    assert!(matches!(refused, ListError::IntTooLarge(_)));
+                }
+                assert!($list.count(value).is_err() && $list.index(value).is_err());
+                assert_eq!($list.get(0).unwrap(), ListItem::Int(5), "it is as it was");
+            }
+        }
+    )*};
+}
+
+// SHM-031
+#[test]
+fn integers_of_every_size_are_checked() {
+    let _watchdog = watchdog();
+    let list = ShareableList::new([0]).unwrap();
+    at_both_ends! {
+        list,
+        u64: true, false;
+        usize: true, false;
+        isize: true, true;
+        u128: true, false;
+        i128: false, false;
+    }
+    list.set(0, "len".len()).unwrap();
+    assert_eq!(list.get(0).unwrap(), ListItem::Int(3));
+    list.set(0, None::<u64>).unwrap();
+    assert_eq!(list.get(0).unwrap(), ListItem::None);
+}

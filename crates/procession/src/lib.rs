@@ -78,9 +78,9 @@ pub use procession_queue::{
 };
 pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
-    AccessError, Array, Atomics, BlockError, Guard, ListError, ListItem, NameError, OutOfBlock,
-    Pod, RawArray, RawValue, ShareableList, Shared, SharedMemory, ShmError, Value, Zeroable,
-    bytemuck, ring,
+    AccessError, Array, AtomicFlag, Atomics, BlockError, CheckedBitPattern, Guard, ListError,
+    ListItem, NameError, NoUninit, OutOfBlock, Plain, Pod, RawArray, RawValue, ShareableList,
+    Shared, SharedMemory, ShmError, Value, Zeroable, bytemuck, ring,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, LockError,

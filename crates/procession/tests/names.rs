@@ -2,10 +2,12 @@
 
 use procession::ring::{End, RingError, Rings};
 use procession::{
-    AccessError, Array, Barrier, BarrierError, BoundedSemaphore, Closed, Deadline, GetError,
-    ListItem, PermitError, PutError, PutManyError, Queue, ShareableList,
+    AccessError, Array, AtomicFlag, Barrier, BarrierError, BoundedSemaphore, Closed, Deadline,
+    GetError, ListError, ListItem, PermitError, Plain, PutError, PutManyError, Queue,
+    ShareableList, Shared, Value,
 };
 use procession_testkit::watchdog;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 procession::enable_in_tests!();
@@ -50,6 +52,23 @@ fn what_lies_in_memory_can_be_named() {
         array.try_get(1),
         Err(AccessError::OutOfBounds { .. })
     ));
+}
+
+#[test]
+fn what_bools_and_chars_lie_in_can_be_named() {
+    fn shared<T: Plain>(value: T) -> T {
+        Value::new(value).unwrap().get()
+    }
+    fn stop(flag: &AtomicFlag) {
+        flag.store(true, Ordering::Relaxed);
+    }
+    let _watchdog = watchdog();
+    assert_eq!((shared('c'), shared(true)), ('c', true));
+    let flag = Shared::new(AtomicBool::new(false)).unwrap();
+    stop(&flag);
+    assert!(flag.load(Ordering::Relaxed));
+    let refused = ListItem::try_from(u64::MAX);
+    assert!(matches!(refused, Err(ListError::IntTooLarge(_))));
 }
 
 #[test]

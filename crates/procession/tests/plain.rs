@@ -40,6 +40,29 @@ fn mirror(body: Value<Body>, path: Array<Point>, colour: RawValue<elsewhere::Col
     colour.set(elsewhere::Colour([1, 2, 3], 4));
 }
 
+#[procession::plain]
+#[derive(Debug, PartialEq)]
+enum Phase {
+    Begun,
+    Done,
+}
+
+fn finish(phases: Array<Phase>, state: Value<bool>) {
+    phases.fill(Phase::Done);
+    state.set(true);
+}
+
+#[test]
+fn a_plain_enum_and_a_bool_are_shared() {
+    let _watchdog = watchdog();
+    let phases = Array::from_slice(&[Phase::Begun; 3]).unwrap();
+    let state = Value::new(false).unwrap();
+    let args = (phases.clone(), state.clone());
+    Process::spawn(finish, args).unwrap().join().unwrap();
+    assert_eq!(phases.to_vec(), [Phase::Done; 3]);
+    assert!(state.get());
+}
+
 // SHM-008
 #[test]
 fn a_plain_struct_is_shared_with_one_line() {

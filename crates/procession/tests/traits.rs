@@ -3,10 +3,11 @@
 use procession::manager::{Dict, List, Namespace};
 use procession::{
     Array, Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Queue, RLock,
-    RawArray, RawValue, Semaphore, SimpleQueue, Value,
+    RawArray, RawValue, Semaphore, Shared, SimpleQueue, Value,
 };
 use std::fmt::Debug;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicBool;
 
 const fn is_a_handle<T: Clone + Debug + Send + Sync>() {}
 
@@ -22,7 +23,7 @@ macro_rules! all {
 }
 
 all! {
-    Array<u64>, Value<u64>, RawArray<u64>, RawValue<u64>,
+    Array<u64>, Value<u64>, Array<bool>, Value<char>, RawValue<bool>, Shared<AtomicBool>, RawArray<u64>, RawValue<u64>,
     Lock, RLock, Semaphore, BoundedSemaphore, Condition, Event, Barrier,
     Queue<String>, JoinableQueue<String>, SimpleQueue<String>,
 }

@@ -1,8 +1,7 @@
 //! Reading and writing the elements of an array.
 
 use super::Array;
-use crate::Guard;
-use bytemuck::Pod;
+use crate::{Guard, Plain};
 use procession_os::robust::LockError;
 use std::mem;
 
@@ -36,18 +35,22 @@ pub enum AccessError {
         /// The number of elements.
         len: usize,
     },
+    /// The memory was overwritten: what is there is no value of the type.
+    #[error("the memory was overwritten: what is there is no value of this type")]
+    NoValue,
     /// The array's lock was not obtained.
     #[error(transparent)]
     Lock(#[from] LockError),
 }
 
-impl<T: Pod> Array<T> {
+impl<T: Plain> Array<T> {
     /// Returns element `index`.
     ///
     /// # Panics
     ///
     /// If there is no such element, if this thread has a [`Guard`] of the array, or if the memory
-    /// was overwritten; [`try_get`](Self::try_get) does not.
+    /// was overwritten: its lock, or a `bool` that is neither true nor false;
+    /// [`try_get`](Self::try_get) does not.
     ///
     /// # Examples
     ///
@@ -59,7 +62,7 @@ impl<T: Pod> Array<T> {
     #[inline]
     #[track_caller]
     pub fn get(&self, index: usize) -> T {
-        self.guard_at(index)[index]
+        self.element(index)[0]
     }
 
     /// Replaces element `index`.
@@ -79,7 +82,8 @@ impl<T: Pod> Array<T> {
     #[inline]
     #[track_caller]
     pub fn set(&self, index: usize, value: T) {
-        self.guard_at(index)[index] = value;
+        self.assert_exists(index);
+        self.places(index..index + 1).fill(value);
     }
 
     /// Returns element `index`.
@@ -100,7 +104,7 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn try_get(&self, index: usize) -> Result<T, AccessError> {
-        Ok(self.guard_for(index)?[index])
+        Ok(self.try_element(index)?[0])
     }
 
     /// Replaces element `index`.
@@ -118,7 +122,8 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn try_set(&self, index: usize, value: T) -> Result<(), AccessError> {
-        self.guard_for(index)?[index] = value;
+        self.check(index)?;
+        self.try_places(index..index + 1)?.fill(value);
         Ok(())
     }
 
@@ -138,7 +143,7 @@ impl<T: Pod> Array<T> {
     /// ```
     #[track_caller]
     pub fn swap(&self, index: usize, value: T) -> T {
-        mem::replace(&mut self.guard_at(index)[index], value)
+        mem::replace(&mut self.element(index)[0], value)
     }
 
     /// Replaces element `index` and returns what it was.
@@ -156,7 +161,7 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn try_swap(&self, index: usize, value: T) -> Result<T, AccessError> {
-        Ok(mem::replace(&mut self.guard_for(index)?[index], value))
+        Ok(mem::replace(&mut self.try_element(index)?[0], value))
     }
 
     /// Changes element `index` in place, in one step for everybody else.
@@ -176,7 +181,7 @@ impl<T: Pod> Array<T> {
     /// ```
     #[track_caller]
     pub fn update<R>(&self, index: usize, change: impl FnOnce(&mut T) -> R) -> R {
-        change(&mut self.guard_at(index)[index])
+        change(&mut self.element(index)[0])
     }
 
     /// Changes element `index` in place, in one step for everybody else.
@@ -203,7 +208,7 @@ impl<T: Pod> Array<T> {
         index: usize,
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<R, AccessError> {
-        Ok(change(&mut self.guard_for(index)?[index]))
+        Ok(change(&mut self.try_element(index)?[0]))
     }
 
     /// Sets all elements to `value`, in one step for everybody else.
@@ -222,7 +227,7 @@ impl<T: Pod> Array<T> {
     /// ```
     #[track_caller]
     pub fn fill(&self, value: T) {
-        self.guard().fill(value);
+        self.places(0..self.len()).fill(value);
     }
 
     /// Replaces all elements, in one step for everybody else.
@@ -248,7 +253,7 @@ impl<T: Pod> Array<T> {
             len,
             "an array of {len} elements takes as many"
         );
-        self.guard().copy_from_slice(elements);
+        self.places(0..len).copy_from_slice(elements);
     }
 
     /// Replaces all elements, in one step for everybody else.
@@ -276,7 +281,7 @@ impl<T: Pod> Array<T> {
         if given != len {
             return Err(AccessError::WrongLength { given, len });
         }
-        self.wrap(self.segment.lock()?).copy_from_slice(elements);
+        self.try_places(0..len)?.copy_from_slice(elements);
         Ok(())
     }
 
@@ -295,27 +300,39 @@ impl<T: Pod> Array<T> {
     /// ```
     #[track_caller]
     pub fn to_vec(&self) -> Vec<T> {
-        self.guard().to_vec()
+        self.part(0..self.len()).to_vec()
     }
 
-    /// Takes the lock if there is such an element, for a panic under it would poison the array.
+    /// Takes the lock if there is such an element, for reading that.
     #[inline]
     #[track_caller]
-    fn guard_at(&self, index: usize) -> Guard<'_, [T]> {
+    fn element(&self, index: usize) -> Guard<'_, [T]> {
+        self.assert_exists(index);
+        self.part(index..index + 1)
+    }
+
+    /// Takes the lock if there is such an element, for reading that.
+    fn try_element(&self, index: usize) -> Result<Guard<'_, [T]>, AccessError> {
+        self.check(index)?;
+        self.try_part(index..index + 1)
+    }
+
+    /// Looked at before the lock is taken, for a panic under it would poison the array.
+    #[inline]
+    #[track_caller]
+    fn assert_exists(&self, index: usize) {
         let len = self.len();
         assert!(
             index < len,
             "index out of bounds: the len is {len} but the index is {index}"
         );
-        self.guard()
     }
 
-    /// Takes the lock if there is such an element.
-    fn guard_for(&self, index: usize) -> Result<Guard<'_, [T]>, AccessError> {
+    fn check(&self, index: usize) -> Result<(), AccessError> {
         let len = self.len();
         if index >= len {
             return Err(AccessError::OutOfBounds { index, len });
         }
-        Ok(self.wrap(self.segment.lock()?))
+        Ok(())
     }
 }

@@ -1,18 +1,20 @@
 //! A fixed number of shared values: the type, its making, and its lock.
 //!
-//! What reads and writes elements is in [`access`], several at once in [`ranges`].
+//! What reads and writes elements is in [`access`], several at once in [`ranges`]; all of it goes
+//! through [`reach`].
 
 mod access;
 mod ranges;
+mod reach;
 
 use crate::poison::LockResult;
-use crate::{AcquireError, Format, Guard, Held, Segment, SegmentKind, ShmError};
-use bytemuck::Pod;
+use crate::{AcquireError, Format, Guard, Held, Plain, Segment, SegmentKind, ShmError};
+use bytemuck::Zeroable;
+use procession_os::robust::LockError;
 use procession_os::wait::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
-use std::ptr::NonNull;
 use std::time::Duration;
 
 pub use access::AccessError;
@@ -20,9 +22,9 @@ pub(crate) use ranges::within;
 
 /// A fixed number of values in memory that several processes share.
 ///
-/// `T` is plain data: numbers, arrays of them, and structs that derive [`Pod`](bytemuck::Pod). A
-/// clone is another handle to the same array; a handle can be given to other processes, as the
-/// argument of a task, in a message, or inside of another type that is.
+/// `T` is [`Plain`] data: numbers, arrays of them, `bool`, `char`, and structs that derive
+/// [`Pod`](bytemuck::Pod). A clone is another handle to the same array; a handle can be given to
+/// other processes, as the argument of a task, in a message, or inside of another type that is.
 ///
 /// Each method takes the array's lock for a moment, so that no other sees an element half
 /// written. [`lock`](Self::lock) takes it for longer and gives a slice. While a thread has a
@@ -56,7 +58,7 @@ pub struct Array<T> {
     _type: PhantomData<fn() -> T>,
 }
 
-impl<T: Pod> Array<T> {
+impl<T: Plain> Array<T> {
     /// Shares `len` elements of which all bytes are zero.
     ///
     /// # Errors
@@ -75,7 +77,10 @@ impl<T: Pod> Array<T> {
     /// assert!(matches!(more_than_memory, Err(ShmError::OutOfMemory { .. })));
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
-    pub fn zeroed(len: usize) -> Result<Self, ShmError> {
+    pub fn zeroed(len: usize) -> Result<Self, ShmError>
+    where
+        T: Zeroable,
+    {
         Self::create(len, |_| {})
     }
 
@@ -152,7 +157,9 @@ impl<T: Pod> Array<T> {
     /// # Errors
     ///
     /// [`AcquireError::Poisoned`], with the guard in it, and [`AcquireError::Failed`] if this
-    /// thread has a guard already, or if the memory was overwritten.
+    /// thread has a guard already, or if the memory was overwritten. Where it was overwritten by what
+    /// is no value of the type, a `bool` that is neither true nor false, [`set`](Self::set) and
+    /// [`fill`](Self::fill) mend it.
     ///
     /// # When the other side is gone
     ///
@@ -169,7 +176,7 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock(&self) -> LockResult<Guard<'_, [T]>> {
-        self.segment.lock()?.into_guard(|held| self.wrap(held))
+        self.guard_of(self.segment.lock()?)
     }
 
     /// Takes the array if nobody else has it at this moment.
@@ -192,7 +199,7 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> LockResult<Guard<'_, [T]>> {
-        self.segment.try_lock()?.into_guard(|held| self.wrap(held))
+        self.guard_of(self.segment.try_lock()?)
     }
 
     /// Takes the array, waiting for `timeout` at the longest.
@@ -223,8 +230,7 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> LockResult<Guard<'_, [T]>> {
-        let held = self.segment.lock_until(Deadline::after(timeout))?;
-        held.into_guard(|held| self.wrap(held))
+        self.guard_of(self.segment.lock_until(Deadline::after(timeout))?)
     }
 
     /// Returns whether somebody died or panicked with the guard since the poison was last cleared.
@@ -284,18 +290,10 @@ impl<T: Pod> Array<T> {
         Format::of::<T>(SegmentKind::ARRAY)
     }
 
-    #[inline]
-    fn wrap<'a>(&'a self, held: Held<'a>) -> Guard<'a, [T]> {
-        let first: NonNull<T> = self.segment.payload().cast();
-        let data = NonNull::slice_from_raw_parts(first, self.len());
-        // SAFETY: a segment of this format has so many elements, and any bytes are a valid `T`.
-        unsafe { Guard::new(data, held) }
-    }
-
-    #[inline]
-    #[track_caller]
-    fn guard(&self) -> Guard<'_, [T]> {
-        self.wrap(self.segment.lock_or_panic())
+    fn guard_of<'a>(&'a self, held: Held<'a>) -> LockResult<Guard<'a, [T]>> {
+        let held = self.checked(held, &(0..self.len()));
+        let held = held.ok_or(LockError::Damaged)?;
+        held.into_guard(|held| self.wrap(held, 0..self.len()))
     }
 }
 
@@ -309,7 +307,7 @@ impl<T> Clone for Array<T> {
 }
 
 /// Shows the elements, or `<locked>` while somebody has the guard.
-impl<T: Pod + fmt::Debug> fmt::Debug for Array<T> {
+impl<T: Plain + fmt::Debug> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self
             .try_lock()
@@ -332,7 +330,7 @@ impl<T> Serialize for Array<T> {
     }
 }
 
-impl<'de, T: Pod> Deserialize<'de> for Array<T> {
+impl<'de, T: Plain> Deserialize<'de> for Array<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let segment = Segment::deserialize(deserializer, Self::format())?;
         Ok(Self {

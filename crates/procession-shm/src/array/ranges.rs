@@ -1,12 +1,12 @@
 //! Several elements of an array under one lock.
 
+use super::Array;
 use super::access::AccessError;
-use super::{Array, Guard};
-use bytemuck::Pod;
+use crate::Plain;
 use std::ops::{Bound, Range, RangeBounds};
 use std::vec;
 
-impl<T: Pod> Array<T> {
+impl<T: Plain> Array<T> {
     /// Returns a copy of some of the elements as they are at one moment.
     ///
     /// # Errors
@@ -42,8 +42,9 @@ impl<T: Pod> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_range(&self, start: usize, elements: &[T]) -> Result<(), AccessError> {
-        let range = start..start.saturating_add(elements.len());
-        self.update_range(range, |old| old.copy_from_slice(elements))
+        let range = within(start..start.saturating_add(elements.len()), self.len())?;
+        self.try_places(range)?.copy_from_slice(elements);
+        Ok(())
     }
 
     /// Changes some of the elements in place, in one step for everybody else.
@@ -71,8 +72,7 @@ impl<T: Pod> Array<T> {
     ) -> Result<R, AccessError> {
         // Looked at before the lock is taken, for a panic under it would poison the array.
         let range = within(range, self.len())?;
-        let mut guard: Guard<'_, [T]> = self.wrap(self.segment.lock()?);
-        Ok(change(&mut guard[range]))
+        Ok(change(&mut self.try_part(range)?))
     }
 
     /// Returns an iterator over the elements as they are at this moment, all of them at once.
@@ -99,7 +99,7 @@ impl<T: Pod> Array<T> {
     }
 }
 
-impl<T: Pod> IntoIterator for &Array<T> {
+impl<T: Plain> IntoIterator for &Array<T> {
     type Item = T;
     type IntoIter = vec::IntoIter<T>;
 

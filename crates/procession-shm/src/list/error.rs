@@ -1,6 +1,7 @@
 //! What can go wrong with a shareable list.
 
 use crate::BlockError;
+use std::convert::Infallible;
 
 /// A shareable list was not made or found, or an item was not read or written.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum ListError {
         /// The most that fits.
         room: usize,
     },
+    /// The integer has more than 64 bits, the sign included.
+    #[error("{0} does not fit: an int in such a list has 64 bits, the sign included")]
+    IntTooLarge(String),
     /// The text or bytes end in a NUL, which is lost in the layout of these lists.
     #[error("text and bytes that end in NUL cannot be kept: their end would be lost")]
     EndsInNul,
@@ -34,4 +38,11 @@ pub enum ListError {
     /// The block is no list, or somebody else is changing the item's type.
     #[error("the block is not a list of CPython's layout: {0}")]
     Damaged(&'static str),
+}
+
+/// What always fits is converted without an error.
+impl From<Infallible> for ListError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
 }

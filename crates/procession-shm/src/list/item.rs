@@ -4,14 +4,22 @@ use super::ListError;
 
 /// An item of a [`ShareableList`](super::ShareableList): what CPython's can hold.
 ///
+/// Integers of other types than those that always fit are converted with
+/// [`TryFrom`]; the methods of the list take them as they are and return the error.
+///
 /// # Examples
 ///
 /// ```
-/// use procession_shm::ListItem;
+/// use procession_shm::{ListError, ListItem};
 ///
 /// assert_eq!(ListItem::from(5), ListItem::Int(5));
 /// assert_eq!(ListItem::from("five"), ListItem::Str("five".to_owned()));
 /// assert_eq!(ListItem::from(None::<i64>), ListItem::None);
+///
+/// assert_eq!(ListItem::try_from("five".len())?, ListItem::Int(4));
+/// let refused = ListItem::try_from(u64::MAX);
+/// assert!(matches!(refused, Err(ListError::IntTooLarge(_))));
+/// # Ok::<(), ListError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum ListItem {
@@ -121,6 +129,30 @@ from! {
     &[u8] => Bytes,
     Vec<u8> => Bytes,
 }
+
+/// What has more than 64 bits, or none for the sign.
+macro_rules! try_from {
+    ($($source:ty),* $(,)?) => {$(
+        impl TryFrom<$source> for ListItem {
+            type Error = ListError;
+
+            fn try_from(value: $source) -> Result<Self, ListError> {
+                let fitting = i64::try_from(value).map(Self::Int);
+                fitting.map_err(|_| ListError::IntTooLarge(value.to_string()))
+            }
+        }
+
+        impl TryFrom<Option<$source>> for ListItem {
+            type Error = ListError;
+
+            fn try_from(value: Option<$source>) -> Result<Self, ListError> {
+                value.map_or(Ok(Self::None), Self::try_from)
+            }
+        }
+    )*};
+}
+
+try_from!(u64, usize, isize, u128, i128);
 
 impl<const N: usize> From<&[u8; N]> for ListItem {
     fn from(value: &[u8; N]) -> Self {

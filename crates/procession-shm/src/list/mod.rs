@@ -64,8 +64,9 @@ impl ShareableList {
     ///
     /// # Errors
     ///
-    /// [`ListError::EndsInNul`] and [`ListError::TooLong`] (about ten million bytes) for items
-    /// that the layout cannot keep, and [`ListError::Block`] if there is no room.
+    /// [`ListError::EndsInNul`], [`ListError::TooLong`] (about ten million bytes) and
+    /// [`ListError::IntTooLarge`] for items that the layout cannot keep, and [`ListError::Block`] if
+    /// there is no room.
     ///
     /// # Examples
     ///
@@ -74,8 +75,12 @@ impl ShareableList {
     /// assert_eq!(list.len(), 3);
     /// # Ok::<(), procession_shm::ListError>(())
     /// ```
-    pub fn new<I: Into<ListItem>>(items: impl IntoIterator<Item = I>) -> Result<Self, ListError> {
-        Self::make(None, items.into_iter().map(Into::into).collect())
+    pub fn new<I>(items: impl IntoIterator<Item = I>) -> Result<Self, ListError>
+    where
+        I: TryInto<ListItem>,
+        ListError: From<I::Error>,
+    {
+        Self::make(None, converted(items)?)
     }
 
     /// Makes a list under a name.
@@ -94,11 +99,12 @@ impl ShareableList {
     /// assert_eq!(list.block().name(), name);
     /// # Ok::<(), procession_shm::ListError>(())
     /// ```
-    pub fn with_name<I: Into<ListItem>>(
-        name: &str,
-        items: impl IntoIterator<Item = I>,
-    ) -> Result<Self, ListError> {
-        Self::make(Some(name), items.into_iter().map(Into::into).collect())
+    pub fn with_name<I>(name: &str, items: impl IntoIterator<Item = I>) -> Result<Self, ListError>
+    where
+        I: TryInto<ListItem>,
+        ListError: From<I::Error>,
+    {
+        Self::make(Some(name), converted(items)?)
     }
 
     /// Opens the list of that name, whoever made it.
@@ -189,8 +195,8 @@ impl ShareableList {
     ///
     /// # Errors
     ///
-    /// [`ListError::OutOfBounds`], [`ListError::TooLong`] if it does not fit into the slot, and
-    /// [`ListError::EndsInNul`]; the item stays as it was then.
+    /// [`ListError::OutOfBounds`], [`ListError::TooLong`] if it does not fit into the slot,
+    /// [`ListError::IntTooLarge`] and [`ListError::EndsInNul`]; the item stays as it was then.
     ///
     /// # Examples
     ///
@@ -203,9 +209,13 @@ impl ShareableList {
     /// assert!(matches!(refused, Err(ListError::TooLong { len: 9, room: 8 })));
     /// # Ok::<(), procession_shm::ListError>(())
     /// ```
-    pub fn set(&self, index: usize, item: impl Into<ListItem>) -> Result<(), ListError> {
+    pub fn set<I>(&self, index: usize, item: I) -> Result<(), ListError>
+    where
+        I: TryInto<ListItem>,
+        ListError: From<I::Error>,
+    {
         self.check(index)?;
-        let item = item.into();
+        let item = item.try_into()?;
         item.check()?;
         let len = item.text().map_or(SLOT, <[u8]>::len);
         let room = room(&self.layout, index);
@@ -255,7 +265,7 @@ impl ShareableList {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// As [`get`](Self::get), and [`ListError::IntTooLarge`].
     ///
     /// # Examples
     ///
@@ -264,8 +274,12 @@ impl ShareableList {
     /// assert_eq!(list.count("a")?, 2);
     /// # Ok::<(), procession_shm::ListError>(())
     /// ```
-    pub fn count(&self, item: impl Into<ListItem>) -> Result<usize, ListError> {
-        let item = item.into();
+    pub fn count<I>(&self, item: I) -> Result<usize, ListError>
+    where
+        I: TryInto<ListItem>,
+        ListError: From<I::Error>,
+    {
+        let item = item.try_into()?;
         self.iter().try_fold(0, |count, found| {
             Ok(count + usize::from(item.equals(&found?)))
         })
@@ -276,7 +290,7 @@ impl ShareableList {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for the items before it.
+    /// As [`get`](Self::get), for the items before it, and [`ListError::IntTooLarge`].
     ///
     /// # Examples
     ///
@@ -286,8 +300,12 @@ impl ShareableList {
     /// assert_eq!(list.index("c")?, None);
     /// # Ok::<(), procession_shm::ListError>(())
     /// ```
-    pub fn index(&self, item: impl Into<ListItem>) -> Result<Option<usize>, ListError> {
-        let item = item.into();
+    pub fn index<I>(&self, item: I) -> Result<Option<usize>, ListError>
+    where
+        I: TryInto<ListItem>,
+        ListError: From<I::Error>,
+    {
+        let item = item.try_into()?;
         for (index, found) in self.iter().enumerate() {
             if item.equals(&found?) {
                 return Ok(Some(index));
@@ -372,6 +390,15 @@ impl ShareableList {
 
 /// Cannot be: what is in the layout was checked against a size that does not change.
 const CHANGED: ListError = ListError::Damaged("it has become shorter");
+
+fn converted<I>(items: impl IntoIterator<Item = I>) -> Result<Vec<ListItem>, ListError>
+where
+    I: TryInto<ListItem>,
+    ListError: From<I::Error>,
+{
+    let items = items.into_iter().map(TryInto::try_into);
+    Ok(items.collect::<Result<_, I::Error>>()?)
+}
 
 /// Writes a list into a block that nobody else has yet.
 fn write_new(words: &[AtomicU64], layout: &Layout, items: &[ListItem]) {

@@ -2,8 +2,9 @@
 
 use super::unit;
 use crate::array::{AccessError, within};
-use crate::{Format, Segment, SegmentKind, ShmError};
-use bytemuck::Pod;
+use crate::plain::no_value;
+use crate::{Format, Plain, Segment, SegmentKind, ShmError};
+use bytemuck::Zeroable;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -48,7 +49,7 @@ pub struct RawArray<T> {
     _type: PhantomData<fn() -> T>,
 }
 
-impl<T: Pod> RawArray<T> {
+impl<T: Plain> RawArray<T> {
     /// Shares `len` elements of which all bytes are zero.
     ///
     /// # Errors
@@ -61,7 +62,10 @@ impl<T: Pod> RawArray<T> {
     /// assert_eq!(procession_shm::RawArray::<f32>::zeroed(3)?.to_vec(), [0.0; 3]);
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
-    pub fn zeroed(len: usize) -> Result<Self, ShmError> {
+    pub fn zeroed(len: usize) -> Result<Self, ShmError>
+    where
+        T: Zeroable,
+    {
         Ok(Self::of(Segment::create(Self::format(), len, |_| {})?))
     }
 
@@ -131,7 +135,8 @@ impl<T: Pod> RawArray<T> {
     ///
     /// # Panics
     ///
-    /// If there is no such element; [`try_get`](Self::try_get) does not.
+    /// If there is no such element, or if the memory was overwritten by what is no value of the type,
+    /// a `bool` that is neither true nor false; [`try_get`](Self::try_get) does not.
     ///
     /// # Examples
     ///
@@ -145,7 +150,7 @@ impl<T: Pod> RawArray<T> {
     pub fn get(&self, index: usize) -> T {
         match self.at(index) {
             // SAFETY: it is an element of this type.
-            Some(at) => unsafe { unit::load(at) },
+            Some(at) => unsafe { unit::load(at) }.unwrap_or_else(|| no_value()),
             None => out_of_bounds(index, self.len()),
         }
     }
@@ -178,7 +183,7 @@ impl<T: Pod> RawArray<T> {
     ///
     /// # Errors
     ///
-    /// [`AccessError::OutOfBounds`].
+    /// [`AccessError::OutOfBounds`], and [`AccessError::NoValue`].
     ///
     /// # Examples
     ///
@@ -191,7 +196,7 @@ impl<T: Pod> RawArray<T> {
     pub fn try_get(&self, index: usize) -> Result<T, AccessError> {
         let at = self.at(index).ok_or_else(|| self.refuse(index))?;
         // SAFETY: it is an element of this type.
-        Ok(unsafe { unit::load(at) })
+        unsafe { unit::load(at) }.ok_or(AccessError::NoValue)
     }
 
     /// Replaces element `index`.
@@ -219,7 +224,7 @@ impl<T: Pod> RawArray<T> {
     ///
     /// # Errors
     ///
-    /// [`AccessError::RangeOutOfBounds`].
+    /// [`AccessError::RangeOutOfBounds`], and [`AccessError::NoValue`].
     ///
     /// # Examples
     ///
@@ -231,7 +236,7 @@ impl<T: Pod> RawArray<T> {
     /// ```
     pub fn read_range(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, AccessError> {
         let range = within(range, self.len())?;
-        Ok(range.map(|index| self.get(index)).collect())
+        range.map(|index| self.try_get(index)).collect()
     }
 
     /// Replaces as many elements as are given, from `start` on.
@@ -274,6 +279,10 @@ impl<T: Pod> RawArray<T> {
 
     /// Returns a copy of all elements, each as it was when its turn came.
     ///
+    /// # Panics
+    ///
+    /// As [`get`](Self::get); [`read_range`](Self::read_range) does not.
+    ///
     /// # Examples
     ///
     /// ```
@@ -282,13 +291,16 @@ impl<T: Pod> RawArray<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn to_vec(&self) -> Vec<T> {
-        if size_of::<T>() == 0 {
-            return vec![T::zeroed(); self.len()];
+        // One stands for all that have no bytes.
+        if size_of::<T>() == 0 && !self.is_empty() {
+            return vec![self.get(0); self.len()];
         }
         self.iter().collect()
     }
 
     /// Returns an iterator that gets each element when its turn comes.
+    ///
+    /// It panics where [`get`](Self::get) does.
     ///
     /// # Examples
     ///
@@ -351,9 +363,9 @@ impl<T> Clone for RawArray<T> {
     }
 }
 
-impl<T: Pod + fmt::Debug> fmt::Debug for RawArray<T> {
+impl<T: Plain + fmt::Debug> fmt::Debug for RawArray<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RawArray").field(&self.to_vec()).finish()
+        unit::debug(f, "RawArray", self.read_range(..))
     }
 }
 
@@ -364,7 +376,7 @@ impl<T> Serialize for RawArray<T> {
     }
 }
 
-impl<'de, T: Pod> Deserialize<'de> for RawArray<T> {
+impl<'de, T: Plain> Deserialize<'de> for RawArray<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Self::of(Segment::deserialize(
             deserializer,

@@ -5,18 +5,20 @@
 //! aligned, and since it is the type that says how large it is, no two accesses to the same bytes
 //! differ in size.
 
-use bytemuck::Pod;
+use crate::plain::are_values;
+use crate::{AccessError, Plain};
+use std::fmt;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-/// Loads a value, unit by unit.
+/// Loads a value, unit by unit; `None` if what is there is no value of the type.
 ///
 /// # Safety
 ///
 /// `at` must point to an element of a payload whose elements are of this type.
 #[inline]
-pub(super) unsafe fn load<T: Pod>(at: NonNull<T>) -> T {
+pub(super) unsafe fn load<T: Plain>(at: NonNull<T>) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     let to = value.as_mut_ptr();
     match const { unit::<T>() } {
@@ -29,8 +31,12 @@ pub(super) unsafe fn load<T: Pod>(at: NonNull<T>) -> T {
         // SAFETY: as above.
         _ => unsafe { copy_out::<u64, T>(at, to) },
     }
-    // SAFETY: the units make up all of it, and any bytes are a valid `T`.
-    unsafe { value.assume_init() }
+    // SAFETY: the units make up all of it, and it is this function's own.
+    if !unsafe { are_values(NonNull::from(&mut value).cast::<T>(), 1) } {
+        return None;
+    }
+    // SAFETY: its bytes are a value, as was just seen.
+    Some(unsafe { value.assume_init() })
 }
 
 /// Stores a value, unit by unit.
@@ -39,7 +45,7 @@ pub(super) unsafe fn load<T: Pod>(at: NonNull<T>) -> T {
 ///
 /// As for [`load`].
 #[inline]
-pub(super) unsafe fn store<T: Pod>(at: NonNull<T>, value: T) {
+pub(super) unsafe fn store<T: Plain>(at: NonNull<T>, value: T) {
     match const { unit::<T>() } {
         // SAFETY: the caller vouches for `at`.
         1 => unsafe { copy_in::<u8, T>(at, &value) },
@@ -49,6 +55,21 @@ pub(super) unsafe fn store<T: Pod>(at: NonNull<T>, value: T) {
         4 => unsafe { copy_in::<u32, T>(at, &value) },
         // SAFETY: as above.
         _ => unsafe { copy_in::<u64, T>(at, &value) },
+    }
+}
+
+/// Shows what was loaded, or `<overwritten>`.
+pub(super) fn debug<T: fmt::Debug>(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    loaded: Result<T, AccessError>,
+) -> fmt::Result {
+    match loaded {
+        Ok(value) => f.debug_tuple(name).field(&value).finish(),
+        Err(_) => f
+            .debug_tuple(name)
+            .field(&format_args!("<overwritten>"))
+            .finish(),
     }
 }
 
@@ -80,7 +101,7 @@ unsafe fn copy_out<U: Unit, T>(at: NonNull<T>, to: *mut T) {
 ///
 /// `at` as for [`load`], and the unit the one of `T`.
 #[inline]
-unsafe fn copy_in<U: Unit, T: Pod>(at: NonNull<T>, value: &T) {
+unsafe fn copy_in<U: Unit, T: Plain>(at: NonNull<T>, value: &T) {
     let to = at.as_ptr().cast::<U>();
     let from = std::ptr::from_ref(value).cast::<U>();
     for index in 0..size_of::<T>() / size_of::<U>() {

@@ -1,8 +1,8 @@
 //! One shared value without a lock.
 
 use super::unit;
-use crate::{Format, Segment, SegmentKind, ShmError};
-use bytemuck::Pod;
+use crate::plain::no_value;
+use crate::{AccessError, Format, Plain, Segment, SegmentKind, ShmError};
 use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -43,7 +43,7 @@ pub struct RawValue<T> {
     _type: PhantomData<fn() -> T>,
 }
 
-impl<T: Pod> RawValue<T> {
+impl<T: Plain> RawValue<T> {
     /// Shares a copy of `value`.
     ///
     /// # Errors
@@ -64,6 +64,12 @@ impl<T: Pod> RawValue<T> {
 
     /// Returns the value.
     ///
+    /// # Panics
+    ///
+    /// If the memory was overwritten by what is no value of the type, a `bool` that is neither true
+    /// nor false; [`try_get`](Self::try_get) does not. For a type of which all bytes are values it
+    /// never does.
+    ///
     /// # Examples
     ///
     /// ```
@@ -72,9 +78,26 @@ impl<T: Pod> RawValue<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn get(&self) -> T {
-        // SAFETY: a segment of this format has one element of this type.
-        unsafe { unit::load(self.at()) }
+        self.load().unwrap_or_else(|| no_value())
+    }
+
+    /// Returns the value.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessError::NoValue`] where [`get`](Self::get) panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let letter = procession_shm::RawValue::new('p')?;
+    /// assert_eq!(letter.try_get(), Ok('p'));
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn try_get(&self) -> Result<T, AccessError> {
+        self.load().ok_or(AccessError::NoValue)
     }
 
     /// Replaces the value.
@@ -96,6 +119,12 @@ impl<T: Pod> RawValue<T> {
     /// Returns the memory that the value is in, which knows its name and who holds it.
     pub fn segment(&self) -> &Segment {
         &self.segment
+    }
+
+    #[inline]
+    fn load(&self) -> Option<T> {
+        // SAFETY: a segment of this format has one element of this type.
+        unsafe { unit::load(self.at()) }
     }
 
     #[inline]
@@ -124,9 +153,9 @@ impl<T> Clone for RawValue<T> {
     }
 }
 
-impl<T: Pod + fmt::Debug> fmt::Debug for RawValue<T> {
+impl<T: Plain + fmt::Debug> fmt::Debug for RawValue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RawValue").field(&self.get()).finish()
+        unit::debug(f, "RawValue", self.try_get())
     }
 }
 
@@ -137,7 +166,7 @@ impl<T> Serialize for RawValue<T> {
     }
 }
 
-impl<'de, T: Pod> Deserialize<'de> for RawValue<T> {
+impl<'de, T: Plain> Deserialize<'de> for RawValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let segment = Segment::deserialize(deserializer, Self::format())?;
         if segment.elements() != 1 {
