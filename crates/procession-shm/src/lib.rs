@@ -55,6 +55,7 @@ mod guard;
 mod header;
 mod held;
 mod list;
+pub mod machine;
 mod mapping;
 mod name;
 mod opened;

@@ -46,12 +46,10 @@
 //! Who waits first looks again for a moment, as the process's [`WaitPolicy`] says, then sleeps.
 //! Timeouts are on the monotonic clock. A signal does not end the waiting.
 
-mod atomic;
 mod machine;
 #[cfg(loom)]
 pub mod model;
 mod place;
-mod sleeper;
 
 #[cfg(not(loom))]
 mod barrier;
@@ -71,6 +69,8 @@ mod owner;
 mod rlock;
 #[cfg(not(loom))]
 mod semaphore;
+
+use procession_shm::machine::{atomic, sleeper};
 
 #[cfg(not(loom))]
 pub use crate::{

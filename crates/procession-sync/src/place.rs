@@ -1,39 +1,14 @@
-//! Where the state of a primitive lies, and who may change it.
-//!
-//! The state machines in [`machine`](crate::machine) are written against [`Place`], so that the
-//! same code runs on shared memory and, under loom, on a model of it.
+//! Where the state of a primitive lies: in a segment of its own.
 
-use procession_os::robust::LockError;
-use procession_os::wait::Deadline;
+pub(crate) use procession_shm::machine::place::{Place, Recover};
 #[cfg(not(loom))]
 pub(crate) use shared::{Placed, Shared};
 
-/// A state and the mutex that its several words are changed under.
-pub(crate) trait Place {
-    /// What lies there. All of it is atomic: single words are also read without the mutex.
-    type State: Recover;
-    /// The mutex, held.
-    type Pass<'a>
-    where
-        Self: 'a;
-
-    fn state(&self) -> &Self::State;
-
-    /// Takes the mutex. If somebody died while holding it, the state has recovered.
-    fn enter(&self, deadline: Deadline) -> Result<Self::Pass<'_>, LockError>;
-}
-
-/// A state that can be made sound after somebody died in the midst of changing it.
-pub(crate) trait Recover {
-    /// Makes a sound state of whatever any prefix of the stores of any change has left. It runs
-    /// under the mutex, and again if it was itself cut short.
-    fn recover(&self);
-}
-
 #[cfg(not(loom))]
 mod shared {
-    use super::{Deadline, LockError, Place, Recover};
-    use procession_shm::{Format, Held, Repair, Segment, SegmentKind, ShmError};
+    use super::{Place, Recover};
+    use procession_os::wait::Deadline;
+    use procession_shm::{Format, Held, LockError, Repair, Segment, SegmentKind, ShmError};
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use std::marker::PhantomData;
 

@@ -3,8 +3,9 @@
 //! - [`event`]: one word, changed by single atomic operations;
 //! - [`barrier`]: a phase word that ends each round, and what the rounds came to;
 //! - [`permits`]: the semaphores' permits, counted by the process that holds them;
-//! - [`notice`]: the condition's notifications, counted so that each wakes one waiter;
-//! - [`roster`]: how many of something each living process has.
+//! - [`notice`]: the condition's notifications, counted so that each wakes one waiter.
+//!
+//! The [`roster`] and the rest of what they are made of is in [`procession_shm::machine`].
 //!
 //! # Why nothing is lost when a process is killed at any instruction
 //!
@@ -20,4 +21,5 @@ pub(crate) mod barrier;
 pub(crate) mod event;
 pub(crate) mod notice;
 pub(crate) mod permits;
-pub(crate) mod roster;
+
+pub(crate) use procession_shm::machine::roster;

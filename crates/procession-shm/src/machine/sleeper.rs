@@ -7,13 +7,13 @@
 //! waits for long costs some microseconds of each second. Where there is a list of processes to be
 //! looked through, those who wait share the work: it is left to who did so shortly before.
 
-use crate::atomic::{AtomicU32, sleep, spin};
+use super::atomic::{AtomicU32, sleep, spin};
 use procession_os::wait::Deadline;
 use std::time::Duration;
 
 /// Why [`Sleeper::sleep_while`] returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awake {
+pub enum Awake {
     /// The word may have changed.
     Changed,
     /// It is time to look after the dead, unless somebody else has done so for less than this.
@@ -23,7 +23,8 @@ pub(crate) enum Awake {
 }
 
 /// One wait, however many times it sleeps.
-pub(crate) struct Sleeper {
+#[derive(Debug)]
+pub struct Sleeper {
     deadline: Deadline,
     nap: Duration,
 }
@@ -32,7 +33,8 @@ const FIRST_NAP: Duration = Duration::from_millis(16);
 const LONGEST_NAP: Duration = Duration::from_millis(768);
 
 impl Sleeper {
-    pub(crate) fn new(deadline: Deadline) -> Self {
+    /// Begins a wait that ends at `deadline`.
+    pub fn new(deadline: Deadline) -> Self {
         Self {
             deadline,
             // Under loom nobody dies.
@@ -45,7 +47,7 @@ impl Sleeper {
     }
 
     /// Waits for as long as `word` is `seen`: looks again for a moment, then sleeps.
-    pub(crate) fn sleep_while(&mut self, word: &AtomicU32, seen: u32) -> Awake {
+    pub fn sleep_while(&mut self, word: &AtomicU32, seen: u32) -> Awake {
         if spin(word, seen, self.deadline) {
             return Awake::Changed;
         }

@@ -7,27 +7,27 @@
 //! The sum of all counts is kept beside them. Who dies between the two leaves it wrong;
 //! [`recount`](Roster::recount) is part of recovering.
 
-use crate::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use super::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use procession_os::futex;
 use procession_os::identity::Identity;
 use std::time::Duration;
 
 /// How many processes can have something at one time: what fits into two pages of memory.
 #[cfg(not(loom))]
-pub(crate) const SLOTS: usize = 496;
+pub const SLOTS: usize = 496;
 #[cfg(loom)]
-pub(crate) const SLOTS: usize = 2;
+pub const SLOTS: usize = 2;
 
 /// The counts of all processes. All zeros is a roster with nobody in it.
 #[derive(Debug)]
 #[repr(C)]
-pub(crate) struct Roster {
-    slots: [Slot; SLOTS],
+pub struct Roster {
     sum: AtomicU32,
     /// No slot from this one on was ever used, so that nobody looks there.
     used: AtomicU32,
     /// When somebody last set out to look for the dead, in milliseconds; wraps around.
     looked: AtomicU32,
+    slots: [Slot; SLOTS],
 }
 
 #[derive(Debug)]
@@ -40,28 +40,30 @@ struct Slot {
 }
 
 impl Roster {
+    /// A roster for loom.
     #[cfg(loom)]
-    pub(crate) fn new() -> Self {
+    #[expect(clippy::new_without_default, reason = "it is a model")]
+    pub fn new() -> Self {
         let slot = |_| Slot {
             who: AtomicU64::new(0),
             count: AtomicU32::new(0),
             marked: AtomicU32::new(0),
         };
         Self {
-            slots: std::array::from_fn(slot),
             sum: AtomicU32::new(0),
             used: AtomicU32::new(0),
             looked: AtomicU32::new(0),
+            slots: std::array::from_fn(slot),
         }
     }
 
     /// Returns what all have together.
-    pub(crate) fn sum(&self) -> u32 {
+    pub fn sum(&self) -> u32 {
         self.sum.load(Relaxed)
     }
 
     /// Gives one more to `who`; false if it has no slot and none is free. Under the mutex.
-    pub(crate) fn add(&self, who: Identity) -> bool {
+    pub fn add(&self, who: Identity) -> bool {
         if let Some(slot) = self.find(who.to_word()) {
             slot.count.store(slot.count().saturating_add(1), Relaxed);
         } else if let Some(slot) = self.take_free() {
@@ -74,7 +76,7 @@ impl Roster {
     }
 
     /// Takes one from `who`; false if it had none. Under the mutex.
-    pub(crate) fn take(&self, who: Identity) -> bool {
+    pub fn take(&self, who: Identity) -> bool {
         let Some(slot) = self.find(who.to_word()) else {
             return false;
         };
@@ -87,14 +89,14 @@ impl Roster {
     }
 
     /// Marks all that everybody has. Under the mutex.
-    pub(crate) fn mark_all(&self) {
+    pub fn mark_all(&self) {
         for slot in self.in_use() {
             slot.marked.store(slot.count(), Relaxed);
         }
     }
 
     /// Takes one mark from `who`. Under the mutex.
-    pub(crate) fn unmark(&self, who: Identity) {
+    pub fn unmark(&self, who: Identity) {
         if let Some(slot) = self.find(who.to_word()) {
             let fewer = slot.marked.load(Relaxed).saturating_sub(1);
             slot.marked.store(fewer, Relaxed);
@@ -102,12 +104,12 @@ impl Roster {
     }
 
     /// Returns how many are marked. Under the mutex.
-    pub(crate) fn marked(&self) -> u32 {
+    pub fn marked(&self) -> u32 {
         self.total(|slot| &slot.marked)
     }
 
     /// Takes all from those named, who are dead. Under the mutex.
-    pub(crate) fn remove(&self, dead: &[Identity]) {
+    pub fn remove(&self, dead: &[Identity]) {
         for slot in self.in_use() {
             if dead.iter().any(|who| who.to_word() == slot.who()) {
                 slot.free();
@@ -118,7 +120,7 @@ impl Roster {
 
     /// Returns who has something and does not run any more. Without the mutex: it takes long, and
     /// the dead do not come back.
-    pub(crate) fn dead(&self) -> Vec<Identity> {
+    pub fn dead(&self) -> Vec<Identity> {
         let named = self.in_use().iter().map(Slot::who);
         let named = named.filter_map(Identity::from_word);
         named.filter(|who| !who.is_alive()).collect()
@@ -128,7 +130,7 @@ impl Roster {
     ///
     /// It is for those who look now and then: however many they are, the work is done once. If who
     /// set out to look dies, the next one looks.
-    pub(crate) fn is_to_be_looked_at(&self, every: Duration) -> bool {
+    pub fn is_to_be_looked_at(&self, every: Duration) -> bool {
         let now = now_in_ms();
         let last = self.looked.load(Relaxed);
         let since = Duration::from_millis(now.wrapping_sub(last).into());
@@ -140,7 +142,7 @@ impl Roster {
     }
 
     /// Computes the sum anew. Under the mutex.
-    pub(crate) fn recount(&self) {
+    pub fn recount(&self) {
         self.sum.store(self.total(|slot| &slot.count), Relaxed);
     }
 

@@ -1,13 +1,13 @@
-//! The atomics and the futex of this crate, in one place so that loom can stand in for them.
+//! The atomics and the futex of the machines, in one place so that loom can stand in for them.
 //!
 //! Under `cfg(loom)` sleeping and waking go through one loom mutex and condition variable: every
 //! waker then wakes every sleeper, but a wake that is missing altogether is found as a deadlock.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(not(loom))]
 mod futex {
@@ -17,20 +17,20 @@ mod futex {
     use procession_os::wait::Deadline;
 
     /// Returns whether the word changed while the policy of this process still says to look.
-    pub(crate) fn spin(word: &AtomicU32, seen: u32, deadline: Deadline) -> bool {
+    pub fn spin(word: &AtomicU32, seen: u32, deadline: Deadline) -> bool {
         let changed = || (word.load(super::Ordering::Relaxed) != seen).then_some(());
         wait_policy().spin(deadline, changed).is_some()
     }
 
     /// Sleeps until the word changes, somebody wakes it, or the deadline passes.
-    pub(crate) fn sleep(word: &AtomicU32, seen: u32, deadline: Deadline) {
+    pub fn sleep(word: &AtomicU32, seen: u32, deadline: Deadline) {
         // An error would mean that the word is not mapped, but it was just read. Were there one,
         // the caller would look again and again, which is right, if slow.
         let _ = futex::wait(word, seen, deadline);
     }
 
     /// Wakes so many of those who sleep.
-    pub(crate) fn wake(word: &AtomicU32, count: u32) {
+    pub fn wake(word: &AtomicU32, count: u32) {
         futex::wake(word, count);
     }
 }
@@ -45,11 +45,11 @@ mod futex {
         static ref QUEUE: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
     }
 
-    pub(crate) fn spin(word: &AtomicU32, seen: u32, _: Deadline) -> bool {
+    pub fn spin(word: &AtomicU32, seen: u32, _: Deadline) -> bool {
         word.load(Ordering::Relaxed) != seen
     }
 
-    pub(crate) fn sleep(word: &AtomicU32, seen: u32, deadline: Deadline) {
+    pub fn sleep(word: &AtomicU32, seen: u32, deadline: Deadline) {
         let queue = QUEUE.0.lock().expect("loom's mutexes are not poisoned");
         // The kernel compares under the lock of its queue, after a full barrier.
         if word.load(Ordering::SeqCst) == seen && deadline == Deadline::NEVER {
@@ -57,7 +57,7 @@ mod futex {
         }
     }
 
-    pub(crate) fn wake(_: &AtomicU32, count: u32) {
+    pub fn wake(_: &AtomicU32, count: u32) {
         let queue = QUEUE.0.lock().expect("loom's mutexes are not poisoned");
         if count > 0 {
             QUEUE.1.notify_all();
@@ -66,4 +66,4 @@ mod futex {
     }
 }
 
-pub(crate) use futex::{sleep, spin, wake};
+pub use futex::{sleep, spin, wake};
