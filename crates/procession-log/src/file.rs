@@ -5,6 +5,7 @@
 //! each is one write, and what was written is the kernel's, whoever dies next.
 
 use crate::error::LogError;
+use procession_os::file_size::within_limit;
 use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs::{File, OpenOptions};
@@ -21,7 +22,7 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 static TORN: AtomicBool = AtomicBool::new(false);
 
 /// Returns how many records this process could not write, or not to their end, because the disk
-/// was full or the file failed.
+/// was full, the file had reached a limit of its size (`ulimit -f`), or it failed.
 ///
 /// # Examples
 ///
@@ -68,7 +69,7 @@ impl LogFile {
 /// number of bytes that are left.
 fn write_all(mut file: &File, mut bytes: &[u8]) -> Result<(), usize> {
     while !bytes.is_empty() {
-        match file.write(bytes) {
+        match within_limit(|| file.write(bytes)) {
             Ok(0) => return Err(bytes.len()),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -5,8 +5,8 @@ mod common;
 use common::{Log, run};
 use log::LevelFilter;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, Signal, raise};
-use procession_process::{Cause, ExitStatus, Process, ProcessError};
+use nix::sys::signal::{Signal, raise};
+use procession_process::{Cause, ExitStatus, Process, ProcessError, StartMethod};
 use procession_testkit::watchdog;
 use std::collections::BTreeMap;
 use std::fs;
@@ -186,9 +186,6 @@ fn limit_file_size(bytes: u64) {
 /// Logs while the disk is full for a moment; returns how many records were lost.
 fn log_beyond_limit(path: PathBuf) -> u64 {
     install(path, "%(message)s");
-    // Without this the signal for a file that is too large would end the process.
-    let blocked = SigSet::from(Signal::SIGXFSZ).thread_block();
-    blocked.expect("a signal can be blocked");
     limit_file_size(12);
     log::info!("first");
     log::info!("cut short");
@@ -198,10 +195,17 @@ fn log_beyond_limit(path: PathBuf) -> u64 {
     procession_log::lost()
 }
 
+// PRC-061
 #[test]
 fn a_record_after_one_that_was_cut_short_is_a_line_of_its_own() {
     let _watchdog = watchdog();
-    let log = Log::new();
-    assert_eq!(run(log_beyond_limit, (log.path.clone(),)), 2);
-    assert_eq!(log.text(), "first\ncut sh\nlast\n");
+    for method in StartMethod::ALL {
+        let log = Log::new();
+        let in_child = |path: PathBuf, method: StartMethod| {
+            let builder = Process::builder().start_method(method);
+            anyhow::Ok(builder.spawn(log_beyond_limit, (path,))?.join()?)
+        };
+        assert_eq!(run(in_child, (log.path.clone(), method)), 2);
+        assert_eq!(log.text(), "first\ncut sh\nlast\n");
+    }
 }

@@ -4,6 +4,8 @@
 //! of the crates above it.
 //!
 //! - [`fork`]: copies of this process;
+//! - [`file_size`]: writing to files without being ended at a limit;
+//! - [`spawn`]: what a program that is started does not inherit;
 //! - [`futex`]: sleeping until a word in shared memory changes;
 //! - [`futexes`]: sleeping until one of several words changes;
 //! - [`policy`]: how long to look again before sleeping;
@@ -20,6 +22,7 @@
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
+pub mod file_size;
 pub mod fork;
 pub mod futex;
 pub mod futexes;

@@ -1,5 +1,7 @@
 //! What happens to this process when its parent ends, and what runs at its exit.
 
+use crate::file_size::within_limit;
+use nix::errno::Errno;
 use std::io::{self, Write};
 use std::panic::catch_unwind;
 use std::ptr::null_mut;
@@ -132,9 +134,13 @@ pub fn exit(code: i32) -> ! {
 /// does not write it again.
 pub fn flush() {
     // What cannot be written is lost in any case.
-    let _ = io::stdout().flush();
-    // SAFETY: null stands for all streams of the C library, which has locks of its own for them.
-    unsafe { libc::fflush(null_mut()) };
+    let _ = within_limit(|| io::stdout().flush());
+    let _ = within_limit(|| {
+        // SAFETY: null stands for all streams of the C library, which has locks of its own for
+        // them.
+        let flushed = unsafe { libc::fflush(null_mut()) };
+        Ok(Errno::result(flushed)?)
+    });
 }
 
 /// Called as often as there are hooks.

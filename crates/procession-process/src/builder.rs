@@ -4,13 +4,13 @@ use crate::current::{CurrentProcess, current_process};
 use crate::error::StartError;
 use crate::method::{StartMethod, fork, fork_server, spawn, start_method};
 use crate::outcome::{Failure, produce};
+use crate::parcel::Packed;
 use crate::process::Process;
 use crate::settings::{Choices, Settings};
 use crate::stdio::{Ends, Stdio};
 use crate::task::{Task, TaskOnce};
 use crate::{children, exit, init, parcel, start, stdio};
 use procession_pipe::SendError;
-use procession_wire::Message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
@@ -193,6 +193,7 @@ impl Builder {
         }
         let (described, settings, ends) = self.prepare(method)?;
         let message = start::message::<F, A, M>(described.clone(), settings, &args)?;
+        let message = parcel::pack(message).map_err(refused)?;
         drop(args);
         let (child, channel) = match method {
             StartMethod::ForkServer => fork_server::start(&described),
@@ -244,8 +245,8 @@ impl Builder {
 }
 
 /// Sends a child that was started what it has to do.
-fn hand_over<R>(process: Process<R>, message: Message) -> Result<Process<R>, StartError> {
-    match parcel::send(process.channel(), message) {
+fn hand_over<R>(process: Process<R>, message: Packed) -> Result<Process<R>, StartError> {
+    match message.send(process.channel()) {
         // A child that is gone already has a status, which `join` reports.
         Ok(()) => Ok(process),
         Err(SendError::Closed) => Ok(process.untold()),

@@ -143,8 +143,8 @@ pub enum Cause {
     /// The process could not be set up as its builder was told; the task was not called.
     #[error("could not be set up: {0}")]
     Settings(String),
-    /// The task returned what cannot be encoded.
-    #[error("returned what cannot be encoded: {0}")]
+    /// The task returned what cannot be encoded, or is larger than the process may send.
+    #[error("returned what cannot be sent: {0}")]
     ResultNotEncoded(String),
     /// What arrived from the process is not a result.
     #[error("sent a result that cannot be decoded: {0}")]

@@ -21,8 +21,8 @@ pub enum Failure {
     /// The arguments could not be decoded there; the function was not called.
     #[error("could not decode its arguments: {0}")]
     Arguments(String),
-    /// The function returned, and what it returned could not be encoded.
-    #[error("returned what cannot be encoded: {0}")]
+    /// The function returned, and what it returned could not be encoded or sent.
+    #[error("returned what cannot be sent: {0}")]
     Result(String),
     /// The process could not be set up as it was to be; the function was not called.
     #[error("could not be set up: {0}")]

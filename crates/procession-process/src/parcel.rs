@@ -7,6 +7,7 @@
 
 use crate::fd::Fd;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use procession_os::file_size::within_limit;
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
 use procession_wire::{DecodeError, Kind, Message, Packet};
@@ -27,17 +28,44 @@ struct Parcel {
     fds: Vec<Fd>,
 }
 
-/// Sends `message` over a channel from which nobody need be reading.
-pub(crate) fn send(channel: &Channel, message: Message) -> Result<(), SendError> {
+/// A message in the form in which a socket takes it at once.
+pub(crate) struct Packed {
+    message: Message,
+    /// What `message` stands for, if that is in memory.
+    inside: Option<Message>,
+}
+
+/// Puts what is large into memory. That is a file, and under a limit of files' sizes an error.
+pub(crate) fn pack(message: Message) -> Result<Packed, SendError> {
     if message.bytes().len() <= INLINE {
-        return channel.send(message);
+        return Ok(Packed {
+            message,
+            inside: None,
+        });
     }
     let body = Fd(in_memory(message.bytes()).map_err(SendError::Io)?);
     let fds = message.fds().iter().map(|fd| fd.try_clone().map(Fd));
     let fds = fds.collect::<io::Result<_>>().map_err(SendError::Io)?;
-    channel.send(Message::encode(PARCEL, &Parcel { body, fds })?)?;
-    message.deliver();
-    Ok(())
+    Ok(Packed {
+        message: Message::encode(PARCEL, &Parcel { body, fds })?,
+        inside: Some(message),
+    })
+}
+
+impl Packed {
+    /// Sends it over a channel from which nobody need be reading.
+    pub(crate) fn send(self, channel: &Channel) -> Result<(), SendError> {
+        channel.send(self.message)?;
+        if let Some(inside) = self.inside {
+            inside.deliver();
+        }
+        Ok(())
+    }
+}
+
+/// Packs and sends a message.
+pub(crate) fn send(channel: &Channel, message: Message) -> Result<(), SendError> {
+    pack(message)?.send(channel)
 }
 
 /// Receives what [`send`] sent.
@@ -61,6 +89,6 @@ pub(crate) fn receive(channel: &Channel, deadline: Deadline) -> Result<Packet, R
 
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create(c"procession-parcel", MFdFlags::MFD_CLOEXEC)?);
-    file.write_all(bytes)?;
+    within_limit(|| file.write_all(bytes))?;
     Ok(file.into())
 }

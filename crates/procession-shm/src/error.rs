@@ -12,7 +12,7 @@ pub enum ShmError {
     /// There is no room for it: `/dev/shm` is full, or it is more than a process can address.
     #[error(
         "no room for {wanted} bytes of shared memory: ask for less, drop what is no longer used, \
-         or enlarge /dev/shm"
+         or enlarge /dev/shm, and the limit of the size of files (`ulimit -f`) if there is one"
     )]
     OutOfMemory {
         /// The bytes that were asked for, bookkeeping included; saturated.

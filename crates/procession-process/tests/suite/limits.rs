@@ -1,8 +1,8 @@
 //! What a child may use of the system.
 
-use super::{ended, not_settled};
-use nix::sys::resource::{Resource, getrlimit};
-use procession_process::{ExitStatus, Process};
+use super::{alone, ended, failure, not_settled};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use procession_process::{Cause, ExitStatus, Process, active_children};
 use std::fs::File;
 use std::hint::black_box;
 use std::time::Duration;
@@ -75,4 +75,43 @@ pub(crate) fn limits_are_the_childs_only() {
     assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap(), before);
     let next = Process::spawn(limits, ()).unwrap().join().unwrap();
     assert_eq!(next[0], before.0);
+}
+
+/// The size above which this process cannot make a file (`ulimit -f`).
+const LARGEST: usize = 4096;
+
+fn limit_files() {
+    let limit = LARGEST as u64;
+    setrlimit(Resource::RLIMIT_FSIZE, limit, limit).unwrap();
+}
+
+// PRC-061
+pub(crate) fn arguments_beyond_the_file_size_limit_are_an_error() {
+    alone(|| {
+        let len = |bytes: Vec<u8>| bytes.len();
+        // What all children need is there before the limit is.
+        assert_eq!(Process::spawn(len, (vec![0],)).unwrap().join().unwrap(), 1);
+        limit_files();
+        let refused = Process::spawn(len, (vec![0; MIB as usize],));
+        let words = refused.expect_err("a file is too large").to_string();
+        assert!(words.contains("ulimit -f"), "{words}");
+        assert!(active_children().is_empty());
+        let small = Process::spawn(len, (vec![0; LARGEST * 2],)).unwrap();
+        assert_eq!(small.join().unwrap(), LARGEST * 2);
+    });
+}
+
+// PRC-061
+pub(crate) fn a_result_beyond_the_file_size_limit_is_an_error_of_that_process() {
+    let large = |len: usize| {
+        limit_files();
+        vec![0_u8; len]
+    };
+    let small = Process::spawn(large, (LARGEST * 2,)).unwrap();
+    assert_eq!(small.join().unwrap().len(), LARGEST * 2);
+    let error = failure(Process::spawn(large, (MIB as usize,)).unwrap());
+    let Cause::ResultNotEncoded(words) = error.cause() else {
+        panic!("{error}")
+    };
+    assert!(words.contains("ulimit -f"), "{words}");
 }

@@ -112,6 +112,9 @@ macro_rules! suite {
                 files_beyond_the_limit_are_refused,
                 a_limit_beyond_the_systems_is_an_error_of_that_process,
                 limits_are_the_childs_only,
+                arguments_beyond_the_file_size_limit_are_an_error
+                    except Fork "a forked process has its arguments, which nobody sends",
+                a_result_beyond_the_file_size_limit_is_an_error_of_that_process,
             }
             streams {
                 input_leads_nowhere,
