@@ -12,9 +12,12 @@
 //!
 //! | from | message | values |
 //! |---|---|---|
-//! | client | `Kind::REQUEST` | a [`Call`], the arguments |
-//! | server | `Kind::OUTCOME` | what came of it, or |
-//! | server | `Kind::REPLY` | a [`Fault`]: nothing was called |
+//! | client | `Kind::REQUEST` | a [`Call`], the arguments, a number |
+//! | server | `Kind::OUTCOME` | what came of it, the same number, or |
+//! | server | `Kind::REPLY` | a [`Fault`]: nothing was called, the same number |
+//!
+//! A client never uses a number twice, so that a reply that is not its call's is known for what it
+//! is.
 //!
 //! On a presence connection the client sends [`NOTE`]s. [`Note::Arrived`] and [`Note::Count`] are
 //! answered with a `Kind::REPLY`, the others are not. When it closes, the process is gone, and the server takes back what the

@@ -94,6 +94,7 @@ impl Remote {
             route,
             object,
             granted_to,
+            process: std::process::id(),
             is_delivered: false,
         })
     }
@@ -130,6 +131,8 @@ struct Departure {
     object: ObjectId,
     /// Whom the server has counted the handle to already.
     granted_to: Option<SessionId>,
+    /// The process that said so, and may take it back; a copy of it may not.
+    process: u32,
     is_delivered: bool,
 }
 
@@ -148,7 +151,8 @@ impl Claim for Departure {
 
 impl Drop for Departure {
     fn drop(&mut self) {
-        if self.is_delivered || self.object == SERVER {
+        let is_ours = self.process == std::process::id();
+        if self.is_delivered || self.object == SERVER || !is_ours {
             return;
         }
         match (&self.route, self.granted_to) {

@@ -1,4 +1,4 @@
-//! What happens to this process when its parent ends, and what runs at its exit.
+//! What runs at this process's exit, and who must not come so far.
 
 use crate::file_size::within_limit;
 use nix::errno::Errno;
@@ -126,8 +126,48 @@ pub fn exit(code: i32) -> ! {
         let _ = catch_unwind(hook);
     }
     flush();
+    exit_at_once(code)
+}
+
+/// Exits without running, writing or dropping anything.
+pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: ending the process leaves nobody who could see anything unsound.
     unsafe { libc::_exit(code) }
+}
+
+/// The process in which a piece of work began.
+///
+/// Work that forks, by the C library or by a raw system call, goes on in two processes, and comes
+/// to its end in both. What follows the work, an answer above all, is for one of them.
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::lifetime::Original;
+///
+/// let original = Original::here();
+/// // Work that may fork.
+/// original.or_exit(0);
+/// // A copy does not come so far.
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Original(u32);
+
+impl Original {
+    /// Remembers the calling process.
+    pub fn here() -> Self {
+        Self(std::process::id())
+    }
+
+    /// Ends the calling process with this code, at once, if it is another: a copy.
+    ///
+    /// What the copy has printed and not flushed is lost, and what the original had not flushed
+    /// when it was copied is written once, by the original.
+    pub fn or_exit(self, code: i32) {
+        if self.0 != std::process::id() {
+            exit_at_once(code);
+        }
+    }
 }
 
 /// Writes what this process has buffered for its standard output, so that a copy of the process

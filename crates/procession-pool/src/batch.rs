@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::iter::Peekable;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What came of one call.
 #[derive(Debug)]
@@ -37,6 +38,9 @@ pub(crate) enum Loss {
     Broken(Arc<str>),
 }
 
+/// The number of the next call of any pool of this process.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 /// Calls that one worker is to run, in their order.
 pub(crate) struct Batch {
     routine: Routine,
@@ -47,6 +51,8 @@ pub(crate) struct Batch {
     waiting: VecDeque<Message>,
     /// The place of the first that is not settled.
     first: usize,
+    /// The number of that call, by which its outcome is known.
+    number: u64,
     /// How many workers died before they had read it.
     handovers: usize,
     results: Sender<Settled>,
@@ -62,10 +68,12 @@ impl Batch {
         results: Sender<Settled>,
         dispatch: Arc<Dispatch>,
     ) -> Self {
+        let calls = arguments.len() as u64;
         Self {
             routine,
             waiting: arguments,
             first,
+            number: NUMBERS.fetch_add(calls, Ordering::Relaxed),
             handovers: 0,
             results,
             dispatch,
@@ -74,7 +82,12 @@ impl Batch {
 
     /// Encodes what is not settled.
     pub(crate) fn request(&self) -> Result<Message, EncodeError> {
-        crate::protocol::request(self.routine, self.waiting.iter())
+        crate::protocol::request(self.routine, self.number, self.waiting.iter())
+    }
+
+    /// Returns the number of the call whose outcome comes next.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Returns whether every call is settled.
@@ -113,6 +126,7 @@ impl Batch {
             outcome,
         });
         self.first += 1;
+        self.number += 1;
     }
 }
 

@@ -164,7 +164,10 @@ impl Handler {
         };
         while !batch.is_done() {
             match worker.receive() {
-                Received::Packet(packet) if packet.kind() == Kind::OUTCOME => {
+                Received::Packet(mut packet) if packet.kind() == Kind::OUTCOME => {
+                    if packet.take_number().ok() != Some(batch.number()) {
+                        return astray(worker, batch, STRAY);
+                    }
                     batch.settle_next(Ok(packet));
                 }
                 Received::Packet(packet) if packet.kind() == REFUSED => {
@@ -228,4 +231,5 @@ fn words(packet: Packet) -> String {
     packet.decode().unwrap_or_else(|error| error.to_string())
 }
 
+const STRAY: &str = "the worker sent the outcome of another call";
 const UNKNOWN: &str = "the worker sent a message of an unknown kind";

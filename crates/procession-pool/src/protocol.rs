@@ -4,10 +4,14 @@
 //! |---|---|---|
 //! | worker, once | [`READY`] | nothing: it can be asked |
 //! | pool | `REQUEST` | a [`Request`]: a function and the arguments of some calls |
-//! | worker, for each call | `OUTCOME` | what came of it |
+//! | worker, for each call | `OUTCOME` | what came of it, and the call's number |
 //! | worker, instead | [`REFUSED`] | why it cannot read the request, of which it ran nothing |
 //!
-//! The next request follows the last outcome. Each call's arguments are a message of their own
+//! The next request follows the last outcome. The calls of a request are numbered one after the
+//! other, and no number is used twice. So an outcome that is not the next call's is known for what
+//! it is: something else than the worker has written to the socket.
+//!
+//! Each call's arguments are a message of their own
 //! inside the request, with their own descriptors: one that cannot be decoded fails alone, and
 //! those that a dead worker left can be sent again as they are.
 
@@ -30,6 +34,8 @@ pub(crate) const REFUSED: Kind = Kind(0x23);
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request<'a> {
     pub(crate) routine: Routine,
+    /// The number of the first call.
+    pub(crate) first: u64,
     pub(crate) calls: Vec<Arguments<'a>>,
 }
 
@@ -50,10 +56,15 @@ pub(crate) struct Arguments<'a> {
 /// If a descriptor cannot be duplicated.
 pub(crate) fn request<'a>(
     routine: Routine,
+    first: u64,
     calls: impl Iterator<Item = &'a Message>,
 ) -> Result<Message, EncodeError> {
-    let calls = calls.map(Arguments::of).collect();
-    Message::encode(Kind::REQUEST, &Request { routine, calls })
+    let request = Request {
+        routine,
+        first,
+        calls: calls.map(Arguments::of).collect(),
+    };
+    Message::encode(Kind::REQUEST, &request)
 }
 
 /// Encodes that the worker has started.

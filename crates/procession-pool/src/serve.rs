@@ -47,10 +47,14 @@ fn refuse(channel: &Channel, error: &RecvError) -> Result<(), SendError> {
 /// Runs the calls one after the other, and sends each outcome before the next call begins: what is
 /// done stays done if the next one is fatal.
 fn answer(channel: &Channel, request: Request<'static>) -> Result<(), SendError> {
-    let Request { routine, calls } = request;
-    calls
-        .into_iter()
-        .try_for_each(|arguments| reply(channel, call(routine, arguments)))
+    let Request {
+        routine,
+        first,
+        calls,
+    } = request;
+    (first..)
+        .zip(calls)
+        .try_for_each(|(number, arguments)| reply(channel, number, call(routine, arguments)))
 }
 
 /// Runs one call.
@@ -70,12 +74,11 @@ fn prepare(routine: Routine, arguments: Arguments<'static>) -> Result<(Run, Pack
     Ok((run, packet))
 }
 
-/// Sends an outcome; if the kernel refuses what the task returned, sends that instead.
-fn reply(channel: &Channel, outcome: Outcome) -> Result<(), SendError> {
-    match channel.send(outcome.message) {
-        Err(SendError::Io(error)) => {
-            channel.send(failed(Failure::Result(error.to_string())).message)
-        }
-        sent => sent,
+/// Sends the outcome of the call with this number; if the kernel refuses what the task returned, sends that instead.
+fn reply(channel: &Channel, number: u64, outcome: Outcome) -> Result<(), SendError> {
+    let send = |outcome: Outcome| channel.send(outcome.message.with_number(number));
+    match send(outcome) {
+        Err(SendError::Io(error)) => send(failed(Failure::Result(error.to_string()))),
+        result => result,
     }
 }

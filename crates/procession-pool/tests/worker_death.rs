@@ -7,9 +7,11 @@ use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use procession_pipe::{PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
+use procession_process::outcome::produce;
 use procession_process::{ExitStatus, Process, inherit};
 use procession_shm::{Array, Value};
 use procession_testkit::{alive, eventually, exists, kill9, watchdog};
+use procession_wire::frame::Head;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs;
 use std::io::{Read, Write};
@@ -354,6 +356,40 @@ fn a_worker_that_babbles_is_replaced() {
     assert!(matches!(error, PoolError::Exchange { .. }), "{error}");
     assert_eq!(pool.apply(|| 7, ()).unwrap(), 7);
     assert_ne!(pool.worker_pids(), before);
+}
+
+/// Writes the outcome of another call into the worker's sockets.
+fn answer_for_another() {
+    let outcome = produce(|| Ok(1000_u32)).message.with_number(u64::MAX);
+    let head = Head::new(outcome.bytes().len());
+    let frame = [head.as_bytes(), outcome.bytes()].concat();
+    for place in 0..2 {
+        let mut file = fs::File::from(socket(place));
+        file.write_all(&frame).expect("the pool listens");
+    }
+}
+
+// POL-099
+#[test]
+fn the_outcome_of_another_call_is_no_result() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(1).unwrap();
+    let before = pool.worker_pids();
+    let task = |n: u32| {
+        answer_for_another();
+        n
+    };
+    let error = pool.map_chunked(task, 0..4, 4).unwrap_err();
+    assert!(
+        matches!(error, PoolError::Exchange { item: Some(0), .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().ends_with("the outcome of another call"),
+        "{error}"
+    );
+    assert_ne!(pool.worker_pids(), before);
+    assert_eq!(pool.map(|n: u32| n, 0..4).unwrap(), [0, 1, 2, 3]);
 }
 
 fn limit_memory(bytes: u64) {

@@ -4,7 +4,7 @@ use crate::current::CurrentProcess;
 use crate::inherit::{self, INHERITED};
 use crate::method::fork_server::{self, SERVE};
 use crate::method::set_start_method;
-use crate::outcome::{Failure, Outcome, failed};
+use crate::outcome::{Failure, Outcome, PANICKED, exit_code, failed};
 use crate::panic::remember_panics;
 use crate::parent_process::ParentProcess;
 use crate::routine::Routine;
@@ -27,14 +27,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The exit code of a child that could not do what it was started for.
 const REFUSED: i32 = 70;
+
 /// Returns whether a process has exited of which nothing was heard, instead of refusing to start
 /// or being killed.
 pub(crate) fn has_exited(status: ExitStatus) -> bool {
     matches!(status, ExitStatus::Code(code) if i32::from(code) != REFUSED)
 }
-
-/// The exit code of a Rust program that panics.
-const PANICKED: i32 = 101;
 
 /// Does the work that the parent sends over `control`, and exits.
 #[expect(
@@ -253,13 +251,4 @@ fn deliver(channel: Channel, work: impl FnOnce() -> Outcome) -> i32 {
 fn identity(channel: &Channel) -> Option<(u64, u64)> {
     let found = fstat(channel.as_fd()).ok()?;
     Some((found.st_dev, found.st_ino))
-}
-
-/// The codes that Rust's own runtime gives to a panic and to an error that `main` returns.
-fn exit_code(failure: Option<&Failure>) -> i32 {
-    match failure {
-        None => 0,
-        Some(Failure::Panicked(_)) => PANICKED,
-        Some(_) => 1,
-    }
 }

@@ -152,6 +152,10 @@ pub enum Cause {
     /// The result was taken by an earlier call.
     #[error("was joined before")]
     JoinedBefore,
+    /// This process is a forked copy of the one that started the process, which alone gets the
+    /// result.
+    #[error("is a child of the process that this is a copy of")]
+    Copied,
     /// The system refused to wait for the process.
     #[error("cannot be waited for: {0}")]
     System(io::Error),

@@ -1,6 +1,7 @@
 //! What came of a call in another process, as a message.
 
 use crate::panic::{Panic, caught};
+use procession_os::lifetime::Original;
 use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -99,17 +100,39 @@ pub struct Outcome {
 }
 
 /// Runs `work` and encodes what came of it; a panic is an outcome too.
+///
+/// This returns in the process that called it, and in no copy of that: where `work` forks and comes
+/// to its end in both processes, the copy exits there and then, with the code that a process with
+/// this outcome has. So nothing that follows, sending the outcome above all, is done twice.
 pub fn produce<R: Serialize>(work: impl FnOnce() -> Result<R, Failure>) -> Outcome {
+    let original = Original::here();
     let encoded = caught(AssertUnwindSafe(|| {
-        let value = work()?;
-        returned(&value).map_err(|error| Failure::Result(error.to_string()))
+        let done = work();
+        // Before the value is encoded, which may claim what the original has, or is dropped.
+        original.or_exit(exit_code(done.as_ref().err()));
+        returned(&done?).map_err(|error| Failure::Result(error.to_string()))
     }));
+    // The work may have panicked, or the encoding of the value have forked.
+    original.or_exit(encoded.as_ref().map_or(PANICKED, |_| 0));
     match encoded.unwrap_or_else(|panic| Err(Failure::Panicked(panic))) {
         Ok(message) => Outcome {
             message,
             failure: None,
         },
         Err(failure) => failed(failure),
+    }
+}
+
+/// The exit code of a Rust program that panics.
+pub(crate) const PANICKED: i32 = 101;
+
+/// Returns the exit code of a process with this outcome: those that Rust's own runtime gives to a
+/// panic and to an error that `main` returns.
+pub(crate) fn exit_code(failure: Option<&Failure>) -> i32 {
+    match failure {
+        None => 0,
+        Some(Failure::Panicked(_)) => PANICKED,
+        Some(_) => 1,
     }
 }
 

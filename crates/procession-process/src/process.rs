@@ -112,7 +112,8 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     /// # Errors
     ///
     /// [`ProcessError`], whose cause tells how the process ended without a result, or that an
-    /// earlier call returned it: [`Cause::JoinedBefore`].
+    /// earlier call returned it: [`Cause::JoinedBefore`]. A copy of the process that started it gets
+    /// [`Cause::Copied`].
     ///
     /// # When the other side is gone
     ///
@@ -195,6 +196,10 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     }
 
     fn result(&self) -> Result<R, ProcessError> {
+        // What a copy of the parent took out of the socket would be missing there.
+        if self.child.described.parent_pid() != Some(std::process::id()) {
+            return Err(self.error(Cause::Copied));
+        }
         if self.joined.swap(true, Ordering::Relaxed) {
             return Err(self.error(Cause::JoinedBefore));
         }

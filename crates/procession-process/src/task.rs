@@ -13,6 +13,10 @@ use std::ptr::NonNull;
 /// [`anyhow::Result`] of that, whose error then arrives as a [`TaskError`](crate::TaskError). The
 /// parameter `Returns` tells these two cases apart and is always inferred.
 ///
+/// A task that calls the C library's `fork` goes on in two processes. Only the original returns to
+/// the caller: the copy, if it comes to the end of the task too, exits there and then, and neither
+/// flushes what it printed nor calls what was registered for the exit.
+///
 /// A function pointer, and a closure that captures something, carry a value that would have to be
 /// sent; they do not compile:
 ///

@@ -220,6 +220,30 @@ impl Message {
         }
     }
 
+    /// Puts a number behind the values, by which the receiver tells what the message belongs to.
+    ///
+    /// [`Packet::take_number`](crate::Packet::take_number) takes it off again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message, Packet};
+    ///
+    /// let message = Message::encode(Kind::REPLY, "seven")?.with_number(7);
+    /// let (bytes, fds) = message.deliver();
+    ///
+    /// let mut packet = Packet::parse(bytes, fds)?;
+    /// assert_eq!(packet.take_number()?, 7);
+    /// assert_eq!(packet.decode::<String>()?, "seven");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    #[must_use]
+    pub fn with_number(mut self, number: u64) -> Self {
+        self.bytes.extend_from_slice(&number.to_le_bytes());
+        self
+    }
+
     /// Passes the claims of the handles inside on to the receiver; the parts are given back.
     #[inline]
     pub fn deliver(self) -> (Vec<u8>, Vec<OwnedFd>) {

@@ -141,6 +141,23 @@ impl<B: AsRef<[u8]>> Packet<B> {
     }
 }
 
+impl Packet {
+    /// Takes off the number that [`Message::with_number`](crate::Message::with_number) put behind
+    /// the values. The values are read after that.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Truncated`] if there is no room for one.
+    #[inline]
+    pub fn take_number(&mut self) -> Result<u64, DecodeError> {
+        let rest = &self.bytes[self.at..];
+        let number = rest.last_chunk().ok_or(DecodeError::Truncated)?;
+        let number = u64::from_le_bytes(*number);
+        self.bytes.truncate(self.bytes.len() - size_of::<u64>());
+        Ok(number)
+    }
+}
+
 impl<B: AsRef<[u8]>> fmt::Debug for Packet<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")

@@ -8,10 +8,15 @@ use crate::transport::Transport;
 use procession_pipe::Channel;
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
+use std::io::{self, ErrorKind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many connections are kept when no call needs them.
 const IDLE: usize = 8;
+
+/// The number of the next call of this process.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
 
 /// The connections of this process to one server.
 ///
@@ -69,9 +74,13 @@ impl Endpoint {
 
     /// Sends a request and waits for the reply.
     pub(crate) fn call(&self, request: Message) -> Result<Packet, ManagerError> {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let connection = self.connection()?;
-        connection.send(request)?;
-        let reply = connection.recv()?;
+        connection.send(request.with_number(number))?;
+        let mut reply = connection.recv()?;
+        if reply.take_number()? != number {
+            return Err(stray());
+        }
         self.keep(connection);
         Ok(reply)
     }
@@ -103,6 +112,10 @@ impl Endpoint {
             idle.push(connection);
         }
     }
+}
+
+fn stray() -> ManagerError {
+    io::Error::new(ErrorKind::InvalidData, "it sent the reply to another call").into()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,12 +11,15 @@ use std::sync::Arc;
 
 /// Answers one request after the other, until the client goes or sends what is no request.
 pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &dyn Transport) {
-    while let Ok(packet) = client.recv() {
+    while let Ok(mut packet) = client.recv() {
         if packet.kind() != Kind::REQUEST || session.has_ended() {
             return;
         }
+        let Ok(number) = packet.take_number() else {
+            return;
+        };
         let answer = home.answer(Arc::clone(session), packet);
-        if client.send(answer).is_err() {
+        if client.send(answer.with_number(number)).is_err() {
             return;
         }
     }

@@ -5,6 +5,7 @@
 //! need a deep stack: each object is handed to one thread, which drops it.
 
 use crossbeam_channel::{Sender, unbounded};
+use procession_os::lifetime::Original;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,5 +25,8 @@ pub(super) fn start() -> io::Result<Sender<Object>> {
 
 /// Drops an object. Its panic, which the panic hook has reported, concerns nobody else.
 pub(super) fn bury(object: Object) {
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(object)));
+    let original = Original::here();
+    let dropped = catch_unwind(AssertUnwindSafe(|| drop(object)));
+    // A copy that the destructor has made must not drop the next one too.
+    original.or_exit(i32::from(dropped.is_err()));
 }
