@@ -57,6 +57,12 @@ where
 /// place calls it again. It must leave no thread running and share nothing. Children that are
 /// started by another method do without.
 ///
+/// Whatever `setup` leaves behind is **the same in all children**, what was random included: the
+/// hashing keys of a `HashMap` that it keeps in a static, or a seeded generator there.
+/// Children that must differ seed theirs after their start. What std and the `rand` crate keep for
+/// each thread, the keys of new maps and `rand::rng()`, is not among it: `setup` runs on a thread of
+/// its own, which ends, so every child has fresh ones, and no other value of a `thread_local!` either.
+///
 /// A failure of `setup` is [`StartError::Preload`](crate::StartError::Preload) where a child is
 /// started.
 ///

@@ -1,5 +1,7 @@
 //! What came of a call in another process, as a message.
 
+pub use crate::panic::for_item;
+
 use crate::panic::{Panic, caught};
 use procession_os::lifetime::Original;
 use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};

@@ -1,10 +1,15 @@
 //! Panics as data.
 
+use crate::current::current_process;
+use procession_os::file_size::within_limit;
+use procession_os::parent::on_main_thread;
 use serde::{Deserialize, Serialize};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
-use std::fmt;
+use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo, UnwindSafe};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::{fmt, process, ptr, thread};
 
 /// A panic that happened in another process.
 ///
@@ -81,15 +86,112 @@ thread_local! {
     static LAST: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
-/// Makes this process remember each thread's last panic, after the hook that is there already.
+/// The item of a sequence that this process works on; [`NO_ITEM`] if none.
+static ITEM: AtomicUsize = AtomicUsize::new(NO_ITEM);
+const NO_ITEM: usize = usize::MAX;
+
+/// Whether this is a fork server, which is described nowhere.
+static SERVER: AtomicBool = AtomicBool::new(false);
+
+/// Runs `work`, and has a panic meanwhile, of whatever thread, reported as that of this item.
+///
+/// # Examples
+///
+/// ```
+/// use procession_process::outcome::for_item;
+///
+/// assert_eq!(for_item(Some(17), || 3 + 4), 7);
+/// ```
+pub fn for_item<R>(item: Option<usize>, work: impl FnOnce() -> R) -> R {
+    struct Done(usize);
+    impl Drop for Done {
+        fn drop(&mut self) {
+            ITEM.store(self.0, Ordering::Relaxed);
+        }
+    }
+    let _done = Done(ITEM.swap(item.unwrap_or(NO_ITEM), Ordering::Relaxed));
+    work()
+}
+
+/// Runs `work`, and has a panic meanwhile reported as that of a fork server.
+pub(crate) fn as_server<R>(work: impl FnOnce() -> R) -> R {
+    SERVER.store(true, Ordering::Relaxed);
+    let done = work();
+    SERVER.store(false, Ordering::Relaxed);
+    done
+}
+
+/// Makes this process remember each thread's last panic, and report it with the process's name
+/// instead of what std says. A hook that the program has set reports it instead.
 pub(crate) fn remember_panics() {
     let before = panic::take_hook();
+    // Taken once more, it is the one that std begins with.
+    let default = panic::take_hook();
+    let is_default = is_same(&*before, &*default);
     panic::set_hook(Box::new(move |info| {
-        before(info);
+        // A panic while this thread's locals are destroyed cannot be remembered.
+        if !is_default {
+            let _ = LAST.try_with(RefCell::take);
+            before(info);
+            // The hook may be one that this function has set, in the process of which this is a
+            // copy.
+            if LAST
+                .try_with(|last| last.borrow().is_some())
+                .unwrap_or(true)
+            {
+                return;
+            }
+        }
         let panic = Panic::from_hook(info);
-        // A panic while this thread's locals are destroyed is reported by the hook before only.
+        if is_default {
+            report(&panic);
+        }
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some(panic));
     }));
+}
+
+type Hook = dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static;
+
+/// Compares two hooks: a function that captures nothing has no place, and its own table of methods.
+/// If the compiler made two tables for std's hook, it is called like any other, which is right too.
+fn is_same(one: &Hook, other: &Hook) -> bool {
+    ptr::eq(one, other)
+}
+
+/// Prints a panic with one write, so that those of several processes do not mix.
+fn report(panic: &Panic) {
+    let text = described(panic);
+    // Where there is no error output, nobody is to be told. It may be a file that is full.
+    let _ = within_limit(|| io::stderr().write_all(text.as_bytes()));
+}
+
+fn described(panic: &Panic) -> String {
+    let name = if SERVER.load(Ordering::Relaxed) {
+        "fork server"
+    } else {
+        current_process().name()
+    };
+    let item = match ITEM.load(Ordering::Relaxed) {
+        NO_ITEM => String::new(),
+        item => format!(", item {item}"),
+    };
+    let thread = thread::current();
+    let thread = match thread.name() {
+        // Before `main` the first thread has no name yet.
+        None if on_main_thread() => "main",
+        name => name.unwrap_or("<unnamed>"),
+    };
+    let pid = process::id();
+    let place = panic.location.as_deref().unwrap_or("an unknown place");
+    let message = &panic.message;
+    let backtrace = match &panic.backtrace {
+        Some(backtrace) => format!("stack backtrace:\n{backtrace}"),
+        None => String::new(),
+    };
+    format!(
+        "process `{name}` (pid {pid}){item}: thread '{thread}' panicked at {place}:\n\
+         {message}\n{backtrace}"
+    )
 }
 
 /// Runs `work`; its panic is data.

@@ -9,6 +9,8 @@
 
 use procession_process::{Process, StartError, Stdio, preload};
 use procession_testkit::{fork_server, kill9, watchdog};
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::sync::OnceLock;
 use std::thread;
@@ -109,6 +111,53 @@ fn a_preload_that_fails_is_an_error_of_each_start() {
         refused[0].to_string()
     });
     assert!(words.contains("no table"), "{words}");
+    assert!(words.contains("tests/preload.rs:"), "{words}");
+}
+
+#[test]
+fn a_panic_while_preloading_is_reported_as_the_servers() {
+    let _watchdog = watchdog();
+    let fails = || {
+        preload(|(): ()| -> () { panic!("no table") }, ()).unwrap();
+        assert!(Process::spawn(|| (), ()).is_err());
+    };
+    let builder = Process::builder().stderr(Stdio::piped());
+    let mut parent = builder.spawn(fails, ()).unwrap();
+    let mut report = String::new();
+    let mut stderr = parent.take_stderr().unwrap();
+    stderr.read_to_string(&mut report).unwrap();
+    parent.join().unwrap();
+    assert!(
+        report.starts_with("process `fork server` (pid "),
+        "{report}"
+    );
+    assert_eq!(report.matches("no table").count(), 1, "{report}");
+}
+
+/// The random state of the first map that a thread makes.
+fn random() -> u64 {
+    RandomState::new().hash_one(7)
+}
+
+// PRC-062
+#[test]
+fn random_state_is_not_shared_by_children() {
+    let _watchdog = watchdog();
+    static MAP: OnceLock<HashMap<u32, u32>> = OnceLock::new();
+    fn make(len: u32) {
+        MAP.set((0..len).map(|n| (n, n * n)).collect()).unwrap();
+    }
+    fn differs() -> bool {
+        let states = [(); 4].map(|()| Process::spawn(random, ()).unwrap().join().unwrap());
+        BTreeSet::from(states).len() == states.len()
+    }
+    assert!(alone(differs));
+    assert!(alone(|| {
+        preload(make, 10).unwrap();
+        let there = Process::spawn(|| MAP.get().map(HashMap::len), ());
+        assert_eq!(there.unwrap().join().unwrap(), Some(10));
+        differs()
+    }));
 }
 
 #[test]

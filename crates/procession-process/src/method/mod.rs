@@ -47,7 +47,9 @@ pub enum StartMethod {
     /// directory, stdout and stderr, and no other open file.
     Spawn,
     /// This process makes a copy of itself, which has all that it has: memory, open files, and
-    /// what a closure captures ([`Process::fork`](crate::Process::fork)).
+    /// what a closure captures ([`Process::fork`](crate::Process::fork)). Random state is among it:
+    /// two children of a thread that has made a `HashMap`, or has used `rand::rng()`, have the same
+    /// hashing keys and the same generator until they seed it anew.
     ///
     /// Only a process with a single thread can be copied whole; otherwise starting is
     /// [`StartError::MultiThreaded`](crate::StartError::MultiThreaded).

@@ -125,6 +125,7 @@ macro_rules! suite {
                 input_is_inherited_if_asked,
                 closed_streams_of_the_parent_do_no_harm,
                 a_panic_is_told_on_stderr,
+                panics_of_several_processes_do_not_mix,
                 buffered_output_is_written_once,
             }
             exit {

@@ -12,6 +12,7 @@ use procession_pipe::pipe;
 use procession_process::{Cause, Process, Stdio};
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write, stdin};
+use std::panic::catch_unwind;
 
 fn text(mut reader: impl Read) -> String {
     let mut text = String::new();
@@ -148,13 +149,58 @@ pub(crate) fn closed_streams_of_the_parent_do_no_harm() {
 }
 
 // PRC-016
+// PRC-063
 pub(crate) fn a_panic_is_told_on_stderr() {
     let builder = Process::builder().stderr(Stdio::piped());
     let mut process = builder.spawn(|| -> () { panic!("told") }, ()).unwrap();
     let words = text(process.take_stderr().unwrap());
-    assert!(words.contains("panicked at"), "{words}");
-    assert!(words.contains("told"), "{words}");
+    let (name, pid) = (process.name(), process.pid());
+    let first = format!("process `{name}` (pid {pid}): thread 'main' panicked at crates/");
+    assert!(words.starts_with(&first), "{words}");
+    assert!(words.contains("\ntold\n"), "{words}");
     assert!(matches!(failure(process).cause(), Cause::Panicked(_)));
+}
+
+const LINES: usize = 30;
+
+/// Panics often, each time with many lines that bear the process's number, and survives.
+fn panic_often() {
+    let line = format!("of {} {}\n", std::process::id(), "and on ".repeat(9));
+    for _ in 0..30 {
+        let panic = || panic!("{}", line.repeat(LINES));
+        assert!(catch_unwind(panic).is_err());
+    }
+}
+
+// PRC-063
+pub(crate) fn panics_of_several_processes_do_not_mix() {
+    alone(|| {
+        // Of a file on a disk, writes by several processes follow each other.
+        let mut file = tempfile::tempfile().unwrap();
+        let start = |()| {
+            let stderr = file.try_clone().unwrap();
+            let builder = Process::builder().env("RUST_BACKTRACE", "0").stderr(stderr);
+            builder.spawn(panic_often, ()).unwrap()
+        };
+        let processes: Vec<_> = [(); 6].map(start).into();
+        for process in processes {
+            process.join().unwrap();
+        }
+        file.rewind().unwrap();
+        let text = text(file);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 6 * 30 * (LINES + 2));
+        for report in lines.chunks(LINES + 2) {
+            let (first, body) = report.split_first().unwrap();
+            let pid = body[0].split(' ').nth(1).unwrap();
+            assert!(first.starts_with("process `"), "{first}");
+            assert!(first.contains(&format!("(pid {pid})")), "{first}");
+            assert!(
+                body[..LINES].iter().all(|line| line == &body[0]),
+                "{body:?}"
+            );
+        }
+    });
 }
 
 /// Has something in the buffers of its output when it starts a child that writes too.

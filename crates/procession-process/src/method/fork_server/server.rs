@@ -3,6 +3,7 @@
 use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
 use crate::fd::Fd;
 use crate::inherit;
+use crate::panic::{as_server, remember_panics};
 use crate::routine::Routine;
 use crate::stdio::Plan;
 use nix::errno::Errno;
@@ -17,6 +18,7 @@ use procession_wire::{Message, Packet};
 use std::error::Error;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::thread;
 
 /// Makes children until the owner is gone; returns `None` then, and in each child its control
 /// socket. A server that cannot serve tells the owner why.
@@ -77,8 +79,8 @@ fn preload(routines: &[Routine], packet: &mut Packet) -> Result<(), Refused> {
     if routines.is_empty() {
         return Ok(());
     }
-    let outcome = inherit::call(routines, packet);
-    if let Some(failure) = outcome.and_then(|outcome| outcome.failure) {
+    remember_panics();
+    if let Some(failure) = on_another_thread(|| inherit::call(routines, packet)?.failure)? {
         return Err(Refused::Preload(failure.to_string()));
     }
     // Nothing that it has printed may be printed again by each child.
@@ -87,6 +89,22 @@ fn preload(routines: &[Routine], packet: &mut Packet) -> Result<(), Refused> {
         Ok(2..) => Err(Refused::Preload("it left threads running".into())),
         _ => Ok(()),
     }
+}
+
+/// Runs `work` on a thread that ends with it. What it leaves in the thread's own memory is not
+/// copied then, random state above all: that of std's maps, and of generators which each thread has.
+fn on_another_thread<R: Send>(work: impl FnOnce() -> R + Send) -> Result<R, Refused> {
+    /// As much as a first thread has.
+    const STACK: usize = 8 << 20;
+    thread::scope(|scope| {
+        let thread = thread::Builder::new()
+            .name("preload".to_owned())
+            .stack_size(STACK)
+            .spawn_scoped(scope, || as_server(work))
+            .map_err(|error| Refused::Preload(format!("it has no thread: {error}")))?;
+        let panicked = |_| Refused::Preload("it panicked".to_owned());
+        thread.join().map_err(panicked)
+    })
 }
 
 fn make() -> Result<Forked, Refused> {
@@ -143,7 +161,6 @@ fn tell(channel: &Channel, answer: &Answer) {
 mod tests {
     use super::*;
     use procession_testkit::watchdog;
-    use std::thread;
 
     fn ask(owner: &Channel, key: [u8; 32]) -> Refused {
         let (_, control) = Channel::pair().expect("there is room for a socket");
