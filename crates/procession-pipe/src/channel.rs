@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -30,9 +31,10 @@ pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
 /// ([`procession_wire::frame`]). Length and message are handed to the kernel in one call, whatever
 /// their size. The file descriptors of a message go beside its first byte.
 ///
-/// Threads can send and receive at once through a shared reference: each message is sent whole and
-/// received whole, by one of them. Several processes can hold the same end; then it is up to them
-/// that one message is not written, or read, by two of them at the same time.
+/// Threads can send and receive at once through a shared reference or through clones
+/// ([`try_clone`](Self::try_clone)): each message is sent whole and received whole, by one of them.
+/// Several processes can hold the same end; then it is up to them that one message is not written,
+/// or read, by two of them at the same time.
 ///
 /// As an argument, a result or a part of a message the channel is handed on as a duplicate of its
 /// descriptor, with the default limit. That is refused while a call that ended has sent or received
@@ -54,9 +56,15 @@ pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
 /// ```
 pub struct Channel {
     link: Link,
+    turns: Arc<Turns>,
+    max_len: AtomicU64,
+}
+
+/// What is on its way, shared by all clones: who has it has the turn.
+#[derive(Default)]
+struct Turns {
     inbox: Turn<Inbox>,
     outbox: Turn<Outbox>,
-    max_len: AtomicU64,
 }
 
 impl Channel {
@@ -68,6 +76,43 @@ impl Channel {
     pub fn pair() -> io::Result<(Self, Self)> {
         let (one, other) = socket::pair()?;
         Ok((one.into(), other.into()))
+    }
+
+    /// Makes another handle to the same end, with a descriptor of its own.
+    ///
+    /// The clones of one process take turns: each message is sent whole and received whole, by one
+    /// of them, and what a timed call left of a message is taken up by the next call, on whichever
+    /// clone. Each has a limit of its own ([`set_max_len`](Self::set_max_len)). The other side sees the
+    /// end when all of them are closed.
+    ///
+    /// A clone that is handed to another process takes no turns with those left behind. Of two
+    /// processes that receive from one end, each can get parts of a message; of two that send, the
+    /// other side can, if the socket does not take a message at once. A lock around each call keeps
+    /// them apart; a queue in shared memory has several consumers without one.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated, above all because too many files are open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::Channel;
+    /// use procession_wire::{Kind, Message};
+    ///
+    /// let (here, there) = Channel::pair()?;
+    /// let same = here.try_clone()?;
+    /// drop(here);
+    /// same.send(Message::encode(Kind::VALUE, &7_u32)?)?;
+    /// assert_eq!(there.recv()?.decode::<u32>()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            link: self.link.try_clone()?,
+            turns: self.turns.clone(),
+            max_len: AtomicU64::new(self.max_len()),
+        })
     }
 
     /// Sends a message.
@@ -201,7 +246,7 @@ impl Channel {
     ///
     /// As [`recv_by`](Self::recv_by).
     pub fn recv_into_by(&self, buf: &mut [u8], deadline: Deadline) -> Result<usize, RecvIntoError> {
-        let mut inbox = self.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
+        let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
         inbox.receive_into(&self.link, buf, self.max_len(), deadline)
     }
 
@@ -283,12 +328,16 @@ impl Channel {
         deadline: Deadline,
         send: impl FnOnce(&mut Outbox) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let mut outbox = self.outbox.take(deadline).ok_or(SendError::TimedOut)?;
+        let mut outbox = self
+            .turns
+            .outbox
+            .take(deadline)
+            .ok_or(SendError::TimedOut)?;
         send(&mut outbox)
     }
 
     fn recv_frame(&self, deadline: Deadline) -> Result<(Vec<u8>, Rights), RecvError> {
-        let mut inbox = self.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
+        let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
         inbox.receive(&self.link, self.max_len(), deadline)
     }
 
@@ -298,7 +347,8 @@ impl Channel {
 
     /// Returns whether a message waits that is refused for the length it announced.
     pub(crate) fn is_refusing(&self) -> bool {
-        self.inbox
+        self.turns
+            .inbox
             .look(|inbox| inbox.is_refused(self.max_len()))
             .unwrap_or(false)
     }
@@ -332,12 +382,12 @@ impl Channel {
 
     /// Returns whether another process would go on sending in the middle of a message.
     fn is_partly_sent(&self) -> bool {
-        self.outbox.look(Outbox::is_partial).unwrap_or(false)
+        self.turns.outbox.look(Outbox::is_partial).unwrap_or(false)
     }
 
     /// Returns whether another process would go on receiving in the middle of a message.
     fn is_partly_received(&self) -> bool {
-        self.inbox.look(Inbox::is_partial).unwrap_or(false)
+        self.turns.inbox.look(Inbox::is_partial).unwrap_or(false)
     }
 }
 
@@ -348,8 +398,7 @@ impl From<OwnedFd> for Channel {
     fn from(fd: OwnedFd) -> Self {
         Self {
             link: Link::new(fd),
-            inbox: Turn::new(Inbox::default()),
-            outbox: Turn::new(Outbox::default()),
+            turns: Arc::default(),
             max_len: AtomicU64::new(DEFAULT_MAX_LEN),
         }
     }

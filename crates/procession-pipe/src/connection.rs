@@ -353,6 +353,36 @@ impl<S, R> Connection<S, R> {
         self.channel.set_max_len(max_len);
     }
 
+    /// Makes another handle to the same end, with a descriptor of its own.
+    ///
+    /// The clones of one process take turns, as its threads do through a reference: each value is
+    /// sent whole and received whole, by one of them. The other side sees the end when all of them
+    /// are closed. Processes that hold the same end take no turns: see [`Channel::try_clone`].
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated, above all because too many files are open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::{Pipe, RecvError};
+    ///
+    /// let (here, there) = Pipe::duplex::<u32, ()>()?;
+    /// let same = here.try_clone()?;
+    /// let other = std::thread::spawn(move || same.send(&1));
+    /// here.send(&1)?;
+    /// assert_eq!(there.recv()? + there.recv()?, 2);
+    ///
+    /// other.join().expect("no panic")?;
+    /// here.close();
+    /// assert!(matches!(there.recv(), Err(RecvError::Closed)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.channel.try_clone().map(Self::from)
+    }
+
     /// Closes this end, as dropping it does.
     ///
     /// The other side receives what was sent, then [`RecvError::Closed`], if no other process

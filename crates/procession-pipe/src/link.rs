@@ -4,24 +4,33 @@ use procession_os::socket::{self, Received};
 use procession_os::wait::Deadline;
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A descriptor that remembers a reset.
 ///
 /// The kernel reports a reset once, to the sender or to the receiver, whoever calls first, and the
-/// plain end afterwards. Here each call from then on is told.
+/// plain end afterwards. Here each call from then on is told, on whichever clone.
 #[derive(Debug)]
 pub(crate) struct Link {
     fd: OwnedFd,
-    reset: AtomicBool,
+    reset: Arc<AtomicBool>,
 }
 
 impl Link {
     pub(crate) fn new(fd: OwnedFd) -> Self {
         Self {
             fd,
-            reset: AtomicBool::new(false),
+            reset: Arc::default(),
         }
+    }
+
+    /// Makes a link to the same socket.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self {
+            fd: self.fd.try_clone()?,
+            reset: self.reset.clone(),
+        })
     }
 
     pub(crate) fn into_fd(self) -> OwnedFd {

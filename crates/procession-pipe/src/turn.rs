@@ -80,6 +80,12 @@ impl<T> Turn<T> {
     }
 }
 
+impl<T: Default> Default for Turn<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
 impl<T> fmt::Debug for Turn<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Turn")

@@ -107,6 +107,32 @@ impl<R: DeserializeOwned> Receiver<R> {
 }
 
 impl<R> Receiver<R> {
+    /// Makes another handle to the same half, with a descriptor of its own.
+    ///
+    /// Each value is received whole, by one of the clones of a process. Processes that hold the same half
+    /// take no turns: see [`Channel::try_clone`]. A clone is not what
+    /// [`unsplit`](crate::Connection::unsplit) puts together.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated, above all because too many files are open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::Pipe;
+    ///
+    /// let (receiver, sender) = Pipe::simplex::<u32>()?;
+    /// let same = receiver.try_clone()?;
+    /// sender.send(&1)?;
+    /// sender.send(&2)?;
+    /// assert_eq!((receiver.recv()?, same.recv()?), (1, 2));
+    /// # anyhow::Ok(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.channel.try_clone().map(Self::from)
+    }
+
     pub(super) fn of(channel: Arc<Channel>) -> Self {
         Self {
             channel,

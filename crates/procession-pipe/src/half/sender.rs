@@ -68,6 +68,32 @@ impl<S: Serialize> Sender<S> {
 }
 
 impl<S> Sender<S> {
+    /// Makes another handle to the same half, with a descriptor of its own.
+    ///
+    /// Each value is sent whole, by one of the clones of a process. Processes that hold the same half
+    /// take no turns: see [`Channel::try_clone`]. A clone is not what
+    /// [`unsplit`](crate::Connection::unsplit) puts together.
+    ///
+    /// # Errors
+    ///
+    /// If the descriptor cannot be duplicated, above all because too many files are open.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::Pipe;
+    ///
+    /// let (receiver, sender) = Pipe::simplex::<u32>()?;
+    /// let same = sender.try_clone()?;
+    /// drop(sender);
+    /// same.send(&1)?;
+    /// assert_eq!(receiver.recv()?, 1);
+    /// # anyhow::Ok(())
+    /// ```
+    pub fn try_clone(&self) -> io::Result<Self> {
+        self.channel.try_clone().map(Self::from)
+    }
+
     pub(super) fn of(channel: Arc<Channel>) -> Self {
         Self {
             channel,
