@@ -5,8 +5,9 @@ use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
 use crate::protocol::Note;
 use crate::route::Route;
-use crate::server::task::{self, Listening};
+use crate::server::task;
 use procession_process::Process;
+use procession_wire::Fd;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -65,7 +66,7 @@ impl Manager {
             .name(next_name())
             .daemon(true)
             .ignore_interrupts(true)
-            .spawn(task::run, (Listening(listener), address.clone()))?;
+            .spawn(task::run, (Fd(listener), address.clone()))?;
         match Route::to(&address) {
             Ok(Route::Gone(_)) => Err(ended_at_once(process)),
             Ok(route) => Ok(Self::new(route, process)),

@@ -58,7 +58,6 @@ mod current;
 mod environment;
 mod error;
 mod exit;
-mod fd;
 mod inherit;
 mod init;
 mod limits;

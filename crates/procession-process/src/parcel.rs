@@ -5,11 +5,11 @@
 //! that is still loading. So what is large goes into anonymous memory, and the socket carries only
 //! its descriptor.
 
-use crate::fd::Fd;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use procession_os::file_size::within_limit;
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
+use procession_wire::Fd;
 use procession_wire::{DecodeError, Kind, Message, Packet};
 use serde::{Deserialize, Serialize};
 use std::fs::File;

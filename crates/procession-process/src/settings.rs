@@ -2,7 +2,6 @@
 
 use crate::environment::{Changes, Environment};
 use crate::error::StartError;
-use crate::fd::Fd;
 use crate::limits::Limits;
 use crate::method::{StartMethod, fork_server, start_method};
 use crate::stdio::{Ends, Plan, Streams};
@@ -10,6 +9,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, chdir, fchdir, setpgid, setsid};
 use procession_os::parent;
+use procession_wire::Fd;
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 use std::io;

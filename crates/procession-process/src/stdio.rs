@@ -1,12 +1,12 @@
 //! Where a child's standard streams lead.
 
 use crate::error::StartError;
-use crate::fd::Fd;
 use crate::method::StartMethod;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout};
 use procession_pipe::{PipeReader, PipeWriter, pipe};
+use procession_wire::Fd;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -40,6 +40,7 @@
 
 mod context;
 mod error;
+mod fd;
 pub mod frame;
 pub mod handle;
 mod message;
@@ -47,6 +48,7 @@ mod packet;
 mod schema;
 
 pub use error::{DecodeError, EncodeError};
+pub use fd::Fd;
 pub use message::{Encoder, Kind, Message};
 pub use packet::Packet;
 pub use schema::{schema, schema_of_name};

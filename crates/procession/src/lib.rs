@@ -36,7 +36,8 @@
 //! # Talking
 //!
 //! [`pipe`] and [`NamedPipe`] carry bytes, [`Pipe`] carries typed values, one way or both ways. [`wait`] waits
-//! for any mix of them, of processes and of queues. A [`Listener`] and a [`Client`] meet at an
+//! for any mix of them, of processes and of queues. An [`Fd`] takes a file or a socket of the standard
+//! library along. A [`Listener`] and a [`Client`] meet at an
 //! [`Address`]; either can be a Python program.
 //!
 //! # Working in parallel
@@ -87,3 +88,26 @@ pub use procession_sync::{
     LockGuard, LockResult, Permit, PermitError, Poisoned, RLock, RLockGuard, Repair, Semaphore,
     WaitPolicy, set_wait_policy, wait_policy,
 };
+/// The other end of a socket as the argument of a task:
+///
+/// ```
+/// use procession::{Fd, Process};
+/// use std::io::{Read, Write};
+/// use std::os::unix::net::UnixStream;
+///
+/// fn greet(mut stream: Fd<UnixStream>) -> anyhow::Result<()> {
+///     Ok(stream.write_all(b"hello")?)
+/// }
+///
+/// #[procession::main]
+/// fn main() -> anyhow::Result<()> {
+///     let (mut here, there) = UnixStream::pair()?;
+///     Process::spawn(greet, (Fd(there),))?.join()?;
+///     let mut greeting = String::new();
+///     here.read_to_string(&mut greeting)?;
+///     assert_eq!(greeting, "hello");
+///     Ok(())
+/// }
+/// ```
+#[doc(inline)]
+pub use procession_wire::Fd;

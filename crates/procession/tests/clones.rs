@@ -24,11 +24,11 @@ fn receive_all(receiver: Receiver<Vec<usize>>, turn: Lock) -> anyhow::Result<usi
     let mut sum = 0;
     loop {
         let _turn = turn.acquire()?;
-        let Some(received) = receiver.iter().next().transpose()? else {
+        let Some(values) = receiver.iter().next().transpose()? else {
             return Ok(sum);
         };
-        assert!(received == message(received[0]), "parts of two messages");
-        sum += received[0];
+        assert!(values == message(values[0]), "parts of two messages");
+        sum += values[0];
     }
 }
 

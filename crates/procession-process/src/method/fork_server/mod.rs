@@ -46,8 +46,8 @@
 mod owner;
 mod server;
 
-use crate::fd::Fd;
 use crate::routine::Routine;
+use procession_wire::Fd;
 use procession_wire::Kind;
 use serde::{Deserialize, Serialize};
 

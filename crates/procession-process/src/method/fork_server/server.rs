@@ -1,7 +1,6 @@
 //! The server's side.
 
 use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
-use crate::fd::Fd;
 use crate::inherit;
 use crate::panic::{as_server, remember_panics};
 use crate::routine::Routine;
@@ -14,6 +13,7 @@ use procession_os::fork::{Forked, lasting_threads, sibling};
 use procession_os::image::image;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, Deadline};
+use procession_wire::Fd;
 use procession_wire::{Message, Packet};
 use std::error::Error;
 use std::io;
