@@ -2,7 +2,6 @@
 
 use crate::output::{complain, say};
 use crate::workspace::{cargo, status_of};
-use anyhow::Context;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,8 +18,6 @@ const STORMS: &[&str] = &[
     "procession-sync",
     "--test",
     "storm",
-    "--",
-    "--nocapture",
 ];
 
 /// How long the storms rage, and the seed of the first.
@@ -49,8 +46,11 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Soak, String> {
 
 const WANTED: &str = "`soak` wants `--minutes N` and may have `--seed N`";
 
-/// How many processes each storm that can be told kills.
-const KILLS: &str = "1000";
+/// How many processes each storm of the first round kills.
+const FEWEST: u64 = 20;
+
+/// How many processes each storm kills at most.
+const MOST: u64 = 200;
 
 fn seed_of_now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -58,29 +58,47 @@ fn seed_of_now() -> u64 {
 }
 
 /// Runs the storms until the time is over, or one fails. Each has the seed after the last one's.
+///
+/// Building them is not counted.
 pub(crate) fn run(soak: &Soak) -> anyhow::Result<u8> {
-    let end = Instant::now()
-        .checked_add(soak.time)
-        .context("that is longer than a clock can count")?;
+    let status = status_of(storms(&["--no-run"]))?;
+    if status != 0 {
+        return Ok(status);
+    }
+    let begun = Instant::now();
+    let mut kills = Some(FEWEST);
     let mut passed = 0;
-    while Instant::now() < end {
+    while let Some(number) = kills {
         let seed = soak.seed.wrapping_add(passed);
-        say!("soak: storms with seed {seed}");
-        let status = status_of(storms(seed))?;
+        say!("soak: storms of {number} kills with seed {seed}");
+        let round = Instant::now();
+        let mut command = storms(&["--", "--nocapture"]);
+        command.env("PROCESSION_STORM_SEED", seed.to_string());
+        command.env("PROCESSION_STORM_KILLS", number.to_string());
+        let status = status_of(command)?;
         if status != 0 {
             complain!("soak: seed {seed} failed after {passed} rounds that passed");
             return Ok(status);
         }
         passed += 1;
+        let left = soak.time.saturating_sub(begun.elapsed());
+        kills = kills_of_next(number, round.elapsed(), left);
     }
     say!("{passed} passed, 0 failed");
     Ok(0)
 }
 
-fn storms(seed: u64) -> Command {
+/// Returns how many kills fit into what is left of the time, by what the last round took; `None`
+/// when no round fits.
+fn kills_of_next(kills: u64, took: Duration, left: Duration) -> Option<u64> {
+    let fitting = u128::from(kills) * left.as_micros() / took.as_micros().max(1);
+    let fitting = u64::try_from(fitting).unwrap_or(MOST).min(MOST);
+    (fitting >= FEWEST).then_some(fitting)
+}
+
+fn storms(arguments: &[&str]) -> Command {
     let mut command = cargo(STORMS);
-    command.env("PROCESSION_STORM_SEED", seed.to_string());
-    command.env("PROCESSION_STORM_KILLS", KILLS);
+    command.args(arguments);
     command
 }
 
@@ -91,6 +109,17 @@ mod tests {
     fn parsed(arguments: &[&str]) -> Option<Soak> {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         parse(&arguments).ok()
+    }
+
+    #[test]
+    fn a_round_is_as_long_as_the_time_that_is_left() {
+        let (second, minute) = (Duration::from_secs(1), Duration::from_mins(1));
+        assert_eq!(kills_of_next(20, second, second), Some(20));
+        assert_eq!(kills_of_next(20, second, second * 9), Some(180));
+        assert_eq!(kills_of_next(20, second, minute * 60), Some(MOST));
+        assert_eq!(kills_of_next(20, second, second / 2), None);
+        assert_eq!(kills_of_next(600, minute, Duration::ZERO), None);
+        assert_eq!(kills_of_next(20, Duration::ZERO, second), Some(MOST));
     }
 
     #[test]
