@@ -7,7 +7,7 @@ use crate::exit;
 use crate::handler::Handler;
 use crate::result::{AsyncResult, gather};
 use crate::worker::Worker;
-use procession_process::Task;
+use procession_process::{Task, captures_nothing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -140,7 +140,9 @@ impl Pool {
         T: Serialize + DeserializeOwned,
         I: IntoIterator<Item = T>,
     {
-        self.starmap(task, items.into_iter().map(|item| (item,)))
+        const { captures_nothing::<F>() }
+        let items = items.into_iter().map(|item| (item,));
+        self.run(task, items, |len| default_chunk(len, self.size))
     }
 
     /// As [`map`](Self::map), with so many items in each chunk.
@@ -176,6 +178,7 @@ impl Pool {
         T: Serialize + DeserializeOwned,
         I: IntoIterator<Item = T>,
     {
+        const { captures_nothing::<F>() }
         if chunk == 0 {
             return Err(PoolError::NoChunk);
         }
@@ -210,6 +213,7 @@ impl Pool {
         A: Serialize + DeserializeOwned,
         I: IntoIterator<Item = A>,
     {
+        const { captures_nothing::<F>() }
         self.run(task, items.into_iter(), |len| default_chunk(len, self.size))
     }
 
@@ -263,6 +267,7 @@ impl Pool {
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,
     {
+        const { captures_nothing::<F>() }
         self.apply_async(task, args)?.get()
     }
 
@@ -300,6 +305,7 @@ impl Pool {
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,
     {
+        const { captures_nothing::<F>() }
         let _ = task;
         self.dispatch.check()?;
         let calls = Calls::encode::<F, A, M>(iter::once((None, args)))?;

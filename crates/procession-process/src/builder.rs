@@ -8,7 +8,7 @@ use crate::parcel::Packed;
 use crate::process::Process;
 use crate::settings::{Choices, Settings};
 use crate::stdio::{Ends, Stdio};
-use crate::task::{Task, TaskOnce};
+use crate::task::{Task, TaskOnce, captures_nothing};
 use crate::{children, exit, init, parcel, start, stdio};
 use procession_pipe::SendError;
 use serde::Serialize;
@@ -178,11 +178,21 @@ impl Builder {
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,
     {
+        const { captures_nothing::<F>() }
         let _ = task;
-        self.start::<F, A, M>(args).map_err(StartError::explained)
+        self.start::<F, A, M>(args)
     }
 
-    fn start<F, A, M>(self, args: A) -> Result<Process<F::Output>, StartError>
+    pub(crate) fn start<F, A, M>(self, args: A) -> Result<Process<F::Output>, StartError>
+    where
+        F: Task<A, M>,
+        A: Serialize + DeserializeOwned,
+    {
+        self.start_unexplained::<F, A, M>(args)
+            .map_err(StartError::explained)
+    }
+
+    fn start_unexplained<F, A, M>(self, args: A) -> Result<Process<F::Output>, StartError>
     where
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,

@@ -3,7 +3,7 @@
 use crate::method::fork_server;
 use crate::outcome::{Outcome, produce};
 use crate::routine::{Entry, Routine, RoutineError};
-use crate::task::Task;
+use crate::task::{Task, captures_nothing};
 use procession_wire::{EncodeError, Encoder, Kind, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,6 +46,7 @@ where
     F: Task<(V,), M, Output = ()>,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    const { captures_nothing::<F>() }
     let _ = setup;
     INHERITED.add::<F, V, M>(value)
 }
@@ -95,6 +96,7 @@ where
     F: Task<(V,), M, Output = ()>,
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
+    const { captures_nothing::<F>() }
     let _ = setup;
     PRELOADED.add::<F, V, M>(value)?;
     fork_server::renew();

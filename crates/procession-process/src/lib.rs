@@ -92,4 +92,6 @@ pub use parent_process::{ParentProcess, parent_process};
 pub use process::Process;
 pub use procession_os::pidfd::ExitStatus;
 pub use stdio::Stdio;
+#[doc(hidden)]
+pub use task::captures_nothing;
 pub use task::{Fallible, Plain, Task, TaskOnce, call_mut, call_ref};

@@ -6,7 +6,7 @@ use crate::children::{self, Child};
 use crate::error::{Cause, ProcessError, StartError};
 use crate::outcome::{Failure, consume};
 use crate::stdio::Ends;
-use crate::task::{Task, TaskOnce};
+use crate::task::{Task, TaskOnce, captures_nothing};
 use crate::{parcel, watch};
 use nix::sys::signal::Signal;
 use procession_os::pidfd::ExitStatus;
@@ -74,7 +74,9 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
         F: Task<A, M, Output = R>,
         A: Serialize + DeserializeOwned,
     {
-        Builder::new().spawn(task, args)
+        const { captures_nothing::<F>() }
+        let _ = task;
+        Builder::new().start::<F, A, M>(args)
     }
 
     /// Starts a copy of this process that calls `work`, which may capture anything.

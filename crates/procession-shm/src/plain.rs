@@ -34,8 +34,17 @@ use std::slice;
 /// ```compile_fail,E0277
 /// procession_shm::Value::new(String::from("an address"));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not plain data, which can lie in shared memory",
+    label = "its values are more than their bytes",
+    note = "plain data are numbers, `bool`, `char`, arrays of numbers, and structs of these that are \
+            marked with `#[procession::plain]`",
+    note = "what holds an address, as `String` and `Vec` do, can be sent through a queue or a pipe, or \
+            be kept by a manager"
+)]
 pub trait Plain: CheckedBitPattern + NoUninit {}
 
+#[diagnostic::do_not_recommend]
 impl<T: CheckedBitPattern + NoUninit> Plain for T {}
 
 /// Whether the bytes of so many elements are values of their type.

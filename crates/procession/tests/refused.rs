@@ -1,80 +1,186 @@
-//! A worker and a server that cannot start say why, where they are started.
+//! What does not compile, and that the error says what to do instead.
+//!
+//! Each program is given to the compiler that built this test, with the facade that this test is
+//! linked with. Of what it prints only this library's own words are asked for, and the line of the
+//! user's program: the rest is the compiler's, and changes with it.
 
 #![expect(
-    clippy::exit,
-    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a scene is a program of its own"
+    reason = "what the tests share fails by panicking, like a test"
 )]
 
-use procession::{Manager, Pool, Process, StartMethod, Value, set_start_method};
 use procession_testkit::watchdog;
 use std::env;
-use std::process::{Command, exit};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// What is started by a program that shares something before it calls `init`.
-const SCENE: &str = "PROCESSION_TEST_SCENE";
-const METHOD: &str = "PROCESSION_TEST_METHOD";
+/// What stands before the line that is tried.
+const BEFORE: &str = "\
+use procession::{Array, Pool, Process, RawArray, RawValue, Value};
+use std::error::Error;
+use std::path::Path;
 
-const _: () = {
-    extern "C" fn before_main() {
-        match env::var(SCENE) {
-            Ok(scene) => play(&scene),
-            Err(_) => procession::init(),
-        }
-    }
-    // SAFETY: the loader calls each entry of this section once, with C's convention.
-    #[used]
-    #[unsafe(link_section = ".init_array")]
-    static BEFORE_MAIN: extern "C" fn() = before_main;
-};
+struct Report;
+fn good(x: u32) -> u32 { x }
+fn text(text: &str) -> usize { text.len() }
+fn bytes(bytes: &[u8]) -> usize { bytes.len() }
+fn path(path: &Path) -> bool { path.is_absolute() }
+fn array(array: &Array<i32>) -> usize { array.len() }
+fn takes(_: Report) {}
+fn returns(_: u32) -> Report { Report }
+fn fails(_: u32) -> Result<u32, Box<dyn Error>> { Ok(1) }
 
-fn play(scene: &str) -> ! {
-    let _value = Value::new(7).unwrap();
+fn main() {
     procession::init();
-    let method = env::var(METHOD).unwrap();
-    let named = |one: &&StartMethod| format!("{one:?}") == method;
-    set_start_method(*StartMethod::ALL.iter().find(named).unwrap());
-    println!("{}", start(scene));
-    exit(0)
+    let pool = Pool::new(1).unwrap();
+    let by = 3_u32;
+    let pointer: fn(u32) -> u32 = good;
+    let _ = (&pool, by, pointer);
+";
+
+/// Returns what the compiler says about a program with these lines; `None` if it compiles.
+fn compile(lines: &[String]) -> Option<String> {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("tried.rs");
+    fs::write(&source, format!("{BEFORE}{}\n}}\n", lines.join("\n"))).unwrap();
+    let output = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()))
+        .args([
+            "--edition=2024",
+            "--crate-type=bin",
+            "--emit=obj",
+            "-Awarnings",
+        ])
+        .arg("-L")
+        .arg(format!("dependency={}", libraries().display()))
+        .arg("--extern")
+        .arg(format!("procession={}", facade().display()))
+        .arg("-o")
+        .arg(folder.path().join("tried.o"))
+        .arg(&source)
+        .output()
+        .unwrap();
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-fn start(scene: &str) -> String {
-    let error: anyhow::Error = match scene {
-        "pool" => match Pool::new(1).and_then(|pool| pool.apply(|| 7, ())) {
-            Err(error) => error.into(),
-            Ok(seven) => return format!("fine: {seven}"),
-        },
-        "manager" => match Manager::start() {
-            Err(error) => error.into(),
-            Ok(_) => return "fine: a manager".to_owned(),
-        },
-        _ => match Process::builder()
-            .detached(true)
-            .spawn(|| 7, ())
-            .unwrap()
-            .join()
-        {
-            Err(error) => error.into(),
-            Ok(seven) => return format!("fine: {seven}"),
-        },
+/// Returns the folder of the libraries that this test is linked with: its own.
+fn libraries() -> PathBuf {
+    env::current_exe().unwrap().parent().unwrap().to_owned()
+}
+
+/// Returns the facade's library; of several, which other builds left there, the newest.
+fn facade() -> PathBuf {
+    let is_it = |path: &Path| {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        name.starts_with("libprocession-") && path.extension() == Some(OsStr::new("rlib"))
     };
-    error.to_string()
+    let built = |path: &PathBuf| path.metadata().unwrap().modified().unwrap();
+    fs::read_dir(libraries())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| is_it(path))
+        .max_by_key(built)
+        .unwrap()
+}
+
+/// Asserts that no line compiles, and that an error that shows the line has these words.
+fn assert_refused(words: &[&str], lines: impl IntoIterator<Item = String>) {
+    let lines: Vec<String> = lines.into_iter().collect();
+    let said = compile(&lines).unwrap_or_else(|| panic!("this compiles: {lines:#?}"));
+    let errors: Vec<&str> = said.split("\nerror").collect();
+    for (index, line) in lines.iter().enumerate() {
+        let place = format!("tried.rs:{}:", BEFORE.lines().count() + 1 + index);
+        let is_about_it = |error: &&str| {
+            let says = |word: &&str| error.contains(word);
+            error.contains(&place) && error.contains(line) && words.iter().all(says)
+        };
+        assert!(errors.iter().any(is_about_it), "{line}: {words:?}\n{said}");
+    }
+}
+
+/// Each way to give a task to another process, with `TASK` for it and `ARGUMENT` for what it takes.
+const WAYS: &[&str] = &[
+    "Process::spawn(TASK, (ARGUMENT,))",
+    "Process::builder().spawn(TASK, (ARGUMENT,))",
+    "pool.map(TASK, [ARGUMENT])",
+    "pool.map_chunked(TASK, [ARGUMENT], 1)",
+    "pool.starmap(TASK, [(ARGUMENT,)])",
+    "pool.apply(TASK, (ARGUMENT,))",
+    "pool.apply_async(TASK, (ARGUMENT,))",
+];
+
+fn each_way(task: &str, argument: &str) -> Vec<String> {
+    let way = |way: &&str| way.replace("TASK", task).replace("ARGUMENT", argument) + ".unwrap();";
+    WAYS.iter().map(way).collect()
+}
+
+fn spawn(task: &str, argument: &str) -> [String; 1] {
+    [format!("Process::spawn({task}, ({argument},)).unwrap();")]
 }
 
 #[test]
-fn what_is_shared_before_init_is_named_by_whatever_was_to_start() {
+fn what_is_right_compiles() {
     let _watchdog = watchdog();
-    for scene in ["pool", "manager", "detached"] {
-        for method in [StartMethod::ForkServer, StartMethod::Spawn] {
-            let output = Command::new(env::current_exe().unwrap())
-                .env(SCENE, scene)
-                .env(METHOD, format!("{method:?}"))
-                .output()
-                .unwrap();
-            let words = String::from_utf8(output.stdout).unwrap();
-            assert!(words.contains("call init before sharing"), "{words}");
-            assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
-        }
-    }
+    let mut lines = each_way("good", "2");
+    lines.push("Value::new(true).unwrap();".to_owned());
+    assert_eq!(compile(&lines), None);
+}
+
+#[test]
+fn a_closure_that_captures_is_refused_at_the_call() {
+    let _watchdog = watchdog();
+    let set_up = |which| format!("procession::{which}(move |_: u32| drop(by), 2).unwrap();");
+    let mut lines = each_way("move |x: u32| x * by", "2");
+    lines.extend(["inherit", "preload"].map(set_up));
+    let words = ["a closure that captures nothing", "Pass it as an argument"];
+    assert_refused(&words, lines);
+}
+
+#[test]
+fn a_function_pointer_is_refused() {
+    let _watchdog = watchdog();
+    assert_refused(&["PassTheFunctionItself"], each_way("pointer", "2"));
+}
+
+#[test]
+fn a_borrowed_argument_is_refused_and_the_owned_type_named() {
+    let _watchdog = watchdog();
+    assert_refused(&["TakeAStringInstead"], each_way("text", "\"a\""));
+    assert_refused(&["TakeAVecInstead"], spawn("bytes", "&b\"a\"[..]"));
+    assert_refused(&["TakeAPathBufInstead"], spawn("path", "Path::new(\"a\")"));
+    let words = ["is not a task with the arguments", "a clone of a handle"];
+    assert_refused(&words, spawn("array", "&Array::from_iter(0..3).unwrap()"));
+}
+
+#[test]
+fn what_serde_cannot_carry_is_refused_as_an_argument_and_as_a_result() {
+    let _watchdog = watchdog();
+    let words = ["is not a task with the arguments", "derive both"];
+    assert_refused(&words, each_way("takes", "Report"));
+    assert_refused(&words, each_way("returns", "2"));
+    let words = [
+        "is not a task with the arguments",
+        "`Box<dyn Error>` does not",
+    ];
+    assert_refused(&words, each_way("fails", "2"));
+    let words = ["cannot be what a forked process does"];
+    assert_refused(&words, ["Process::fork(|| Report).unwrap();".to_owned()]);
+}
+
+#[test]
+fn shared_memory_refuses_what_is_not_plain() {
+    let _watchdog = watchdog();
+    let lines = [
+        "Value::new(String::new()).unwrap();",
+        "Array::from_iter([vec![1]]).unwrap();",
+        "RawValue::new(Report).unwrap();",
+        "RawArray::from_slice(&[Report]).unwrap();",
+    ];
+    let words = [
+        "is not plain data",
+        "#[procession::plain]",
+        "a queue or a pipe",
+    ];
+    assert_refused(&words, lines.map(str::to_owned));
 }
