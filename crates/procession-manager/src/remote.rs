@@ -183,9 +183,7 @@ impl Hash for Remote {
 impl Serialize for Remote {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
-        let departure = self
-            .depart()
-            .map_err(|error| handle::encode_error::<S::Error>(&error.to_string()))?;
+        let departure = self.depart().map_err(serde::ser::Error::custom)?;
         let sent = (self.route().address(), self.object(), departure.secured());
         handle::departing::<S::Error>(departure)?;
         sent.serialize(serializer)
@@ -198,6 +196,6 @@ impl<'de> Deserialize<'de> for Remote {
         let (address, object, secured) = <(Address, _, _)>::deserialize(deserializer)?;
         let route = Route::to(&address);
         let remote = route.and_then(|route| Self::arrive(route, object, secured));
-        remote.map_err(|error| handle::decode_error(&error.to_string()))
+        remote.map_err(serde::de::Error::custom)
     }
 }

@@ -375,7 +375,7 @@ impl Channel {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         if partial {
-            return Err(handle::encode_error(PARTIAL));
+            return Err(serde::ser::Error::custom(PARTIAL));
         }
         handle::serialize_fd(self.as_fd(), serializer)
     }

@@ -6,7 +6,7 @@ use crate::panic::{Panic, caught};
 use procession_os::lifetime::Original;
 use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::error::Error;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -51,7 +51,9 @@ impl From<anyhow::Error> for Failure {
 ///
 /// Its own [`source`](Error::source) chain is that of the original, so that an `anyhow::Error`
 /// made from it prints as the original did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// A chain may be of any length: it travels as a list, and is dropped link by link.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskError {
     message: String,
     source: Option<Box<Self>>,
@@ -67,16 +69,41 @@ impl TaskError {
 
 impl From<anyhow::Error> for TaskError {
     fn from(error: anyhow::Error) -> Self {
-        let messages: Vec<String> = error.chain().map(ToString::to_string).collect();
+        Self::of(error.chain().map(ToString::to_string).collect())
+    }
+}
+
+impl TaskError {
+    /// Makes a chain of messages, the outermost first.
+    fn of(messages: Vec<String>) -> Self {
         let wrap = |source, message| Some(Box::new(Self { message, source }));
         let outermost = messages.into_iter().rev().fold(None, wrap);
-        outermost.map_or_else(
-            || Self {
-                message: String::new(),
-                source: None,
-            },
-            |error| *error,
-        )
+        let silent = || Self {
+            message: String::new(),
+            source: None,
+        };
+        outermost.map_or_else(silent, |error| *error)
+    }
+}
+
+impl Drop for TaskError {
+    fn drop(&mut self) {
+        let mut source = self.source.take();
+        while let Some(mut error) = source {
+            source = error.source.take();
+        }
+    }
+}
+
+impl Serialize for TaskError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.chain().collect::<Vec<_>>().serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskError {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Vec::deserialize(deserializer).map(Self::of)
     }
 }
 

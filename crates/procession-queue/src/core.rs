@@ -67,7 +67,7 @@ impl Core {
     {
         let segment = Segment::deserialize(deserializer, Home::format::<T>())?;
         let home = Home::found(segment);
-        let home = home.map_err(|fault| handle::decode_error::<D::Error>(&fault.to_string()))?;
+        let home = home.map_err(serde::de::Error::custom)?;
         Ok(Self::with::<T>(home))
     }
 
@@ -77,9 +77,8 @@ impl Core {
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
-        let leaving = Leaving::new(self).ok_or_else(|| {
-            handle::encode_error::<S::Error>("the queue's memory was overwritten")
-        })?;
+        let leaving = Leaving::new(self)
+            .ok_or_else(|| serde::ser::Error::custom("the queue's memory was overwritten"))?;
         handle::departing::<S::Error>(leaving)?;
         self.home.segment().serialize(serializer)
     }

@@ -9,7 +9,6 @@ use crate::side::Locked;
 use crate::{Fault, JoinError, Queue, StateError, TaskDoneError};
 use procession_os::wait::Deadline;
 use procession_shm::ShmError;
-use procession_wire::handle;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -285,7 +284,7 @@ impl<'de, T: Serialize + DeserializeOwned> Deserialize<'de> for JoinableQueue<T>
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let queue = Queue::deserialize(deserializer)?;
         if queue.core.home.table().is_none() {
-            return Err(handle::decode_error("the queue is not a joinable one"));
+            return Err(serde::de::Error::custom("the queue is not a joinable one"));
         }
         Ok(Self { queue })
     }

@@ -116,7 +116,7 @@ struct Even(u32);
 impl Serialize for Even {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0 % 2 == 1 {
-            return Err(procession_wire::handle::encode_error("it is odd"));
+            return Err(serde::ser::Error::custom("it is odd"));
         }
         self.0.serialize(serializer)
     }
@@ -147,7 +147,7 @@ struct Stubborn;
 
 impl<'de> Deserialize<'de> for Stubborn {
     fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(procession_wire::handle::decode_error("no"))
+        Err(serde::de::Error::custom("no"))
     }
 }
 

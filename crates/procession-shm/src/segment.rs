@@ -131,7 +131,7 @@ impl Segment {
             if error.is_shortage() {
                 handle::decode_shortage(&problem)
             } else {
-                handle::decode_error(&problem)
+                serde::de::Error::custom(&problem)
             }
         })
     }
@@ -433,7 +433,7 @@ impl Serialize for Segment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
         let claim = InFlight::new(&self.mapping)
-            .ok_or_else(|| handle::encode_error::<S::Error>(&OpenError::Gone.to_string()))?;
+            .ok_or_else(|| serde::ser::Error::custom(OpenError::Gone))?;
         handle::departing::<S::Error>(claim)?;
         self.mapping.name.serialize(serializer)
     }

@@ -1,7 +1,6 @@
 //! Atomics in shared memory.
 
 use crate::{AtomicFlag, Format, Segment, SegmentKind, ShmError};
-use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -128,7 +127,7 @@ impl<'de, T: Atomics> Deserialize<'de> for Shared<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let segment = Segment::deserialize(deserializer, Self::format())?;
         if segment.elements() != 1 {
-            return Err(handle::decode_error("a shared atomic is one"));
+            return Err(serde::de::Error::custom("a shared atomic is one"));
         }
         Ok(Self::of(segment))
     }

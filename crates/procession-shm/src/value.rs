@@ -369,9 +369,7 @@ impl<'de, T: Plain> Deserialize<'de> for Value<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let segment = Segment::deserialize(deserializer, Self::format())?;
         if segment.elements() != 1 {
-            return Err(procession_wire::handle::decode_error(
-                "a value has one element",
-            ));
+            return Err(serde::de::Error::custom("a value has one element"));
         }
         Ok(Self {
             segment,

@@ -35,7 +35,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::DecodeError;
 use crate::context::{self, Contexts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -63,20 +62,20 @@ pub trait Claim: Send {
 pub(crate) struct Outgoing {
     pub(crate) fds: Vec<OwnedFd>,
     pub(crate) claims: Vec<Box<dyn Claim>>,
-    pub(crate) problem: Option<String>,
 }
 
 #[derive(Default)]
 pub(crate) struct Incoming {
     pub(crate) fds: Vec<Option<OwnedFd>>,
-    pub(crate) problem: Option<DecodeError>,
+    /// What is lacking, if something is.
+    pub(crate) shortage: Option<String>,
 }
 
 impl Incoming {
     pub(crate) fn with(fds: Vec<OwnedFd>) -> Self {
         Self {
             fds: fds.into_iter().map(Some).collect(),
-            problem: None,
+            shortage: None,
         }
     }
 }
@@ -149,9 +148,9 @@ pub fn check_arriving<E: de::Error>() -> Result<(), E> {
 /// the message has [`MAX_FDS`] descriptors already.
 pub fn serialize_fd<S: Serializer>(fd: BorrowedFd<'_>, serializer: S) -> Result<S::Ok, S::Error> {
     check_departing::<S::Error>()?;
-    let copy = fd
-        .try_clone_to_owned()
-        .map_err(|error| encode_error(&format!("cannot duplicate a file descriptor: {error}")))?;
+    let copy = fd.try_clone_to_owned().map_err(|error| {
+        ser::Error::custom(format_args!("cannot duplicate a file descriptor: {error}"))
+    })?;
     let add = |context: &mut Outgoing| {
         context.fds.push(copy);
         (context.fds.len() <= MAX_FDS).then_some(context.fds.len() as u32 - 1)
@@ -160,7 +159,7 @@ pub fn serialize_fd<S: Serializer>(fd: BorrowedFd<'_>, serializer: S) -> Result<
     index
         .flatten()
         .ok_or_else(|| {
-            encode_error(&format!(
+            ser::Error::custom(format_args!(
                 "a message carries at most {MAX_FDS} file descriptors"
             ))
         })?
@@ -179,36 +178,13 @@ pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owne
     let take = |context: &mut Incoming| context.fds.get_mut(index as usize)?.take();
     let fd = INCOMING.with(|contexts| contexts.innermost(take));
     fd.flatten()
-        .ok_or_else(|| decode_error("the message has no such file descriptor"))
+        .ok_or_else(|| de::Error::custom("the message has no such file descriptor"))
 }
 
-/// Makes a serializer's error of `problem`, and keeps the words for the [`EncodeError`].
-///
-/// Postcard's own error has no room for words.
-///
-/// [`EncodeError`]: crate::EncodeError
-pub fn encode_error<E: ser::Error>(problem: &str) -> E {
-    let keep = |context: &mut Outgoing| context.problem = Some(problem.to_owned());
-    // Without a context there is nobody to read it.
-    let _ = OUTGOING.with(|contexts| contexts.innermost(keep));
-    E::custom(problem)
-}
-
-/// Makes a deserializer's error of `problem`, and keeps the words for the [`DecodeError`].
-///
-/// [`DecodeError`]: crate::DecodeError
-pub fn decode_error<E: de::Error>(problem: &str) -> E {
-    keep_decode_error(problem, DecodeError::Value)
-}
-
-/// Makes a deserializer's error of `problem` as [`decode_error`] does, for a handle that could be
-/// decoded if there were more file descriptors or memory: a [`DecodeError::Shortage`].
+/// Makes a deserializer's error of `problem`, for a handle that could be decoded if there were more
+/// file descriptors or memory: the message's error is a [`DecodeError::Shortage`].
 pub fn decode_shortage<E: de::Error>(problem: &str) -> E {
-    keep_decode_error(problem, DecodeError::Shortage)
-}
-
-fn keep_decode_error<E: de::Error>(problem: &str, error: fn(String) -> DecodeError) -> E {
-    let keep = |context: &mut Incoming| context.problem = Some(error(problem.to_owned()));
+    let keep = |context: &mut Incoming| context.shortage = Some(problem.to_owned());
     // Without a context there is nobody to read it.
     let _ = INCOMING.with(|contexts| contexts.innermost(keep));
     E::custom(problem)

@@ -31,6 +31,9 @@
 //! | descriptors | 2, little endian | how many file descriptors travel beside the bytes |
 //! | values | rest | for each value the 8-byte [`schema`] hash, then its postcard encoding |
 //!
+//! A value nests at most [`MAX_DEPTH`] levels deep: an encoder refuses one that is deeper, and so does
+//! a decoder, whatever the bytes say.
+//!
 //! # Handles
 //!
 //! A handle to something that several processes share implements `Serialize` and `Deserialize`
@@ -39,14 +42,19 @@
 #![forbid(unsafe_code)]
 
 mod context;
+mod depth;
 mod error;
 mod fd;
 pub mod frame;
 pub mod handle;
 mod message;
 mod packet;
+mod problem;
+mod reader;
 mod schema;
+mod writer;
 
+pub use depth::MAX_DEPTH;
 pub use error::{DecodeError, EncodeError};
 pub use fd::Fd;
 pub use message::{Encoder, Kind, Message};

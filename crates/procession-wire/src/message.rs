@@ -1,8 +1,8 @@
 //! Building a message.
 
 use crate::handle::{self, Claim, Outgoing};
+use crate::writer::write;
 use crate::{EncodeError, schema};
-use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -96,20 +96,8 @@ impl Encoder {
     #[inline]
     pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         self.bytes.extend_from_slice(&schema::<T>().to_le_bytes());
-        let to = Appending(&mut self.bytes);
-        let encoded = handle::with_outgoing(&mut self.outgoing, || {
-            postcard::serialize_with_flavor(value, to)
-        });
-        encoded.map_err(|error| self.failed(&error))
-    }
-
-    #[cold]
-    fn failed(&mut self, error: &postcard::Error) -> EncodeError {
-        let problem = self
-            .outgoing
-            .as_mut()
-            .and_then(|context| context.problem.take());
-        EncodeError::Value(problem.unwrap_or_else(|| error.to_string()))
+        let encoded = handle::with_outgoing(&mut self.outgoing, || write(value, &mut self.bytes));
+        encoded.map_err(|problem| EncodeError::Value(problem.into_words()))
     }
 
     /// Ends the message.
@@ -132,33 +120,6 @@ impl fmt::Debug for Encoder {
         f.debug_struct("Encoder")
             .field("len", &self.bytes.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// Where postcard writes: behind what is there.
-struct Appending<'a>(&'a mut Vec<u8>);
-
-impl Flavor for Appending<'_> {
-    type Output = ();
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.0.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        match bytes {
-            // A small number; a call to copy it would cost more than it.
-            &[byte] => self.0.push(byte),
-            bytes => self.0.extend_from_slice(bytes),
-        }
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<()> {
-        Ok(())
     }
 }
 
@@ -229,7 +190,7 @@ impl Message {
     /// ```
     /// use procession_wire::{Kind, Message, Packet};
     ///
-    /// let message = Message::encode(Kind::REPLY, "seven")?.with_number(7);
+    /// let message = Message::encode(Kind::REPLY, &"seven".to_owned())?.with_number(7);
     /// let (bytes, fds) = message.deliver();
     ///
     /// let mut packet = Packet::parse(bytes, fds)?;

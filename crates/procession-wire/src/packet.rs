@@ -2,6 +2,8 @@
 
 use crate::handle::{self, Incoming};
 use crate::message::HEADER_LEN;
+use crate::problem::Problem;
+use crate::reader::read;
 use crate::{DecodeError, Kind, schema};
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -95,24 +97,23 @@ impl<B: AsRef<[u8]>> Packet<B> {
                 expected: std::any::type_name::<T>(),
             });
         }
-        let decoded =
-            handle::with_incoming(&mut self.incoming, || postcard::take_from_bytes::<T>(body));
+        let decoded = handle::with_incoming(&mut self.incoming, || read::<T>(body));
         match decoded {
-            Ok((value, left)) => {
-                self.at += SCHEMA_LEN + body.len() - left.len();
+            Ok((value, rest)) => {
+                self.at += SCHEMA_LEN + body.len() - rest.len();
                 Ok(value)
             }
-            Err(error) => Err(self.failed(&error)),
+            Err(problem) => Err(self.failed(problem)),
         }
     }
 
     #[cold]
-    fn failed(&mut self, error: &postcard::Error) -> DecodeError {
-        let problem = self
-            .incoming
-            .as_mut()
-            .and_then(|context| context.problem.take());
-        problem.unwrap_or_else(|| DecodeError::Value(error.to_string()))
+    fn failed(&mut self, problem: Problem) -> DecodeError {
+        let incoming = self.incoming.as_mut();
+        match incoming.and_then(|context| context.shortage.take()) {
+            Some(shortage) => DecodeError::Shortage(shortage),
+            None => DecodeError::Value(problem.into_words()),
+        }
     }
 
     /// Takes the last value.

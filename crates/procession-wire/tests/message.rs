@@ -177,7 +177,7 @@ struct Asking(Arc<AtomicI32>, Arc<AtomicI32>);
 impl Serialize for Asking {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let asked = Message::encode(Kind::REQUEST, &Counted(Arc::clone(&self.1)));
-        asked.map_err(|_| handle::encode_error::<S::Error>("the question cannot be encoded"))?;
+        asked.map_err(|_| serde::ser::Error::custom("the question cannot be encoded"))?;
         Counted(Arc::clone(&self.0)).serialize(serializer)
     }
 }

@@ -4,7 +4,6 @@
 //! list with a list with a list" would exhaust its stack.
 
 use super::Object;
-use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::Cell;
 
@@ -37,14 +36,14 @@ impl Drop for Level {
 
 impl Serialize for Object {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let _level = Level::enter().ok_or_else(|| handle::encode_error::<S::Error>(TOO_DEEP))?;
+        let _level = Level::enter().ok_or_else(|| serde::ser::Error::custom(TOO_DEEP))?;
         Self::serialize(self, serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let _level = Level::enter().ok_or_else(|| handle::decode_error::<D::Error>(TOO_DEEP))?;
+        let _level = Level::enter().ok_or_else(|| serde::de::Error::custom(TOO_DEEP))?;
         Self::deserialize(deserializer)
     }
 }

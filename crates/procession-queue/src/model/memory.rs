@@ -124,7 +124,7 @@ impl Segment {
         // What the message counted is this handle's now.
         there
             .then_some(Self(index))
-            .ok_or_else(|| handle::decode_error("the chunk is gone"))
+            .ok_or_else(|| serde::de::Error::custom("the chunk is gone"))
     }
 
     fn counted(self) -> Self {

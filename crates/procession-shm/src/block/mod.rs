@@ -431,7 +431,7 @@ impl<'de> Deserialize<'de> for SharedMemory {
         handle::check_arriving::<D::Error>()?;
         let (name, inode) = <(String, Inode)>::deserialize(deserializer)?;
         let attached = Self::attach(&name).and_then(|found| found.expect_inode(inode));
-        attached.map_err(|error| handle::decode_error(&error.to_string()))
+        attached.map_err(serde::de::Error::custom)
     }
 }
 

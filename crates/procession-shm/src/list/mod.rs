@@ -8,7 +8,6 @@ use crate::block::words;
 use crate::{BlockError, OutOfBlock, SharedMemory, ShmError};
 use item::{LONGEST_SLOT, SLOT};
 use layout::{Form, Layout};
-use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
@@ -471,6 +470,6 @@ impl Serialize for ShareableList {
 impl<'de> Deserialize<'de> for ShareableList {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let block = SharedMemory::deserialize(deserializer)?;
-        Self::on(block).map_err(|error| handle::decode_error(&error.to_string()))
+        Self::on(block).map_err(serde::de::Error::custom)
     }
 }

@@ -3,7 +3,6 @@
 use super::unit;
 use crate::plain::no_value;
 use crate::{AccessError, Format, Plain, Segment, SegmentKind, ShmError};
-use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
@@ -170,7 +169,7 @@ impl<'de, T: Plain> Deserialize<'de> for RawValue<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let segment = Segment::deserialize(deserializer, Self::format())?;
         if segment.elements() != 1 {
-            return Err(handle::decode_error("a raw value has one element"));
+            return Err(serde::de::Error::custom("a raw value has one element"));
         }
         Ok(Self::of(segment))
     }

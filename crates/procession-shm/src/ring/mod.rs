@@ -47,7 +47,6 @@ pub use writer::RingWriter;
 use crate::{Format, Segment, SegmentKind, ShmError};
 use end::{Heads, Memory};
 use index::Size;
-use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
@@ -199,7 +198,7 @@ impl<'de> Deserialize<'de> for Rings {
         let size = half.checked_sub(size_of::<Heads>());
         let size = size.filter(|size| half.is_multiple_of(LINE) && *size >= LINE);
         let size = size.and_then(|size| Size::new(size as u64));
-        let size = size.ok_or_else(|| handle::decode_error("the rings have no size"))?;
+        let size = size.ok_or_else(|| serde::de::Error::custom("the rings have no size"))?;
         Ok(Self { segment, size })
     }
 }

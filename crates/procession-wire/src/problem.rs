@@ -1,0 +1,60 @@
+//! Why a value cannot be written or read, in the words of whoever found out.
+
+use crate::depth::MAX_DEPTH;
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
+
+/// The error of the serializers and deserializers here.
+///
+/// Postcard's own has no room for the words of the value's `Serialize` or `Deserialize`. They are
+/// in a box, so that the result of each call stays in registers.
+#[derive(Debug)]
+pub(crate) struct Problem(Box<Words>);
+
+#[derive(Debug)]
+struct Words(String);
+
+impl Problem {
+    #[cold]
+    pub(crate) fn new(words: &str) -> Self {
+        Self(Box::new(Words(words.into())))
+    }
+
+    #[cold]
+    pub(crate) fn too_deep() -> Self {
+        Self::new(&format!("it nests more than {MAX_DEPTH} levels deep"))
+    }
+
+    pub(crate) fn into_words(self) -> String {
+        self.0.0
+    }
+}
+
+impl From<postcard::Error> for Problem {
+    #[cold]
+    fn from(error: postcard::Error) -> Self {
+        Self::new(&error.to_string())
+    }
+}
+
+impl Display for Problem {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.0)
+    }
+}
+
+impl Error for Problem {}
+
+impl serde::ser::Error for Problem {
+    #[cold]
+    fn custom<T: Display>(words: T) -> Self {
+        Self::new(&words.to_string())
+    }
+}
+
+impl serde::de::Error for Problem {
+    #[cold]
+    fn custom<T: Display>(words: T) -> Self {
+        Self::new(&words.to_string())
+    }
+}
