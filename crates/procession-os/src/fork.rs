@@ -10,12 +10,13 @@
 //! is still there or not.
 
 use crate::identity;
+use crate::lifetime::exit_at_once;
 use crate::pidfd::Pidfd;
 use crate::wait::Deadline;
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, fork};
 use std::ffi::{c_int, c_long, c_void};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::ptr::null_mut;
@@ -89,34 +90,42 @@ fn check_single_threaded() -> io::Result<()> {
 
 /// Makes a child that is a copy of this process.
 ///
-/// The child goes on when this process has its pidfd. Until then it cannot end by itself, so that
+/// The child goes on when this process has its pidfd. Until then it does not end by itself, so that
 /// nobody who reaps all children, this process's handler of SIGCHLD or the kernel for a process
-/// that ignores the signal, makes its number another's.
+/// that ignores the signal, makes its number another's. A child for which no pidfd can be had ends
+/// without having done anything, also if it cannot be killed.
 ///
 /// # Errors
 ///
 /// If this process has more than one thread, or the system has no room for a process.
 pub fn copy() -> io::Result<Forked> {
     check_single_threaded()?;
-    let (mut gate, bar) = io::pipe()?;
+    let (mut gate, mut bar) = io::pipe()?;
     // SAFETY: the only thread there is makes this call, so the child finds everything whole.
     match unsafe { fork() }? {
         ForkResult::Child => {
             drop(bar);
-            // The end comes when the parent closes the other end, or dies.
-            let _ = gate.read_to_end(&mut Vec::new());
-            Ok(Forked::Child)
+            match gate.read_exact(&mut [0]) {
+                Ok(()) => Ok(Forked::Child),
+                Err(_) => exit_at_once(ABANDONED),
+            }
         }
         ForkResult::Parent { child } => {
             let opened = Pidfd::open(child.as_raw().cast_unsigned());
+            let opened = opened.and_then(|pidfd| bar.write_all(&[0]).map(|()| pidfd));
+            // Closed first, for it is this that ends a child which cannot be killed.
+            drop((gate, bar));
             opened.inspect_err(|_| abandon(child)).map(Forked::Parent)
         }
     }
 }
 
+/// The exit code of a child that its parent could not take charge of.
+const ABANDONED: c_int = 70;
+
 /// Ends a child for which no pidfd could be had.
 fn abandon(child: nix::unistd::Pid) {
-    // Neither can fail on a child that is still to be reaped.
+    // One that a filter of system calls protects from the signal ends by itself.
     let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
     let _ = nix::sys::wait::waitpid(child, None);
 }

@@ -1,9 +1,13 @@
 //! What a child process does about its parent and the terminal.
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl;
 use nix::sys::signal::{self, SigHandler, Signal};
-use nix::unistd::getppid;
+use nix::unistd::{getpid, getppid};
+use std::ffi::c_int;
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Asks the kernel to kill this process when the thread that started it ends, and reports whether
 /// the parent, which was process `pid`, is still there.
@@ -17,6 +21,53 @@ use std::io;
 pub fn die_with(pid: u32) -> io::Result<bool> {
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     Ok(is(pid))
+}
+
+/// The signal for which [`die_with_socket`] asks is chosen by this call of `fcntl`.
+const F_SETSIG: c_int = 10;
+
+/// Asks the kernel to kill this process when the other end of `socket` is closed, or hung up; reports
+/// whether it still is open. What arrives through the socket kills as well.
+///
+/// The kernel forgets what [`die_with`] asked for when the process changes its user, its group or its
+/// capabilities, and does not send that signal if the parent may not: it has become another user, or
+/// its child has. This signal is sent in the name of the process as it is at this call. It does not
+/// last longer than the socket, so not beyond an exec that closes it; and it comes when the last
+/// process has closed the other end, a copy of the parent included.
+///
+/// # Errors
+///
+/// What `fcntl` reports.
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::parent::die_with_socket;
+/// use std::os::fd::AsFd;
+/// use std::os::unix::net::UnixStream;
+///
+/// let (socket, parent) = UnixStream::pair()?;
+/// assert!(die_with_socket(socket.as_fd())?);
+/// drop(socket); // before the parent's end, which would kill this process
+/// drop(parent);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn die_with_socket(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    let fd = socket.as_raw_fd();
+    // SAFETY: this call takes numbers only.
+    let done = unsafe { libc::fcntl(fd, F_SETSIG, libc::SIGKILL) };
+    Errno::result(done)?;
+    let me = getpid().as_raw();
+    // SAFETY: as above.
+    let done = unsafe { libc::fcntl(fd, libc::F_SETOWN, me) };
+    Errno::result(done)?;
+    let on: c_int = 1;
+    // SAFETY: the kernel reads one number, which outlives the call.
+    let done = unsafe { libc::ioctl(fd, libc::FIOASYNC, &raw const on) };
+    Errno::result(done)?;
+    // What happened before that call is looked for here; what happens after it is a signal.
+    let mut fds = [PollFd::new(socket, PollFlags::empty())];
+    Ok(poll(&mut fds, PollTimeout::ZERO)? == 0)
 }
 
 /// Takes back what [`die_with`] asked for, and reports whether the parent, which was process `pid`,

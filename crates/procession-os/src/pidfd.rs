@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 /// A process, by a descriptor that becomes readable when the process ends.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ impl Pidfd {
     ///
     /// # Errors
     ///
-    /// `ESRCH` if the process ended and was reaped.
+    /// `ESRCH` if the process ended and was reaped, `EPERM` if this process may not signal it.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         let (fd, number) = (self.fd.as_raw_fd(), signal as i32);
         let no_info = std::ptr::null::<libc::siginfo_t>();
@@ -89,6 +90,37 @@ impl Pidfd {
         wait::readable(self.fd.as_fd(), deadline)
     }
 
+    /// Kills the process and waits for its end. One that cannot be signalled has not ended: it is
+    /// waited for no longer than `grace`, in which it may end by itself.
+    ///
+    /// # Errors
+    ///
+    /// Why it could not be signalled, if it runs on; and what `poll` reports.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::pidfd::{ExitStatus, Pidfd};
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let child = Pidfd::open(Command::new("cat").spawn()?.id())?;
+    /// child.end(Duration::from_secs(1))?;
+    /// assert_eq!(child.reap()?, Some(ExitStatus::Signal(9)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn end(&self, grace: Duration) -> io::Result<()> {
+        let error = match self.signal(Signal::SIGKILL) {
+            Ok(()) => return self.wait(Deadline::NEVER).map(drop),
+            Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => return Ok(()),
+            Err(error) => error,
+        };
+        if self.wait(Deadline::after(grace))? {
+            return Ok(());
+        }
+        Err(error)
+    }
+
     /// Takes the exit status of a child that has ended; `None` if it has not.
     ///
     /// A status can be taken once. If somebody else took it, the status is
@@ -100,7 +132,7 @@ impl Pidfd {
     pub fn reap(&self) -> io::Result<Option<ExitStatus>> {
         match waitid_now(self.fd.as_raw_fd()) {
             Ok(status) => Ok(status),
-            Err(Errno::ECHILD) if self.wait(Deadline::after(std::time::Duration::ZERO))? => {
+            Err(Errno::ECHILD) if self.wait(Deadline::after(Duration::ZERO))? => {
                 Ok(Some(ExitStatus::Unknown))
             }
             Err(errno) => Err(errno.into()),

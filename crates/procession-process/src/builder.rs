@@ -205,11 +205,11 @@ impl Builder {
         let message = start::message::<F, A, M>(described.clone(), settings, &args)?;
         let message = parcel::pack(message).map_err(refused)?;
         drop(args);
-        let (child, channel) = match method {
+        let child = match method {
             StartMethod::ForkServer => fork_server::start(&described),
             _ => spawn::start(&described, &self.choices.environment.apply()),
         }?;
-        let process = hand_over(Process::new(child, channel, ends), message)?;
+        let process = hand_over(Process::new(child, ends), message)?;
         Ok(process.wait_until_settled())
     }
 
@@ -237,8 +237,8 @@ impl Builder {
     {
         let (described, settings, ends) = self.prepare(StartMethod::Fork)?;
         let work = || produce(|| work().map_err(Failure::from));
-        let (child, channel, ends) = fork::start(described, settings, ends, work)?;
-        Ok(Process::new(child, channel, ends).wait_until_settled())
+        let (child, ends) = fork::start(described, settings, ends, work)?;
+        Ok(Process::new(child, ends).wait_until_settled())
     }
 
     fn prepare(&self, method: StartMethod) -> Result<(CurrentProcess, Settings, Ends), StartError> {

@@ -22,6 +22,7 @@ use procession_shm::family;
 use procession_wire::{Kind, Message, Packet};
 use std::error::Error;
 use std::ffi::CString;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -131,7 +132,7 @@ fn join(channel: &Channel, packet: &mut Packet) -> Result<Option<Joined>, Box<dy
     if executable != image().identity() {
         return Err("it was started by another executable".into());
     }
-    if !stay(&process, &settings)? {
+    if !stay(&process, &settings, channel)? {
         return Ok(None);
     }
     // Before the limits on what this process may open.
@@ -165,7 +166,7 @@ fn work_as_copy(
     mut settings: Settings,
     work: impl FnOnce() -> Outcome,
 ) -> i32 {
-    match stay(&process, &settings) {
+    match stay(&process, &settings, &channel) {
         Ok(true) => {}
         Ok(false) => return REFUSED,
         Err(error) => return refuse(&channel, &error),
@@ -194,12 +195,14 @@ fn confirm(channel: &Channel, settings: &Settings) {
 }
 
 /// Ties this process to its parent; returns whether the parent is still there.
-fn stay(process: &CurrentProcess, settings: &Settings) -> std::io::Result<bool> {
+fn stay(process: &CurrentProcess, settings: &Settings, channel: &Channel) -> io::Result<bool> {
     let parent = process.parent_pid().unwrap_or_default();
     if settings.detached {
         return parent::outlive(parent);
     }
-    parent::die_with(parent)
+    // Each for what the other does not reach: a program in this one's place, which closes the
+    // socket, and a process that has become another user, for which the kernel's signal is lost.
+    Ok(parent::die_with(parent)? && parent::die_with_socket(channel.as_fd())?)
 }
 
 /// Becomes the described process, in the system's list of processes too.

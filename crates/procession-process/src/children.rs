@@ -2,18 +2,24 @@
 
 use crate::current::CurrentProcess;
 use crate::watch;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
 use procession_os::pidfd::{ExitStatus, Pidfd};
 use procession_os::wait::Deadline;
+use procession_pipe::Channel;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A child, known to its handle, to the list of children, and to whoever waits for its end.
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pidfd: Pidfd,
     pub(crate) described: CurrentProcess,
+    /// Stays open while the child runs, also without a handle: it ends with this socket.
+    pub(crate) channel: Channel,
     /// Set once, by whoever sees the end first.
     status: Mutex<Option<ExitStatus>>,
 }
@@ -36,6 +42,23 @@ impl Child {
     pub(crate) fn wait(&self, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
         self.pidfd.wait(deadline)?;
         self.status()
+    }
+
+    /// Ends the child. One that this process may not signal is hung up on, and given a moment.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        let Err(error) = self.ask_to_end() else {
+            return Ok(());
+        };
+        match self.wait(Deadline::after(GRACE))? {
+            Some(_) => Ok(()),
+            None => Err(error),
+        }
+    }
+
+    /// Kills the child, or hangs up on one that this process may not signal.
+    fn ask_to_end(&self) -> io::Result<()> {
+        let hang_up = |_: &io::Error| drop(self.channel.shutdown());
+        self.signal(Signal::SIGKILL).inspect_err(hang_up)
     }
 
     /// Sends a signal, unless the child has ended.
@@ -99,10 +122,11 @@ pub fn active_children() -> Vec<ActiveChild> {
 }
 
 /// Adds a child that was just started.
-pub(crate) fn add(pidfd: Pidfd, described: CurrentProcess) -> Arc<Child> {
+pub(crate) fn add(pidfd: Pidfd, described: CurrentProcess, channel: Channel) -> Arc<Child> {
     let child = Arc::new(Child {
         pidfd,
         described,
+        channel,
         status: Mutex::new(None),
     });
     children().insert(child.pidfd.pid(), Arc::clone(&child));
@@ -122,6 +146,19 @@ pub(crate) fn let_go(child: &Arc<Child>) {
     }
 }
 
+/// How long a process that cannot be signalled may take to end by itself.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// Ends a child that is known by its number only, which nobody has reaped. What it waits for, the
+/// other end of its socket, must be closed by now or soon: one that cannot be killed ends by that.
+pub(crate) fn abandon(pid: u32) {
+    let pid = Pid::from_raw(pid.cast_signed());
+    match kill(pid, Signal::SIGKILL) {
+        Ok(()) => drop(waitpid(pid, None)),
+        Err(_) => abandoned().push(pid),
+    }
+}
+
 /// Reaps the children without a handle that have ended.
 ///
 /// There is no thread that waits for them, because a process with a second thread cannot be
@@ -129,12 +166,15 @@ pub(crate) fn let_go(child: &Arc<Child>) {
 /// never more zombies than there were running children at the last of these calls.
 pub(crate) fn reap_dropped() {
     dropped().retain(|child| matches!(child.status(), Ok(None)));
+    let runs = |pid: &Pid| waitpid(*pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+    abandoned().retain(runs);
 }
 
 /// Forgets the children of the process that this one is a copy of.
 pub(crate) fn forget() {
     children().clear();
     dropped().clear();
+    abandoned().clear();
 }
 
 /// The children whose handles were dropped while they ran.
@@ -143,26 +183,41 @@ fn dropped() -> MutexGuard<'static, Vec<Arc<Child>>> {
     DROPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The children that could not be killed and have no handle: they are about to end.
+fn abandoned() -> MutexGuard<'static, Vec<Pid>> {
+    static ABANDONED: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+    ABANDONED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn children() -> MutexGuard<'static, BTreeMap<u32, Arc<Child>>> {
     static CHILDREN: Mutex<BTreeMap<u32, Arc<Child>>> = Mutex::new(BTreeMap::new());
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// At the normal exit of their parent, daemons are ended and the others waited for, unless they
-/// are detached.
+/// are detached. A daemon that cannot be signalled is not waited for without a limit.
 pub(crate) fn end() {
     let known: Vec<Arc<Child>> = children().values().cloned().collect();
     let mine = |child: &&Arc<Child>| {
         let described = &child.described;
         described.parent_pid() == Some(std::process::id()) && !described.is_detached()
     };
-    for child in known.iter().filter(mine) {
-        if child.described.is_daemon() {
-            let _ = child.signal(Signal::SIGKILL);
-        }
-    }
-    for child in known.iter().filter(mine) {
+    let (daemons, others): (Vec<_>, Vec<_>) = known
+        .iter()
+        .filter(mine)
+        .partition(|child| child.described.is_daemon());
+    let killed: Vec<io::Result<()>> = daemons.iter().map(|child| child.ask_to_end()).collect();
+    for child in others {
         // Nobody is left to be told of an error; the kernel ends what is still running.
         let _ = child.wait(Deadline::NEVER);
+    }
+    // One limit for all that cannot be killed, however many there are.
+    let grace = Deadline::after(GRACE);
+    for (child, killed) in daemons.iter().zip(killed) {
+        let deadline = killed.as_ref().map_or(grace, |()| Deadline::NEVER);
+        if let (Ok(None), Err(error)) = (child.wait(deadline), killed) {
+            let (name, pid) = (child.described.name(), child.pidfd.pid());
+            log::error!("the daemon `{name}` (pid {pid}) runs on: it cannot be killed: {error}");
+        }
     }
 }

@@ -45,7 +45,6 @@ use std::time::Duration;
 /// ```
 pub struct Process<R> {
     child: Arc<Child>,
-    channel: Box<Channel>,
     ends: Ends,
     joined: AtomicBool,
     /// Whether the child was sent what it has to do, if that is sent.
@@ -226,7 +225,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 
 impl<R> Process<R> {
     fn received(&self) -> Result<Packet, Cause> {
-        parcel::receive(&self.channel, Deadline::after(Duration::ZERO)).map_err(|error| {
+        parcel::receive(self.channel(), Deadline::after(Duration::ZERO)).map_err(|error| {
             let status = self.status().unwrap_or(ExitStatus::Unknown);
             match error {
                 RecvError::Decode(error) => Cause::ResultNotDecoded(error),
@@ -238,10 +237,9 @@ impl<R> Process<R> {
         })
     }
 
-    pub(crate) fn new(child: Arc<Child>, channel: Channel, ends: Ends) -> Self {
+    pub(crate) fn new(child: Arc<Child>, ends: Ends) -> Self {
         Self {
             child,
-            channel: Box::new(channel),
             ends,
             joined: AtomicBool::new(false),
             told: true,
@@ -254,7 +252,7 @@ impl<R> Process<R> {
     pub(crate) fn wait_until_settled(self) -> Self {
         if self.child.described.is_detached() {
             // Of a process that has ended, `join` tells how.
-            let word = parcel::receive(&self.channel, Deadline::NEVER).ok();
+            let word = parcel::receive(self.channel(), Deadline::NEVER).ok();
             let early = word.filter(|packet| packet.kind() == Kind::OUTCOME);
             *self.early.lock().unwrap_or_else(PoisonError::into_inner) = early;
         }
@@ -268,7 +266,7 @@ impl<R> Process<R> {
     }
 
     pub(crate) fn channel(&self) -> &Channel {
-        &self.channel
+        &self.child.channel
     }
 
     /// Returns the process's name.
@@ -322,11 +320,15 @@ impl<R> Process<R> {
 
     /// Ends the process, with SIGKILL. A process that has ended already is no error.
     ///
+    /// A process that this one may not signal, because one of them has become another user or a
+    /// filter of system calls forbids it, is ended by closing its socket, which has the kernel send
+    /// SIGKILL in its own name; this waits for that.
+    ///
     /// # Errors
     ///
-    /// What the system reports.
+    /// What the system reports, if the process runs on.
     pub fn kill(&self) -> io::Result<()> {
-        self.child.signal(Signal::SIGKILL)
+        self.child.kill()
     }
 
     /// Returns a descriptor that can be polled: it becomes readable when the process ends.

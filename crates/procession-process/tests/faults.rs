@@ -10,9 +10,12 @@
 )]
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 
+mod refuse;
+
 use nix::errno::Errno;
 use procession_process::{ExitStatus, Process, StartMethod, active_children, set_start_method};
 use procession_testkit::{eventually, watchdog};
+use refuse::refuse;
 use std::process::exit;
 use std::time::Duration;
 
@@ -43,35 +46,6 @@ const FAULTS: [(libc::c_long, Errno); 22] = [
     (libc::SYS_dup3, Errno::EMFILE),
     (libc::SYS_memfd_create, Errno::EMFILE),
 ];
-
-/// Makes a system call fail from here on, in this process and in those that it starts.
-fn refuse(call: libc::c_long, errno: Errno) {
-    let operation = |code: u32, jt, jf, k: u32| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let (call, refusal) = (call as u32, libc::SECCOMP_RET_ERRNO | errno as u32);
-    let mut filter = [
-        // The number of the system call is the first word of what the filter is given.
-        operation(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        operation(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, call),
-        operation(libc::BPF_RET | libc::BPF_K, 0, 0, refusal),
-        operation(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_mut_ptr(),
-    };
-    // SAFETY: this takes numbers only.
-    let result = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(result, 0);
-    let mode = libc::SECCOMP_MODE_FILTER;
-    // SAFETY: the kernel copies the program, which lives until the call returns.
-    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) };
-    assert_eq!(result, 0);
-}
 
 /// Starts a child, small arguments or large; whatever comes of it comes without a wait for ever.
 fn start(len: usize) {

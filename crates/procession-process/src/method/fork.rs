@@ -20,7 +20,7 @@ pub(crate) fn start(
     settings: Settings,
     ends: Ends,
     work: impl FnOnce() -> Outcome,
-) -> Result<(Arc<Child>, Channel, Ends), StartError> {
+) -> Result<(Arc<Child>, Ends), StartError> {
     check()?;
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
     let prepared = shared::before()?;
@@ -28,7 +28,7 @@ pub(crate) fn start(
     match fork::copy().map_err(StartError::system("copy this process"))? {
         Forked::Parent(pidfd) => {
             prepared.in_parent();
-            Ok((children::add(pidfd, described), channel, ends))
+            Ok((children::add(pidfd, described, channel), ends))
         }
         Forked::Child => {
             prepared.in_child();

@@ -33,10 +33,10 @@ const PROGRAM: &str = "/proc/self/exe";
 pub(crate) fn start(
     described: &CurrentProcess,
     environment: &Environment,
-) -> Result<(Arc<Child>, Channel), StartError> {
+) -> Result<Arc<Child>, StartError> {
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
     let pidfd = exec(control.into(), environment)?;
-    Ok((children::add(pidfd, described.clone()), channel))
+    Ok(children::add(pidfd, described.clone(), channel))
 }
 
 /// Starts the executable with `control` and the standard descriptors, and nothing else.
@@ -97,15 +97,7 @@ fn spawn(control: BorrowedFd<'_>, environment: &[CString]) -> io::Result<Pidfd> 
         environment,
     )?;
     let pid = pid.as_raw().cast_unsigned();
-    Pidfd::open(pid).inspect_err(|_| abandon(pid))
-}
-
-/// Ends a child for which no pidfd could be had. Nobody has reaped it, so the number is its own.
-fn abandon(pid: u32) {
-    let pid = nix::unistd::Pid::from_raw(pid.cast_signed());
-    // Neither can fail on a child that is still to be reaped.
-    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-    let _ = nix::sys::wait::waitpid(pid, None);
+    Pidfd::open(pid).inspect_err(|_| children::abandon(pid))
 }
 
 fn descriptors(control: BorrowedFd<'_>) -> io::Result<PosixSpawnFileActions> {

@@ -2,15 +2,13 @@
 
 use super::{ANSWER, Answer, BEGUN, REQUEST, Refused, Request, SERVE, Serve};
 use crate::child::has_exited;
-use crate::children::{self, Child};
+use crate::children::{self, Child, GRACE};
 use crate::current::CurrentProcess;
 use crate::environment::{Changes, Environment};
 use crate::error::StartError;
 use crate::inherit::{self, PRELOADED};
 use crate::method::spawn;
 use crate::parcel;
-use nix::sys::signal::Signal;
-use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, getpgid};
 use procession_os::image::image;
 use procession_os::pidfd::Pidfd;
@@ -59,7 +57,7 @@ static STATE: Mutex<State> = Mutex::new(State::None);
 const ATTEMPTS: usize = 3;
 
 /// Starts a child that waits for its start message at the other end of the channel.
-pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel), StartError> {
+pub(crate) fn start(described: &CurrentProcess) -> Result<Arc<Child>, StartError> {
     let mut state = lock();
     let mut last = None;
     for _ in 0..ATTEMPTS {
@@ -68,9 +66,9 @@ pub(crate) fn start(described: &CurrentProcess) -> Result<(Arc<Child>, Channel),
         };
         match server.child() {
             Ok(Ok((pidfd, channel))) => {
-                let child = children::add(pidfd, described.clone());
+                let child = children::add(pidfd, described.clone(), channel);
                 server.ask_ahead();
-                return Ok((child, channel));
+                return Ok(child);
             }
             Ok(Err(refused)) => state.refused(refused)?,
             Err(Trouble::Here(error)) => return Err(error),
@@ -132,8 +130,9 @@ impl State {
     fn end(&mut self) {
         if let Self::Running(server) = std::mem::replace(self, Self::None)
             && server.owner == process::id()
+            && let Err(error) = server.end()
         {
-            server.end();
+            log::error!("a fork server runs on: it cannot be killed: {error}");
         }
     }
 
@@ -166,9 +165,7 @@ impl State {
 
     /// Takes leave of a server that does not answer.
     fn bury(&mut self, error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
-        if let Self::Running(server) = std::mem::replace(self, Self::None) {
-            server.end();
-        }
+        self.end();
         io::Error::other(error)
     }
 }
@@ -250,8 +247,6 @@ impl Server {
 
     /// Says what is wrong with a server that has exited by itself, as the next one would too.
     fn explain(&self) -> Result<(), StartError> {
-        /// How long it may take to end after it has closed its socket.
-        const GRACE: Duration = Duration::from_secs(1);
         if self.proven || !matches!(self.process.wait(Deadline::after(GRACE)), Ok(true)) {
             return Ok(());
         }
@@ -265,12 +260,25 @@ impl Server {
     }
 
     /// Ends the server, and the child that nobody knows.
-    fn end(self) {
+    ///
+    /// It fails if the server cannot be signalled, because this process has become another user or
+    /// may not send signals, and does not end by itself either, because it was stopped.
+    fn end(self) -> io::Result<()> {
+        let Self {
+            process,
+            channel,
+            ahead,
+            ..
+        } = self;
+        // First, for it is this that ends a helper which cannot be signalled; and for all who hold
+        // these ends, a copy of this process included.
+        let sockets = [Some(channel), ahead].into_iter().flatten();
+        sockets.for_each(|socket| drop(socket.shutdown()));
+        let ended = process.end(GRACE);
         // A server that was reaped by somebody else is gone as well.
-        let _ = self.process.signal(Signal::SIGKILL);
-        let _ = self.process.wait(Deadline::NEVER);
-        let _ = self.process.reap();
-        end_strangers(self.process.pid());
+        let _ = process.reap();
+        end_strangers(process.pid());
+        ended
     }
 }
 
@@ -311,9 +319,7 @@ fn end_strangers(group: u32) {
     for pid in own_children() {
         let stranger = Pid::from_raw(pid.cast_signed());
         if getpgid(Some(stranger)) == Ok(group) && !children::knows(pid) {
-            // Neither can fail on a child that is still to be reaped.
-            let _ = nix::sys::signal::kill(stranger, Signal::SIGKILL);
-            let _ = waitpid(stranger, None);
+            children::abandon(pid);
         }
     }
 }
