@@ -1,5 +1,6 @@
 //! What is in a segment: its kind, and the type of its elements.
 
+use crate::machine::readers::ReadersState;
 use crate::{OpenError, ShmError};
 use procession_wire::schema;
 
@@ -19,11 +20,14 @@ pub struct SegmentKind {
     name: &'static str,
 }
 
+/// The part of a kind's number that says whether its segments can be read side by side.
+const SIDE_BY_SIDE: u32 = 1 << 31;
+
 impl SegmentKind {
     /// One value.
     pub const VALUE: Self = Self::new(1, "value");
     /// A fixed number of values.
-    pub const ARRAY: Self = Self::new(2, "array");
+    pub const ARRAY: Self = Self::read_side_by_side(2, "array");
     /// One value without a lock.
     pub const RAW_VALUE: Self = Self::new(3, "raw value");
     /// A fixed number of values without a lock.
@@ -34,7 +38,23 @@ impl SegmentKind {
     /// Makes a kind of the number that goes into the header, and of the word for error messages.
     ///
     /// The numbers below 256 are the library's.
+    ///
+    /// # Panics
+    ///
+    /// If the number is 2³¹ or more.
     pub const fn new(number: u32, name: &'static str) -> Self {
+        assert!(number < SIDE_BY_SIDE, "the number of a kind is below 2³¹");
+        Self { number, name }
+    }
+
+    /// Makes a kind of segments that can be [read](crate::Segment::read) side by side. Each takes two
+    /// pages more.
+    ///
+    /// # Panics
+    ///
+    /// As [`new`](Self::new).
+    pub const fn read_side_by_side(number: u32, name: &'static str) -> Self {
+        let number = Self::new(number, name).number | SIDE_BY_SIDE;
         Self { number, name }
     }
 }
@@ -72,7 +92,7 @@ impl Format {
             });
         }
         let too_many = || ShmError::out_of_memory(self.size.saturating_mul(elements));
-        Measure::new(self.size, self.align, elements).ok_or_else(too_many)
+        Measure::new(self.kind.number, self.size, self.align, elements).ok_or_else(too_many)
     }
 
     /// Compares with what a segment's header says.
@@ -133,13 +153,27 @@ pub(crate) struct Measure {
 /// The bytes before the first element, unless it asks for a larger alignment.
 pub(crate) const HEADER_LEN: usize = 128;
 
+/// The bytes of the header and the readers' state, which lies behind it where there is one: whole
+/// pages.
+const WITH_READERS_LEN: usize = (HEADER_LEN + size_of::<ReadersState>()).next_multiple_of(4096);
+
+/// Whether segments of the kind with this number have a readers' state.
+pub(crate) fn has_readers(kind: u32) -> bool {
+    kind & SIDE_BY_SIDE != 0
+}
+
 impl Measure {
     /// `None` if it is more than a process can address, or if the alignment is none.
-    pub(crate) fn new(size: usize, align: usize, elements: usize) -> Option<Self> {
+    pub(crate) fn new(kind: u32, size: usize, align: usize, elements: usize) -> Option<Self> {
         if !align.is_power_of_two() || align > MAX_ALIGN {
             return None;
         }
-        let payload_at = HEADER_LEN.max(align);
+        let front = if has_readers(kind) {
+            WITH_READERS_LEN
+        } else {
+            HEADER_LEN
+        };
+        let payload_at = front.max(align);
         let payload_len = size.checked_mul(elements)?;
         let total = payload_at
             .checked_add(payload_len)

@@ -1,7 +1,7 @@
-//! The guard of a value or an array.
+//! The guards of a value or an array.
 
-use crate::Held;
 use crate::poison::Repair;
+use crate::{Held, Reading};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -65,6 +65,68 @@ impl<T: ?Sized> Repair for Guard<'_, T> {
 }
 
 impl<T: ?Sized + fmt::Debug> fmt::Debug for Guard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// The use of a shared array beside others that read it too, for as long as it lives.
+///
+/// Nobody writes to the data meanwhile, in no process and through no method. Dropping it lets them.
+///
+/// It cannot be sent to another thread:
+///
+/// ```compile_fail,E0277
+/// fn send(guard: procession_shm::ReadGuard<'static, [u8]>) {
+///     std::thread::spawn(move || drop(guard));
+/// }
+/// ```
+///
+/// and does not write:
+///
+/// ```compile_fail,E0594
+/// fn write(mut guard: procession_shm::ReadGuard<'_, [u8]>) {
+///     guard[0] = 1;
+/// }
+/// ```
+#[must_use = "writers are let in when this is dropped"]
+pub struct ReadGuard<'a, T: ?Sized> {
+    data: NonNull<T>,
+    reading: Reading<'a>,
+    _data: PhantomData<&'a T>,
+}
+
+impl<'a, T: ?Sized> ReadGuard<'a, T> {
+    /// # Safety
+    ///
+    /// `data` must be the initialised payload of the segment that is read, or a part of it.
+    pub(crate) unsafe fn new(data: NonNull<T>, reading: Reading<'a>) -> Self {
+        Self {
+            data,
+            reading,
+            _data: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for ReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the data is valid as long as the segment, which is borrowed; while it is read,
+        // nobody writes to it.
+        unsafe { self.data.as_ref() }
+    }
+}
+
+impl<T: ?Sized> Repair for ReadGuard<'_, T> {
+    fn clear_poison(&self) {
+        self.reading.clear_poison();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for ReadGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }

@@ -102,16 +102,17 @@ impl Header {
     }
 
     fn found(&self) -> Option<Found> {
+        let kind = self.kind.load(Ordering::Relaxed);
         let size = usize::try_from(self.size.load(Ordering::Relaxed)).ok()?;
         let align = usize::try_from(self.align.load(Ordering::Relaxed)).ok()?;
         let elements = usize::try_from(self.elements.load(Ordering::Relaxed)).ok()?;
         Some(Found {
-            kind: self.kind.load(Ordering::Relaxed),
+            kind,
             type_hash: self.type_hash.load(Ordering::Relaxed),
             size,
             align,
             elements,
-            measure: Measure::new(size, align, elements)?,
+            measure: Measure::new(kind, size, align, elements)?,
         })
     }
 

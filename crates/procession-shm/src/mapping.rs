@@ -7,8 +7,9 @@
 
 use crate::family::{self, DIRECTORY, Stay};
 use crate::fork::Counted;
-use crate::format::{Format, Found};
+use crate::format::{Format, Found, HEADER_LEN, has_readers};
 use crate::header::Header;
+use crate::machine::readers::ReadersState;
 use crate::name::Name;
 use crate::{OpenError, ShmError, registry, reserve};
 use nix::unistd::geteuid;
@@ -30,6 +31,8 @@ pub(crate) struct Mapping {
     memory: ManuallyDrop<Shmem>,
     /// Where the memory begins.
     header: NonNull<Header>,
+    /// Where the readers' state is, if there is one.
+    readers: Option<NonNull<ReadersState>>,
     /// Where the first element is.
     payload: NonNull<u8>,
     /// The process that the header counts for this mapping. A forked child is not, unless it
@@ -113,6 +116,7 @@ impl Mapping {
     fn new(name: Name, memory: Shmem, found: Found) -> Self {
         let start = memory.as_ptr();
         let payload = start.wrapping_add(found.measure.payload_at);
+        let readers = start.wrapping_add(HEADER_LEN).cast();
         Self {
             name,
             found,
@@ -120,6 +124,7 @@ impl Mapping {
             memory: ManuallyDrop::new(memory),
             // SAFETY: no mapping is at zero.
             header: unsafe { NonNull::new_unchecked(start.cast()) },
+            readers: NonNull::new(readers).filter(|_| has_readers(found.kind)),
             // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
             payload: unsafe { NonNull::new_unchecked(payload) },
             process: AtomicU32::new(process::id()),
@@ -132,6 +137,13 @@ impl Mapping {
         // SAFETY: the mapping begins on a page, is at least as long as a header, and lives as long
         // as `self`; all fields are atomic.
         unsafe { self.header.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn readers(&self) -> Option<&ReadersState> {
+        // SAFETY: a segment of such a kind has the state behind its header, any bytes are a valid
+        // one, and all of it is atomic; the mapping lives as long as `self`.
+        self.readers.map(|readers| unsafe { readers.as_ref() })
     }
 
     #[inline]

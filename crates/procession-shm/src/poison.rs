@@ -132,6 +132,16 @@ impl<G> AcquireError<G> {
     }
 }
 
+/// Gives the guard, inside of a [`Poisoned`] if what it guards is.
+#[inline]
+pub(crate) fn guarded<G>(poisoned: bool, guard: G) -> LockResult<G> {
+    if poisoned {
+        Err(AcquireError::Poisoned(Poisoned::new(guard)))
+    } else {
+        Ok(guard)
+    }
+}
+
 impl<G> From<LockError> for AcquireError<G> {
     fn from(error: LockError) -> Self {
         Self::Failed(error)
@@ -216,7 +226,7 @@ pub struct Poisoned<G> {
 }
 
 impl<G> Poisoned<G> {
-    pub(crate) fn new(guard: G) -> Self {
+    fn new(guard: G) -> Self {
         Self { guard }
     }
 

@@ -1,9 +1,13 @@
 //! The handle to a piece of shared memory.
 
 use crate::format::Format;
+use crate::machine::place::Recover;
+use crate::machine::readers::{self, ReadersState};
 use crate::mapping::{Entry, Mapping};
 use crate::name::Name;
+use crate::reading::is_read_by_this_thread;
 use crate::{Held, Kept, OpenError, ShmError};
+use procession_os::identity::Identity;
 use procession_os::robust::{Acquired, LockError};
 use procession_os::wait::Deadline;
 use procession_wire::handle::{self, Claim};
@@ -199,11 +203,11 @@ impl Segment {
         self.mapping.header().holders()
     }
 
-    /// Takes the segment's lock, waiting for as long as a living thread holds it.
+    /// Takes the segment's lock, waiting for as long as a living thread holds it, or reads.
     ///
     /// # Errors
     ///
-    /// [`LockError::HeldByThisThread`], or [`LockError::Damaged`] and its like if the memory was
+    /// [`LockError::HeldByThisThread`], also if this thread reads, or [`LockError::Damaged`] and its like if the memory was
     /// overwritten.
     ///
     /// # When the other side is gone
@@ -223,7 +227,12 @@ impl Segment {
     /// ```
     #[inline]
     pub fn lock(&self) -> Result<Held<'_>, LockError> {
-        Ok(self.hold(self.mapping.header().mutex.lock()?))
+        let held = self.hold(self.mapping.header().mutex.lock()?);
+        match self.readers_state() {
+            None => Ok(held),
+            Some(readers) if readers.readers() == 0 => Ok(held.begin_writing(readers)),
+            Some(_) => self.lock_after_readers(held, Deadline::NEVER),
+        }
     }
 
     /// Takes the segment's lock if nobody else holds it at this moment.
@@ -249,7 +258,11 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> Result<Held<'_>, LockError> {
-        Ok(self.hold(self.mapping.header().mutex.try_lock()?))
+        if self.readers_state().is_none() {
+            return Ok(self.hold(self.mapping.header().mutex.try_lock()?));
+        }
+        let held = readers::try_write(self).map_err(|error| self.or_reading(error))?;
+        Ok(held.writing())
     }
 
     /// Takes the segment's lock, waiting until `deadline` at the longest.
@@ -278,7 +291,58 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
+        let held = self.look_until(deadline)?;
+        match self.readers_state() {
+            None => Ok(held),
+            Some(readers) if readers.readers() == 0 => Ok(held.begin_writing(readers)),
+            Some(_) => self.lock_after_readers(held, deadline),
+        }
+    }
+
+    /// Takes the lock though others may read; nothing is to be written.
+    #[inline]
+    pub(crate) fn look(&self) -> Result<Held<'_>, LockError> {
+        Ok(self.hold(self.mapping.header().mutex.lock()?))
+    }
+
+    /// As [`look`](Self::look), waiting until `deadline` at the longest.
+    pub(crate) fn look_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
         Ok(self.hold(self.mapping.header().mutex.lock_until(deadline)?))
+    }
+
+    #[inline]
+    pub(crate) fn readers_state(&self) -> Option<&ReadersState> {
+        self.mapping.readers()
+    }
+
+    /// Returns what tells it from all other segments there ever are.
+    pub(crate) fn key(&self) -> Name {
+        self.mapping.name
+    }
+
+    #[cold]
+    fn lock_after_readers<'a>(
+        &'a self,
+        held: Held<'a>,
+        deadline: Deadline,
+    ) -> Result<Held<'a>, LockError> {
+        drop(held);
+        if self.is_read_here() {
+            return Err(LockError::HeldByThisThread);
+        }
+        Ok(readers::write(self, deadline)?.writing())
+    }
+
+    /// Says what is the matter if this thread is among those who read.
+    fn or_reading(&self, error: LockError) -> LockError {
+        if error == LockError::WouldBlock && self.is_read_here() {
+            return LockError::HeldByThisThread;
+        }
+        error
+    }
+
+    fn is_read_here(&self) -> bool {
+        is_read_by_this_thread(self, Identity::of_this_process())
     }
 
     /// Makes the guard of the lock that [`Held::keep`] left held.
@@ -395,9 +459,22 @@ impl Segment {
     fn hold(&self, acquired: Acquired) -> Held<'_> {
         self.mapping.held.store(true, Ordering::Relaxed);
         if acquired == Acquired::OwnerDied {
-            self.poison();
+            self.recover();
         }
         Held::new(self)
+    }
+
+    #[cold]
+    fn recover(&self) {
+        let Some(readers) = self.readers_state() else {
+            return self.poison();
+        };
+        if readers.is_writing() {
+            // In this order: whoever dies here is recovered from again.
+            self.poison();
+            readers.end_writing();
+        }
+        readers.recover();
     }
 
     fn find(name: Name, entry: Entry) -> Result<Self, OpenError> {
@@ -413,7 +490,7 @@ impl Segment {
 
 #[cold]
 #[track_caller]
-fn unreachable_memory(error: LockError) -> ! {
+pub(crate) fn unreachable_memory(error: LockError) -> ! {
     panic!("cannot use the shared memory: {error}")
 }
 

@@ -26,6 +26,7 @@ fn main() {
     a_forked_childs_exit_takes_nothing_away();
     a_forked_child_can_share_things_of_its_own();
     a_forked_child_does_not_unlock_its_parents_lock();
+    a_forked_child_neither_reads_nor_writes_with_its_parents_guards();
     a_message_copied_by_a_fork_is_claimed_once();
     a_forked_owner_removes_no_block();
     an_end_of_a_ring_copied_by_a_fork_stays_open();
@@ -144,6 +145,37 @@ fn a_forked_child_does_not_unlock_its_parents_lock() {
     });
     drop(guard);
     assert!(!value.is_poisoned());
+}
+
+fn a_forked_child_neither_reads_nor_writes_with_its_parents_guards() {
+    let array = Array::from_iter(0..3).expect("there is room");
+    let guard = array.read().expect("it is free");
+    ends_well(forked(|| {
+        // SAFETY: this process does not use the parent's guard any more.
+        drop(unsafe { std::ptr::read(&raw const guard) });
+        let own = array.read().expect("the parent only reads");
+        assert_eq!(array.segment().readers(), 2);
+        let refused = array.segment().try_lock().map(drop);
+        assert_eq!(refused, Err(LockError::HeldByThisThread));
+        drop(own);
+        // It has the parent's list of what that reads, which is not its own.
+        let refused = array.segment().try_lock().map(drop);
+        assert_eq!(refused, Err(LockError::WouldBlock));
+    }));
+    assert_eq!(array.segment().readers(), 1);
+    drop(guard);
+
+    let guard = array.lock().expect("it is free");
+    ends_well(forked(|| {
+        // SAFETY: as above.
+        drop(unsafe { std::ptr::read(&raw const guard) });
+        let refused = array.segment().try_read().map(drop);
+        assert_eq!(refused, Err(LockError::WouldBlock));
+    }));
+    assert!(array.segment().writer().is_some());
+    drop(guard);
+    array.fill(1);
+    assert!(!array.is_poisoned());
 }
 
 fn a_message_copied_by_a_fork_is_claimed_once() {

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`Lock`] | one at a time |
 //! | [`RLock`] | one at a time, who may come in again |
+//! | [`RwLock`] | one that writes, or any number that read |
 //! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time |
 //! | [`Condition`] | waiting for what others do under a lock |
 //! | [`Event`] | waiting until something has happened |
@@ -68,6 +69,8 @@ mod owner;
 #[cfg(not(loom))]
 mod rlock;
 #[cfg(not(loom))]
+mod rwlock;
+#[cfg(not(loom))]
 mod semaphore;
 
 use procession_shm::machine::{atomic, sleeper};
@@ -79,6 +82,7 @@ pub use crate::{
     event::Event,
     lock::{Lock, LockGuard},
     rlock::{RLock, RLockGuard},
+    rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard},
     semaphore::{BoundedSemaphore, Permit, Semaphore},
 };
 pub use machine::barrier::BarrierError;

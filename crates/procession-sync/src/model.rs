@@ -12,6 +12,7 @@ use loom::sync::{Mutex, MutexGuard};
 use procession_os::identity::Identity;
 use procession_os::robust::LockError;
 use procession_os::wait::Deadline;
+use procession_shm::machine::readers::{self, ReadersState};
 use std::time::Duration;
 
 /// The deadline that a wait is tried with: none, or one that has passed.
@@ -214,5 +215,76 @@ impl Barrier {
     /// Begins anew.
     pub fn reset(&self) -> Result<(), LockError> {
         barrier::reset(&self.0)
+    }
+}
+
+/// A lock of readers and writers.
+#[derive(Debug)]
+pub struct RwLock(Model<ReadersState>);
+
+impl RwLock {
+    /// Makes one that nobody holds.
+    #[expect(clippy::new_without_default, reason = "it is a model")]
+    pub fn new() -> Self {
+        Self(Model::new(ReadersState::new()))
+    }
+
+    /// Does something while nobody else is in, then something among readers.
+    pub fn write_then_read(
+        &self,
+        write: impl FnOnce(),
+        read: impl FnOnce(),
+    ) -> Result<(), LockError> {
+        let pass = readers::write(&self.0, Deadline::NEVER)?;
+        write();
+        let who = Identity::of_this_process();
+        let wake = self.0.state.downgrade(who);
+        drop(pass);
+        if wake {
+            self.0.state.wake_readers();
+        }
+        read();
+        readers::end_reading(&self.0, who)
+    }
+
+    /// Does something while nobody else is in.
+    pub fn write(&self, patient: bool, write: impl FnOnce()) -> Result<(), LockError> {
+        let pass = readers::write(&self.0, deadline(patient))?;
+        write();
+        let wake = self.0.state.end_writing();
+        drop(pass);
+        if wake {
+            self.0.state.wake_readers();
+        }
+        Ok(())
+    }
+
+    /// Does something among readers; `again` if the thread is one already.
+    pub fn read(&self, again: bool, read: impl FnOnce()) -> Result<(), LockError> {
+        let who = Identity::of_this_process();
+        readers::read(&self.0, who, again, Deadline::NEVER)?;
+        read();
+        readers::end_reading(&self.0, who)
+    }
+
+    /// Leaves what a writer leaves that is killed while it waits.
+    pub fn abandon(&self) {
+        let _pass = self.0.mutex.lock();
+        self.0.state.abandon();
+    }
+
+    /// Does what time does: lets go of a writer that gives no sign of life.
+    pub fn expire(&self) {
+        self.0.state.expire();
+    }
+
+    /// Does what the next one to enter does if somebody has died inside.
+    pub fn recover(&self) {
+        self.0.recover();
+    }
+
+    /// Returns how many read.
+    pub fn readers(&self) -> u32 {
+        self.0.state.readers()
     }
 }

@@ -1,11 +1,11 @@
-//! More processes at one time than a semaphore, or a condition, can keep account of.
+//! More processes at one time than a semaphore, a condition or an rwlock can keep account of.
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
 use procession_shm::{AcquireError, LockError, fork::before};
-use procession_sync::{Condition, Lock, PermitError, Semaphore};
+use procession_sync::{Condition, Lock, PermitError, RwLock, Semaphore};
 use procession_testkit::{eventually, watchdog};
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::time::Duration;
@@ -19,6 +19,7 @@ const SHORT: Duration = Duration::from_millis(1);
 fn main() {
     let room = a_semaphore_says_that_too_many_hold_permits();
     a_condition_says_that_too_many_wait(room);
+    an_rwlock_says_that_too_many_read(room);
 }
 
 /// A pipe by which the children tell one byte each.
@@ -154,4 +155,29 @@ fn a_condition_says_that_too_many_wait(room: usize) {
         condition.waiters() == 0
     });
     crowd.all_end_well();
+}
+
+fn an_rwlock_says_that_too_many_read(room: usize) {
+    let _watchdog = watchdog();
+    let lock = RwLock::new().expect("there is room");
+    let mut crowd = Crowd::new();
+    for _ in 0..room {
+        let said = crowd.add(|say| {
+            let _guard = lock.read().expect("there is a place");
+            say(ROOM);
+            nix::unistd::pause();
+        });
+        assert_eq!(said, ROOM);
+    }
+    for refused in [lock.read(), lock.try_read(), lock.read_timeout(SHORT)] {
+        let error = refused.expect_err("there is no place").into_inner();
+        assert_eq!(error.map(drop), Err(LockError::TooManyProcesses));
+    }
+
+    // The place of a dead process can be had.
+    crowd.kill_one();
+    drop(lock.read().expect("there is a place"));
+    drop(crowd);
+    drop(lock.write().expect("nobody reads any more"));
+    assert_eq!(lock.readers(), 0);
 }

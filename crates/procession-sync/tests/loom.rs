@@ -6,8 +6,8 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread::{self, JoinHandle};
-use procession_sync::model::{Barrier, Condition, Event, Semaphore};
-use procession_sync::{BarrierError, PermitError};
+use procession_sync::model::{Barrier, Condition, Event, RwLock, Semaphore};
+use procession_sync::{BarrierError, LockError, PermitError};
 
 /// With more preemptions than these the number of orders grows beyond what is tried in minutes.
 fn check(preemptions: usize, model: fn()) {
@@ -296,5 +296,139 @@ fn a_notice_is_not_taken_by_who_gave_it() {
         assert!(!notified);
         drop(guard);
         assert!(waiter.join().unwrap());
+    });
+}
+
+/// How many are inside: a writer counts as many.
+type Inside = AtomicU32;
+const WRITER: u32 = 100;
+
+fn write_alone(inside: &Inside) {
+    assert_eq!(inside.fetch_add(WRITER, Ordering::Relaxed), 0);
+    inside.fetch_sub(WRITER, Ordering::Relaxed);
+}
+
+fn read_beside(inside: &Inside) {
+    assert!(inside.fetch_add(1, Ordering::Relaxed) < WRITER);
+    inside.fetch_sub(1, Ordering::Relaxed);
+}
+
+fn write((lock, inside): &(RwLock, Inside)) {
+    lock.write(true, || write_alone(inside)).unwrap();
+}
+
+fn write_if_free((lock, inside): &(RwLock, Inside)) {
+    let written = lock.write(false, || write_alone(inside));
+    assert!(matches!(written, Ok(()) | Err(LockError::TimedOut)));
+}
+
+fn read((lock, inside): &(RwLock, Inside)) {
+    lock.read(false, || read_beside(inside)).unwrap();
+}
+
+#[test]
+fn a_writer_is_alone_and_everybody_gets_in() {
+    check(2, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let others = [with(&shared, write), with(&shared, read)];
+        write(&shared);
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(shared.0.readers(), 0);
+    });
+}
+
+#[test]
+fn a_reader_and_a_writer_meet_again_and_again() {
+    check(3, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let writer = with(&shared, |shared| {
+            write(shared);
+            write(shared);
+        });
+        read(&shared);
+        read(&shared);
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_thread_that_reads_does_not_wait_for_a_writer_that_waits_for_it() {
+    check(3, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let writer = with(&shared, write);
+        let (lock, inside) = &*shared;
+        let again = || lock.read(true, || read_beside(inside)).unwrap();
+        lock.read(false, again).unwrap();
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn a_writer_that_gives_up_lets_those_in_who_let_it_go_first() {
+    check(2, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let others = [with(&shared, write_if_free), with(&shared, read)];
+        read(&shared);
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn another_writer_goes_first_when_the_first_gives_up() {
+    check(2, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let others = [with(&shared, write_if_free), with(&shared, write)];
+        read(&shared);
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_writer_that_goes_on_reading_lets_readers_in_and_no_writer() {
+    check(2, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let others = [with(&shared, write), with(&shared, read)];
+        let (lock, inside) = &*shared;
+        let (write, read) = (|| write_alone(inside), || read_beside(inside));
+        lock.write_then_read(write, read).unwrap();
+        for other in others {
+            other.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_writer_that_is_killed_while_it_waits_delays_readers_for_a_while() {
+    check(3, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let reader = with(&shared, read);
+        shared.0.abandon();
+        shared.0.expire();
+        write(&shared);
+        reader.join().unwrap();
+    });
+}
+
+#[test]
+fn recovery_lets_readers_and_writers_look_again() {
+    check(2, || {
+        let shared = Arc::new((RwLock::new(), Inside::new(0)));
+        let others = [with(&shared, write), with(&shared, read)];
+        let (lock, inside) = &*shared;
+        let look = || {
+            read_beside(inside);
+            lock.recover();
+        };
+        lock.read(false, look).unwrap();
+        for other in others {
+            other.join().unwrap();
+        }
+        assert_eq!(lock.readers(), 0);
     });
 }

@@ -80,13 +80,13 @@ pub use procession_queue::{
 pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
     AccessError, Array, AtomicFlag, Atomics, BlockError, CheckedBitPattern, Guard, ListError,
-    ListItem, NameError, NoUninit, OutOfBlock, Plain, Pod, RawArray, RawValue, ShareableList,
-    Shared, SharedMemory, ShmError, Value, Zeroable, bytemuck, ring,
+    ListItem, NameError, NoUninit, OutOfBlock, Plain, Pod, RawArray, RawValue, ReadGuard,
+    ShareableList, Shared, SharedMemory, ShmError, Value, Zeroable, bytemuck, ring,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, LockError,
-    LockGuard, LockResult, Permit, PermitError, Poisoned, RLock, RLockGuard, Repair, Semaphore,
-    WaitPolicy, set_wait_policy, wait_policy,
+    LockGuard, LockResult, Permit, PermitError, Poisoned, RLock, RLockGuard, Repair, RwLock,
+    RwLockReadGuard, RwLockWriteGuard, Semaphore, WaitPolicy, set_wait_policy, wait_policy,
 };
 /// The other end of a socket as the argument of a task:
 ///

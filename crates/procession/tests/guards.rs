@@ -2,7 +2,8 @@
 //! can be had instead.
 
 use procession::{
-    AcquireError, Array, Cause, Condition, Lock, LockError, Process, RLock, Semaphore, Value,
+    AcquireError, Array, Cause, Condition, Lock, LockError, Process, RLock, RwLock, Semaphore,
+    Value,
 };
 use procession_testkit::{kill9, watchdog};
 use std::error::Error;
@@ -20,6 +21,7 @@ struct All {
     array: Array<u32>,
     lock: Lock,
     rlock: RLock,
+    rwlock: RwLock,
     semaphore: Semaphore,
     condition: Condition,
 }
@@ -33,6 +35,7 @@ impl All {
             condition: Condition::new(&lock)?,
             lock,
             rlock: RLock::new()?,
+            rwlock: RwLock::new()?,
             semaphore: Semaphore::new(1)?,
         })
     }
@@ -55,6 +58,15 @@ macro_rules! locks_everything {
                 drop(all.rlock.acquire()?);
                 drop(all.rlock.try_acquire()?);
                 drop(all.rlock.acquire_timeout(SOON)?);
+                drop(all.rwlock.read()?);
+                drop(all.rwlock.try_read()?);
+                drop(all.rwlock.read_timeout(SOON)?);
+                drop(all.rwlock.write()?);
+                drop(all.rwlock.try_write()?);
+                drop(all.rwlock.write_timeout(SOON)?);
+                drop(all.array.read()?);
+                drop(all.array.try_read()?);
+                drop(all.array.read_timeout(SOON)?);
                 drop(all.semaphore.acquire()?);
                 let held = all.condition.acquire()?;
                 let (held, _) = all.condition.wait_timeout(held, SOON)?;

@@ -3,8 +3,8 @@
 use procession::ring::{End, RingError, Rings};
 use procession::{
     AccessError, Array, AtomicFlag, Barrier, BarrierError, BoundedSemaphore, Closed, Deadline,
-    GetError, ListError, ListItem, PermitError, Plain, PutError, PutManyError, Queue,
-    ShareableList, Shared, Value,
+    GetError, ListError, ListItem, LockResult, PermitError, Plain, PutError, PutManyError, Queue,
+    ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, ShareableList, Shared, Value,
 };
 use procession_testkit::watchdog;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,4 +81,17 @@ fn rings_of_bytes_can_be_used() {
     let refused = writer.send(b"again", Deadline::NEVER);
     assert!(matches!(refused, Err(RingError::Closed)));
     drop(reader);
+}
+
+#[test]
+fn guards_can_be_named() {
+    let _watchdog = watchdog();
+    let array = Array::from_iter(0..3).unwrap();
+    let read: LockResult<ReadGuard<'_, [i32]>> = array.read();
+    assert_eq!(read.unwrap()[..], [0, 1, 2]);
+    let lock = RwLock::new().unwrap();
+    let writing: RwLockWriteGuard<'_> = lock.write().unwrap();
+    let reading: RwLockReadGuard<'_> = writing.downgrade();
+    assert_eq!(lock.readers(), 1);
+    drop(reading);
 }

@@ -1,6 +1,7 @@
 //! Reading and writing the elements of an array.
 
 use super::Array;
+use super::read::or_panic;
 use crate::{Guard, Plain};
 use procession_os::robust::LockError;
 use std::mem;
@@ -62,7 +63,8 @@ impl<T: Plain> Array<T> {
     #[inline]
     #[track_caller]
     pub fn get(&self, index: usize) -> T {
-        self.element(index)[0]
+        self.assert_exists(index);
+        or_panic(self.look_at(index..index + 1, |elements| elements[0]))
     }
 
     /// Replaces element `index`.
@@ -104,7 +106,8 @@ impl<T: Plain> Array<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn try_get(&self, index: usize) -> Result<T, AccessError> {
-        Ok(self.try_element(index)?[0])
+        self.check(index)?;
+        self.look_at(index..index + 1, |elements| elements[0])
     }
 
     /// Replaces element `index`.
@@ -300,7 +303,7 @@ impl<T: Plain> Array<T> {
     /// ```
     #[track_caller]
     pub fn to_vec(&self) -> Vec<T> {
-        self.part(0..self.len()).to_vec()
+        or_panic(self.copy_of(0..self.len()))
     }
 
     /// Takes the lock if there is such an element, for reading that.

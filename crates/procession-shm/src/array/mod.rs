@@ -1,11 +1,12 @@
 //! A fixed number of shared values: the type, its making, and its lock.
 //!
 //! What reads and writes elements is in [`access`], several at once in [`ranges`]; all of it goes
-//! through [`reach`].
+//! through [`reach`], and what only reads through [`read`].
 
 mod access;
 mod ranges;
 mod reach;
+mod read;
 
 use crate::poison::LockResult;
 use crate::{AcquireError, Format, Guard, Held, Plain, Segment, SegmentKind, ShmError};
@@ -28,7 +29,8 @@ pub(crate) use ranges::within;
 ///
 /// Each method takes the array's lock for a moment, so that no other sees an element half
 /// written. [`lock`](Self::lock) takes it for longer and gives a slice. While a thread has a
-/// [`Guard`], it uses that, not the methods of the array.
+/// [`Guard`], it uses that, not the methods of the array. [`read`](Self::read) gives a slice to
+/// several threads and processes at once, which only read.
 ///
 /// # When the other side is gone
 ///
@@ -152,7 +154,8 @@ impl<T: Plain> Array<T> {
         self.len() == 0
     }
 
-    /// Takes the array for this thread alone, waiting for as long as a living thread has it.
+    /// Takes the array for this thread alone, waiting for as long as a living thread has it, or a
+    /// living process reads it.
     ///
     /// # Errors
     ///
@@ -306,11 +309,11 @@ impl<T> Clone for Array<T> {
     }
 }
 
-/// Shows the elements, or `<locked>` while somebody has the guard.
+/// Shows the elements, or `<locked>` while somebody has the guard to write.
 impl<T: Plain + fmt::Debug> fmt::Debug for Array<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seen = self
-            .try_lock()
+            .try_read()
             .or_else(AcquireError::into_inner)
             .map(|guard| guard.to_vec());
         match seen {

@@ -23,7 +23,7 @@ impl<T: Plain> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read_range(&self, range: impl RangeBounds<usize>) -> Result<Vec<T>, AccessError> {
-        self.update_range(range, |elements| elements.to_vec())
+        self.copy_of(within(range, self.len())?)
     }
 
     /// Replaces as many elements as are given, from `start` on, in one step for everybody else.

@@ -43,10 +43,11 @@ impl<T: Plain> Array<T> {
         Ok(self.uninit(self.segment.lock()?, range))
     }
 
-    /// Passes the lock on if these elements, which must exist, are values.
+    /// Passes on what was taken if these elements, which must exist, are values.
     #[inline]
-    pub(super) fn checked<'a>(&self, held: Held<'a>, range: &Range<usize>) -> Option<Held<'a>> {
-        // SAFETY: they are elements of a segment of this format, whose lock is held.
+    pub(super) fn checked<H>(&self, held: H, range: &Range<usize>) -> Option<H> {
+        // SAFETY: they are elements of a segment of this format, whose lock is held, or which is
+        // read.
         let are_values = unsafe { are_values(self.first(range), range.len()) };
         are_values.then_some(held)
     }
@@ -54,9 +55,8 @@ impl<T: Plain> Array<T> {
     /// Wraps a lock that was [`checked`](Self::checked).
     #[inline]
     pub(super) fn wrap<'a>(&'a self, held: Held<'a>, range: Range<usize>) -> Guard<'a, [T]> {
-        let data = NonNull::slice_from_raw_parts(self.first(&range), range.len());
         // SAFETY: they are elements of a segment of this format, and values.
-        unsafe { Guard::new(data, held) }
+        unsafe { Guard::new(self.places_of(&range), held) }
     }
 
     #[inline]
@@ -64,6 +64,12 @@ impl<T: Plain> Array<T> {
         let data = NonNull::slice_from_raw_parts(self.first(&range).cast(), range.len());
         // SAFETY: they are elements of a segment of this format, and any bytes will do.
         Places(unsafe { Guard::new(data, held) })
+    }
+
+    /// Returns where some elements are, which must exist.
+    #[inline]
+    pub(super) fn places_of(&self, range: &Range<usize>) -> NonNull<[T]> {
+        NonNull::slice_from_raw_parts(self.first(range), range.len())
     }
 
     /// Returns where the first of some elements is, which must exist.

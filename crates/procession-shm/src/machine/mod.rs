@@ -2,6 +2,7 @@
 //!
 //! - [`place`]: where a state lies, and the mutex that its several words are changed under;
 //! - [`roster`]: how many of something each living process has;
+//! - [`readers`]: readers side by side, or one writer;
 //! - [`sleeper`]: waiting for a word to change, without depending on anybody's survival;
 //! - [`atomic`]: the words themselves, and sleeping on them.
 //!
@@ -9,5 +10,6 @@
 
 pub mod atomic;
 pub mod place;
+pub mod readers;
 pub mod roster;
 pub mod sleeper;

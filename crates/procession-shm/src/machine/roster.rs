@@ -171,7 +171,8 @@ impl Roster {
     }
 }
 
-fn now_in_ms() -> u32 {
+/// What the clock shows; wraps around.
+pub(super) fn now_in_ms() -> u32 {
     futex::now().map_or(0, |now| now.as_millis() as u32)
 }
 

@@ -27,6 +27,7 @@ pub enum Awake {
 pub struct Sleeper {
     deadline: Deadline,
     nap: Duration,
+    longest: Duration,
 }
 
 const FIRST_NAP: Duration = Duration::from_millis(16);
@@ -43,7 +44,15 @@ impl Sleeper {
             } else {
                 Duration::ZERO
             },
+            longest: LONGEST_NAP,
         }
+    }
+
+    /// Has it wake by itself more often than others do.
+    #[must_use]
+    pub fn napping_at_most(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// Waits for as long as `word` is `seen`: looks again for a moment, then sleeps.
@@ -71,7 +80,7 @@ impl Sleeper {
             return Awake::Changed;
         }
         let slept = self.nap;
-        self.nap = LONGEST_NAP.min(slept * 2);
+        self.nap = self.longest.min(slept * 2);
         // A look is at most a nap and a quarter after the last: within a second.
         Awake::Nap(slept / 4)
     }

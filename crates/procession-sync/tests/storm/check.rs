@@ -17,6 +17,10 @@ pub(crate) fn what_the_living_use(shared: &Shared) {
     let (guard, _) = guard_of(shared.rlock.acquire_timeout(LONG));
     shared.inside_rlock.store(0, Ordering::Relaxed);
     drop(guard);
+    let (guard, _) = guard_of(shared.rwlock.write_timeout(LONG));
+    shared.written.store(0, Ordering::Relaxed);
+    drop(guard);
+    drop(shared.rwlock.read_timeout(LONG));
     drop(shared.semaphore.acquire_timeout(LONG).unwrap());
     drop(shared.bounded.acquire_timeout(LONG).unwrap());
     let (mut pair, _) = guard_of(shared.value.lock());
@@ -31,6 +35,11 @@ pub(crate) fn what_the_living_use(shared: &Shared) {
 pub(crate) fn all(shared: &Shared) {
     assert!(!shared.lock.locked());
     assert_eq!(shared.rlock.depth(), 0);
+    drop(guard_of(shared.rwlock.write_timeout(LONG)));
+    assert_eq!(
+        (shared.rwlock.locked(), shared.rwlock.readers()),
+        (false, 0)
+    );
     permits(shared);
     shared.event.clear();
     shared.barrier.reset().unwrap();

@@ -29,7 +29,7 @@ const KILLS: u64 = 160;
 /// How many rage at one time.
 const AT_ONCE: u64 = 4;
 
-// SYN-025, SYN-026, SYN-027, SYN-029
+// SYN-025, SYN-026, SYN-027, SYN-029, SYN-033
 #[test]
 #[expect(clippy::print_stdout, reason = "the seed is needed to repeat a storm")]
 fn nobody_is_blocked_by_the_dead() {

@@ -1,7 +1,9 @@
 //! What all processes of a storm have.
 
 use procession_shm::{AcquireError, Array, RawArray, Shared as Atomic, Value};
-use procession_sync::{Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore};
+use procession_sync::{
+    Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, RwLock, Semaphore,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,6 +20,9 @@ pub(crate) struct Shared {
     pub(crate) semaphore: Semaphore,
     pub(crate) bounded: BoundedSemaphore,
     pub(crate) condition: Condition,
+    pub(crate) rwlock: RwLock,
+    /// How many write under it.
+    pub(crate) written: Atomic<AtomicU64>,
     pub(crate) event: Event,
     pub(crate) barrier: Barrier,
     /// Two numbers that add up to zero.
@@ -38,6 +43,8 @@ impl Shared {
             inside_rlock: Atomic::new(AtomicU64::new(0)).unwrap(),
             semaphore: Semaphore::new(PERMITS).unwrap(),
             bounded: BoundedSemaphore::new(PERMITS).unwrap(),
+            rwlock: RwLock::new().unwrap(),
+            written: Atomic::new(AtomicU64::new(0)).unwrap(),
             event: Event::new().unwrap(),
             barrier: Barrier::new(2).unwrap(),
             value: Value::new([0, 0]).unwrap(),
@@ -61,6 +68,15 @@ pub(crate) fn guard_of<G: procession_shm::Repair>(taken: Result<G, AcquireError<
     match taken {
         Ok(guard) => (guard, false),
         Err(AcquireError::Poisoned(poisoned)) => (poisoned.repaired(), true),
+        Err(AcquireError::Failed(error)) => panic!("{error}"),
+    }
+}
+
+/// As [`guard_of`], but leaves the poison until what it stands for has been mended.
+pub(crate) fn guard_of_unmended<G>(taken: Result<G, AcquireError<G>>) -> (G, bool) {
+    match taken {
+        Ok(guard) => (guard, false),
+        Err(AcquireError::Poisoned(poisoned)) => (poisoned.into_inner(), true),
         Err(AcquireError::Failed(error)) => panic!("{error}"),
     }
 }

@@ -2,9 +2,10 @@
 //!
 //! Some of it waits without a timeout, though nobody may ever come: then it is killed waiting.
 
-use crate::shared::{Random, Shared, be_alone, guard_of};
-use procession_shm::LockError;
+use crate::shared::{Random, Shared, be_alone, guard_of, guard_of_unmended};
+use procession_shm::{LockError, Repair};
 use procession_sync::{AcquireError, PermitError};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub(crate) type Work = fn(&Shared, &mut Random);
@@ -23,6 +24,9 @@ pub(crate) const ALL: &[(&str, u64, Work)] = &[
     ("barrier", 1, barrier),
     ("value", 100, value),
     ("array", 100, array),
+    ("array read", 100, read_array),
+    ("rwlock read", 100, read),
+    ("rwlock write", 100, write),
 ];
 
 fn timeout(random: &mut Random) -> Duration {
@@ -152,4 +156,59 @@ fn array(shared: &Shared, random: &mut Random) {
         "half of a change is seen"
     );
     all.fill(random.next());
+}
+
+fn read_array(shared: &Shared, random: &mut Random) {
+    // It does not mend what it finds, so it may find what a writer left that died.
+    let all = match shared.array.read() {
+        Ok(all) => all,
+        Err(AcquireError::Poisoned(_)) => return,
+        Err(AcquireError::Failed(error)) => panic!("{error}"),
+    };
+    let first = all[0];
+    random.idle();
+    let equal = all.iter().all(|one| *one == first);
+    assert!(equal, "half of a change is seen");
+}
+
+fn read(shared: &Shared, random: &mut Random) {
+    let taken = match random.below(3) {
+        0 => shared.rwlock.try_read(),
+        1 => shared.rwlock.read_timeout(timeout(random)),
+        _ => shared.rwlock.read(),
+    };
+    let outer = match taken {
+        Ok(guard) => guard,
+        Err(AcquireError::Failed(error)) => {
+            assert!(matches!(error, LockError::WouldBlock | LockError::TimedOut));
+            return;
+        }
+        // Somebody who writes has to mend it.
+        Err(AcquireError::Poisoned(_)) => return,
+    };
+    let inner = random.one_in(4).then(|| shared.rwlock.read());
+    assert_eq!(shared.written.load(Ordering::Relaxed), 0, "somebody writes");
+    random.idle();
+    assert_eq!(shared.written.load(Ordering::Relaxed), 0, "somebody writes");
+    drop((outer, inner));
+}
+
+fn write(shared: &Shared, random: &mut Random) {
+    let taken = match random.below(3) {
+        0 => shared.rwlock.try_write(),
+        1 => shared.rwlock.write_timeout(timeout(random)),
+        _ => shared.rwlock.write(),
+    };
+    if let Err(AcquireError::Failed(LockError::WouldBlock | LockError::TimedOut)) = taken {
+        return;
+    }
+    let (guard, died) = guard_of_unmended(taken);
+    be_alone(&shared.written, died, random);
+    if died {
+        guard.clear_poison();
+    }
+    if random.one_in(2) {
+        let _reading = guard.downgrade();
+        random.idle();
+    }
 }
