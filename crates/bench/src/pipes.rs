@@ -6,12 +6,20 @@ use procession_pipe::{Connection, Pipe};
 use procession_process::Process;
 use std::hint::black_box;
 
+type End = Connection<Vec<u8>, Vec<u8>>;
+
 pub(crate) fn pipe_echo() -> Result<f64> {
+    echo_over(Pipe::duplex()?)
+}
+
+pub(crate) fn rings_echo() -> Result<f64> {
+    echo_over(Pipe::builder().rings(64 << 10).duplex()?)
+}
+
+fn echo_over((here, there): (End, End)) -> Result<f64> {
     const TRIPS: u32 = 20_000;
-    let echo = |end: Connection<Vec<u8>, Vec<u8>>| -> Result<()> {
-        (0..=TRIPS).try_for_each(|_| Ok(end.send(&end.recv()?)?))
-    };
-    let (here, there) = Pipe::duplex::<Vec<u8>, Vec<u8>>()?;
+    let echo =
+        |end: End| -> Result<()> { (0..=TRIPS).try_for_each(|_| Ok(end.send(&end.recv()?)?)) };
     let process = Process::spawn(echo, (there,))?;
     let item = vec![7; 64];
     let trip = || -> Result<()> {

@@ -1,7 +1,7 @@
 //! What is measured. Each row does the same work as the Python program of its name.
 
 use crate::memory::{array_set, lock_contended, lock_pair, value_contended};
-use crate::pipes::{pipe_echo, pipe_stream};
+use crate::pipes::{pipe_echo, pipe_stream, rings_echo};
 use crate::queues::{queue_echo, queue_stream};
 use crate::starts::{start_fork, start_fork_server, start_spawn};
 use anyhow::Result;
@@ -18,10 +18,13 @@ pub(crate) struct Row {
 
 macro_rules! row {
     ($name:literal, $ours:ident) => {
+        row!($name, $ours, $ours)
+    };
+    ($name:literal, $ours:ident, $python:ident) => {
         Row {
             name: $name,
             ours: $ours,
-            python: include_str!(concat!("../python/", stringify!($ours), ".py")),
+            python: include_str!(concat!("../python/", stringify!($python), ".py")),
         }
     };
 }
@@ -35,6 +38,11 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Value += 1 under its lock, 2 processes", value_contended),
     row!("Array, set an element", array_set),
     row!("Pipe, 64 B there and back", pipe_echo),
+    row!(
+        "Pipe over rings, 64 B there and back",
+        rings_echo,
+        pipe_echo
+    ),
     row!("Pipe, 1 MiB message of a stream", pipe_stream),
     row!("Start + join, fork server", start_fork_server),
     row!("Start + join, spawn", start_spawn),

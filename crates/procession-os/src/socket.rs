@@ -170,6 +170,28 @@ pub fn recv_with_fds(
     }
 }
 
+/// As [`recv_with_fds`], but sleeps at once if there is nothing: for whoever has looked elsewhere
+/// for long enough. `fd` must be a socket.
+///
+/// # Errors
+///
+/// As [`recv_with_fds`].
+///
+/// # When the other side is gone
+///
+/// As [`recv_with_fds`].
+pub fn recv_with_fds_asleep(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    deadline: Deadline,
+) -> io::Result<Received> {
+    Ok(sleep_until(
+        deadline,
+        |flags| control::recvmsg(fd, buf, flags),
+        |deadline| wait::readable(fd, deadline),
+    )?)
+}
+
 /// Receives up to `buf.len()` bytes, at least one, and closes descriptors beside them.
 ///
 /// `buf` must not be empty: nothing could be told from the end then.

@@ -65,6 +65,22 @@ pub enum Source<'a> {
     Descriptor(BorrowedFd<'a>),
     /// It lies in shared memory.
     Memory(&'a dyn Bell),
+    /// It lies in shared memory, and whoever waits for it is woken by a descriptor.
+    Doorbell(BorrowedFd<'a>, &'a dyn Doorbell),
+}
+
+/// Something in shared memory for which a byte is sent, to a waiter that has asked for it.
+///
+/// That the descriptor can be read does not say that it is ready: the byte may be an old one.
+pub trait Doorbell {
+    /// Sees to it that the descriptor can be read as soon as it becomes ready; returns whether it
+    /// is.
+    fn arm(&self) -> bool;
+
+    /// Takes what made the descriptor readable, if it only woke; returns whether it is ready.
+    ///
+    /// The waiter has to [`arm`](Self::arm) it again.
+    fn answer(&self) -> bool;
 }
 
 /// Something in shared memory that wakes those who wait for it.
@@ -95,6 +111,7 @@ impl fmt::Debug for Source<'_> {
         match self {
             Self::Descriptor(fd) => f.debug_tuple("Descriptor").field(fd).finish(),
             Self::Memory(_) => f.write_str("Memory"),
+            Self::Doorbell(fd, _) => f.debug_tuple("Doorbell").field(fd).finish_non_exhaustive(),
         }
     }
 }

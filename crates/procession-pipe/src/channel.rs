@@ -2,15 +2,19 @@
 
 use crate::inbox::{Inbox, Rights};
 use crate::link::Link;
-use crate::outbox::Outbox;
-use crate::turn::Turn;
+use crate::outbox::{Load, Outbox};
+use crate::rings::Rings;
+use crate::turn::{Taken, Turn};
 use crate::{RecvError, RecvIntoError, SendError};
 use nix::sys::socket::Shutdown;
 use procession_os::socket;
 use procession_os::wait::{self, Deadline};
+use procession_os::waitable::Doorbell;
+use procession_shm::ring::{self, RingEnd, RingReader};
 use procession_wire::{Kind, Message, Packet, handle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -58,6 +62,8 @@ pub struct Channel {
     link: Link,
     turns: Arc<Turns>,
     max_len: AtomicU64,
+    /// Behind the link, which is closed first.
+    rings: Option<Rings>,
 }
 
 /// What is on its way, shared by all clones: who has it has the turn.
@@ -88,7 +94,8 @@ impl Channel {
     /// A clone that is handed to another process takes no turns with those left behind. Of two
     /// processes that receive from one end, each can get parts of a message; of two that send, the
     /// other side can, if the socket does not take a message at once. A lock around each call keeps
-    /// them apart; a queue in shared memory has several consumers without one.
+    /// them apart; a queue in shared memory has several consumers without one, and so has a channel
+    /// with rings, where processes take turns too.
     ///
     /// # Errors
     ///
@@ -112,7 +119,37 @@ impl Channel {
             link: self.link.try_clone()?,
             turns: self.turns.clone(),
             max_len: AtomicU64::new(self.max_len()),
+            rings: self.rings.clone(),
         })
+    }
+
+    /// Makes two channels that are connected to each other by a socket and by two rings of at least
+    /// `capacity` bytes in shared memory, for processes of one family.
+    ///
+    /// A message that takes up to a quarter of a ring goes through it, without a call of the kernel
+    /// while the other side is awake; any other over the socket.
+    ///
+    /// # Errors
+    ///
+    /// What `socketpair` reports, and what [`ShmError`](procession_shm::ShmError) tells.
+    pub fn pair_with_rings(capacity: usize) -> io::Result<(Self, Self)> {
+        let (one, other) = socket::pair()?;
+        let (near, far) = ring::Rings::create(capacity).map_err(io::Error::other)?;
+        Ok((Self::new(one, Some(near)), Self::new(other, Some(far))))
+    }
+
+    fn new(fd: OwnedFd, end: Option<RingEnd>) -> Self {
+        let link = Link::new(fd);
+        Self {
+            link: if end.is_some() {
+                link.with_bells()
+            } else {
+                link
+            },
+            turns: Arc::default(),
+            max_len: AtomicU64::new(DEFAULT_MAX_LEN),
+            rings: end.map(Rings::new),
+        }
     }
 
     /// Sends a message.
@@ -144,9 +181,7 @@ impl Channel {
     ///
     /// [`SendError::Closed`]. The claims of the handles in the message are taken back.
     pub fn send_by(&self, message: Message, deadline: Deadline) -> Result<(), SendError> {
-        self.sending(deadline, |outbox| {
-            outbox.send_message(&self.link, message, deadline)
-        })
+        self.send_load(Load::Message(message), deadline)
     }
 
     /// Sends bytes that need not be a message, or gives up at the deadline.
@@ -159,9 +194,7 @@ impl Channel {
     ///
     /// [`SendError::Closed`].
     pub fn send_bytes_by(&self, bytes: &[u8], deadline: Deadline) -> Result<(), SendError> {
-        self.sending(deadline, |outbox| {
-            outbox.send_bytes(&self.link, bytes, deadline)
-        })
+        self.send_load(Load::Bytes(bytes), deadline)
     }
 
     /// Sends what is left of a message that a timed call could only send in part.
@@ -174,7 +207,11 @@ impl Channel {
     ///
     /// [`SendError::Closed`] if something was left.
     pub fn flush_by(&self, deadline: Deadline) -> Result<(), SendError> {
-        self.sending(deadline, |outbox| outbox.flush(&self.link, deadline))
+        let mut outbox = self.outbox(deadline)?;
+        match &self.rings {
+            Some(rings) => rings.flush(&self.link, &mut outbox, deadline),
+            None => outbox.flush(&self.link, deadline),
+        }
     }
 
     /// Receives the next message.
@@ -247,7 +284,26 @@ impl Channel {
     /// As [`recv_by`](Self::recv_by).
     pub fn recv_into_by(&self, buf: &mut [u8], deadline: Deadline) -> Result<usize, RecvIntoError> {
         let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
-        inbox.receive_into(&self.link, buf, self.max_len(), deadline)
+        let (link, max) = (&self.link, self.max_len());
+        let Some(rings) = &self.rings else {
+            return inbox.receive_into(link, buf, max, deadline);
+        };
+        // One of the two is called.
+        let buf = RefCell::new(buf);
+        let pop = |reader: &mut RingReader<'_>, len| {
+            if let Some(buf) = buf.borrow_mut().get_mut(..len) {
+                reader.pop_into(buf);
+                return Ok(len);
+            }
+            let mut message = Vec::new();
+            reader.pop(len, &mut message);
+            Err(RecvIntoError::TooShort(message))
+        };
+        rings.receive(link, &mut inbox, max, deadline, pop, |inbox| {
+            let received = inbox.receive_into(link, &mut buf.borrow_mut(), max, deadline);
+            let whole = matches!(received, Ok(_) | Err(RecvIntoError::TooShort(_)));
+            (received, whole)
+        })
     }
 
     /// Waits until there is something to receive; returns false if the deadline passed first.
@@ -263,7 +319,38 @@ impl Channel {
     ///
     /// True.
     pub fn poll(&self, deadline: Deadline) -> io::Result<bool> {
-        Ok(self.is_refusing() || wait::readable(self.as_fd(), deadline)?)
+        if self.is_refusing() {
+            return Ok(true);
+        }
+        match &self.rings {
+            Some(rings) => rings.poll(&self.link, &self.turns.inbox, deadline),
+            None => wait::readable(self.as_fd(), deadline),
+        }
+    }
+
+    /// Says that its descriptor is going to be watched, by an event loop or a `poll` of the
+    /// caller's own; returns whether there is something to receive already.
+    ///
+    /// A channel without rings needs no such call: its descriptor can be read when something has
+    /// come. One with rings is told of by its descriptor only if it was armed, and then once: after
+    /// that, receive with a call that does not wait until there is nothing, and arm it again. Its
+    /// descriptor may also wake for nothing.
+    ///
+    /// One thread or task at a time should watch, or receive: whoever receives takes what would
+    /// have woken another. [`wait`](crate::wait) does all this by itself, for any number of them.
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports.
+    ///
+    /// # When the other side is gone
+    ///
+    /// The descriptor can be read, armed or not.
+    pub fn arm(&self) -> io::Result<bool> {
+        match &self.rings {
+            Some(rings) => Ok(self.is_refusing() || rings.arm()),
+            None => self.poll(Deadline::after(Duration::ZERO)),
+        }
     }
 
     /// Sets the length above which a message is refused with [`RecvError::TooLong`].
@@ -323,22 +410,34 @@ impl Channel {
         )?)
     }
 
-    fn sending(
-        &self,
-        deadline: Deadline,
-        send: impl FnOnce(&mut Outbox) -> Result<(), SendError>,
-    ) -> Result<(), SendError> {
-        let mut outbox = self
-            .turns
-            .outbox
-            .take(deadline)
-            .ok_or(SendError::TimedOut)?;
-        send(&mut outbox)
+    fn send_load(&self, load: Load<'_>, deadline: Deadline) -> Result<(), SendError> {
+        let mut outbox = self.outbox(deadline)?;
+        match &self.rings {
+            Some(rings) => rings.send(&self.link, &mut outbox, load, deadline),
+            None => outbox.send(&self.link, load, deadline, || ()),
+        }
+    }
+
+    fn outbox(&self, deadline: Deadline) -> Result<Taken<'_, Outbox>, SendError> {
+        self.turns.outbox.take(deadline).ok_or(SendError::TimedOut)
     }
 
     fn recv_frame(&self, deadline: Deadline) -> Result<(Vec<u8>, Rights), RecvError> {
         let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
-        inbox.receive(&self.link, self.max_len(), deadline)
+        let (link, max) = (&self.link, self.max_len());
+        let Some(rings) = &self.rings else {
+            return inbox.receive(link, max, deadline);
+        };
+        let pop = |reader: &mut RingReader<'_>, len| {
+            let mut bytes = Vec::new();
+            reader.pop(len, &mut bytes);
+            Ok((bytes, Rights::default()))
+        };
+        rings.receive(link, &mut inbox, max, deadline, pop, |inbox| {
+            let received = inbox.receive(link, max, deadline);
+            let whole = received.is_ok();
+            (received, whole)
+        })
     }
 
     fn max_len(&self) -> u64 {
@@ -351,6 +450,16 @@ impl Channel {
             .inbox
             .look(|inbox| inbox.is_refused(self.max_len()))
             .unwrap_or(false)
+    }
+
+    /// Returns whether messages come through rings too.
+    pub(crate) fn has_rings(&self) -> bool {
+        self.rings.is_some()
+    }
+
+    /// Returns whether a message is there that needs no call of the kernel.
+    pub(crate) fn is_written(&self) -> bool {
+        self.rings.as_ref().is_some_and(Rings::is_readable)
     }
 
     /// Serialises the channel for a process that sends only.
@@ -377,7 +486,8 @@ impl Channel {
         if partial {
             return Err(serde::ser::Error::custom(PARTIAL));
         }
-        handle::serialize_fd(self.as_fd(), serializer)
+        let fd = Descriptor(self.as_fd());
+        (fd, self.rings.as_ref().map(Rings::end)).serialize(serializer)
     }
 
     /// Returns whether another process would go on sending in the middle of a message.
@@ -391,16 +501,24 @@ impl Channel {
     }
 }
 
+impl Doorbell for Channel {
+    fn arm(&self) -> bool {
+        // Without rings nothing can fail here but the kernel, which `poll` tells of then.
+        Self::arm(self).unwrap_or(false)
+    }
+
+    fn answer(&self) -> bool {
+        let answer = |rings: &Rings| rings.answer(&self.link, &self.turns.inbox);
+        self.rings.as_ref().is_none_or(answer)
+    }
+}
+
 impl From<OwnedFd> for Channel {
     /// Makes a channel of a connected stream socket.
     ///
     /// The end of a pipe will do for one direction; no descriptors can go beside the bytes there.
     fn from(fd: OwnedFd) -> Self {
-        Self {
-            link: Link::new(fd),
-            turns: Arc::default(),
-            max_len: AtomicU64::new(DEFAULT_MAX_LEN),
-        }
+        Self::new(fd, None)
     }
 }
 
@@ -428,7 +546,24 @@ impl Serialize for Channel {
 
 impl<'de> Deserialize<'de> for Channel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        handle::deserialize_fd(deserializer).map(Self::from)
+        let (Received(fd), end) = Deserialize::deserialize(deserializer)?;
+        Ok(Self::new(fd, end))
+    }
+}
+
+struct Descriptor<'a>(BorrowedFd<'a>);
+
+impl Serialize for Descriptor<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        handle::serialize_fd(self.0, serializer)
+    }
+}
+
+struct Received(OwnedFd);
+
+impl<'de> Deserialize<'de> for Received {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        handle::deserialize_fd(deserializer).map(Self)
     }
 }
 

@@ -347,6 +347,42 @@ impl<S, R> Connection<S, R> {
         self.channel.poll(Deadline::after_opt(timeout.into()))
     }
 
+    /// Says that its descriptor is going to be watched, by an event loop or a `poll` of the
+    /// caller's own; returns whether there is something to receive already.
+    ///
+    /// Only a connection with [rings](crate::PipeBuilder::rings) needs it: see [`Channel::arm`].
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    /// use procession_pipe::Pipe;
+    /// use std::os::fd::AsFd;
+    ///
+    /// let (here, there) = Pipe::builder().rings(4096).duplex::<u8, u8>()?;
+    /// let other = std::thread::spawn(move || there.send(&7));
+    /// let received = loop {
+    ///     // First arm, then look: a message that comes in between is not overlooked.
+    ///     if !here.arm()? {
+    ///         let mut watched = [PollFd::new(here.as_fd(), PollFlags::POLLIN)];
+    ///         poll(&mut watched, PollTimeout::NONE)?;
+    ///     }
+    ///     if let Some(value) = here.try_recv()? {
+    ///         break value;
+    ///     }
+    /// };
+    /// assert_eq!(received, 7);
+    /// other.join().unwrap()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn arm(&self) -> io::Result<bool> {
+        self.channel.arm()
+    }
+
     /// Sets the length in bytes above which a message is refused with [`RecvError::TooLong`];
     /// [`DEFAULT_MAX_LEN`](crate::DEFAULT_MAX_LEN) if it is never called.
     pub fn set_max_len(&self, max_len: u64) {

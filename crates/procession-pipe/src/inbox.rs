@@ -37,6 +37,21 @@ pub(crate) struct Inbox {
     rights: Rights,
 }
 
+/// What says that there is a message elsewhere; no frame of less than 2 GiB begins so, and the head
+/// of a longer one has all bits set.
+pub(crate) const BELL: u8 = 0x80;
+
+/// What a byte was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Byte {
+    /// The other side has rung.
+    Bell,
+    /// A message has begun to arrive.
+    OfMessage,
+    /// None: the other side is gone.
+    End,
+}
+
 /// What the head says as far as it has arrived.
 enum Announcement {
     /// The message's length.
@@ -86,6 +101,29 @@ impl Inbox {
         Ok(len)
     }
 
+    /// Sleeps until a byte comes, and takes it: the first of a message, or a bell.
+    pub(crate) fn receive_byte(
+        &mut self,
+        link: &Link,
+        deadline: Deadline,
+    ) -> Result<Byte, RecvError> {
+        let received = link
+            .recv_first_asleep(&mut self.head[..1], deadline)
+            .map_err(recv_error)?;
+        if received.len == 0 {
+            return Ok(Byte::End);
+        }
+        if self.head[0] == BELL {
+            return Ok(Byte::Bell);
+        }
+        self.head_len = 1;
+        self.rights = Rights {
+            fds: received.fds,
+            lost: received.truncated,
+        };
+        Ok(Byte::OfMessage)
+    }
+
     /// Returns whether a part of a message has arrived.
     pub(crate) fn is_partial(&self) -> bool {
         self.head_len > 0
@@ -130,7 +168,18 @@ impl Inbox {
                 0 => return Err(RecvError::Truncated),
                 len => self.head_len += len,
             }
+            if link.rings() {
+                self.leave_out_bells();
+            }
         }
+    }
+
+    /// Leaves out the bells that came before the message.
+    fn leave_out_bells(&mut self) {
+        let arrived = &self.head[..self.head_len];
+        let bells = arrived.iter().take_while(|&&byte| byte == BELL).count();
+        self.head.copy_within(bells..self.head_len, 0);
+        self.head_len -= bells;
     }
 
     fn receive_head_part(
@@ -144,10 +193,8 @@ impl Inbox {
             return link.recv(room, deadline).map_err(recv_error);
         }
         let received = link.recv_first(room, deadline).map_err(recv_error)?;
-        self.rights = Rights {
-            fds: received.fds,
-            lost: received.truncated,
-        };
+        self.rights.fds.extend(received.fds);
+        self.rights.lost |= received.truncated;
         Ok(received.len)
     }
 

@@ -57,6 +57,7 @@ mod link;
 mod listener;
 mod named;
 mod outbox;
+mod rings;
 mod turn;
 mod wait;
 
@@ -65,7 +66,7 @@ pub use anonymous::{PipeReader, PipeWriter, pipe};
 pub use channel::{Channel, DEFAULT_MAX_LEN};
 pub use client::{Client, ClientBuilder, ConnectError};
 pub use connection::Connection;
-pub use duplex::Pipe;
+pub use duplex::{Pipe, PipeBuilder};
 pub use error::{RecvError, RecvIntoError, SendError};
 pub use half::{IntoMessages, Messages, Receiver, Sender, UnsplitError};
 pub use listener::{AcceptError, Listener, ListenerBuilder, Peer, PeerCredentials};

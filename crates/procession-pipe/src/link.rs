@@ -1,11 +1,14 @@
 //! The descriptor under a channel, and how it ended.
 
+use crate::inbox::BELL;
+use nix::poll::{PollFd, PollFlags};
 use procession_os::socket::{self, Received};
-use procession_os::wait::Deadline;
+use procession_os::wait::{self, Deadline};
 use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A descriptor that remembers a reset.
 ///
@@ -15,6 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Link {
     fd: OwnedFd,
     reset: Arc<AtomicBool>,
+    rings: bool,
 }
 
 impl Link {
@@ -22,6 +26,7 @@ impl Link {
         Self {
             fd,
             reset: Arc::default(),
+            rings: false,
         }
     }
 
@@ -30,7 +35,47 @@ impl Link {
         Ok(Self {
             fd: self.fd.try_clone()?,
             reset: self.reset.clone(),
+            rings: self.rings,
         })
+    }
+
+    /// Says that bells come over this descriptor, for messages that come elsewhere.
+    pub(crate) fn with_bells(mut self) -> Self {
+        self.rings = true;
+        self
+    }
+
+    /// Returns whether bells come over this descriptor.
+    pub(crate) fn rings(&self) -> bool {
+        self.rings
+    }
+
+    /// Tells the other side that there is a message elsewhere.
+    ///
+    /// If there is no room for the bell there is an older one, or a message.
+    pub(crate) fn ring(&self) -> io::Result<()> {
+        let now = Deadline::after(Duration::ZERO);
+        match self.send(&[IoSlice::new(&[BELL])], &[], now) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
+            result => result.map(drop),
+        }
+    }
+
+    /// Returns whether nobody holds the other end any more.
+    pub(crate) fn is_hung_up(&self) -> bool {
+        let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
+        let now = Deadline::after(Duration::ZERO);
+        // If the kernel does not say, the next call that sends does.
+        wait::poll(&mut polled, now).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Receives the first bytes of a message, or a bell, for which the caller has looked elsewhere.
+    pub(crate) fn recv_first_asleep(
+        &self,
+        buf: &mut [u8],
+        deadline: Deadline,
+    ) -> io::Result<Received> {
+        self.remember(socket::recv_with_fds_asleep(self.as_fd(), buf, deadline))
     }
 
     pub(crate) fn into_fd(self) -> OwnedFd {

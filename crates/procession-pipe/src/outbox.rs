@@ -7,7 +7,48 @@ use procession_os::wait::Deadline;
 use procession_wire::Message;
 use procession_wire::frame::Head;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What is sent.
+#[derive(Debug)]
+pub(crate) enum Load<'a> {
+    /// An encoded message, which may have descriptors.
+    Message(Message),
+    /// Bytes that need not be a message.
+    Bytes(&'a [u8]),
+}
+
+impl Load<'_> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Message(message) => message.bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    fn fds(&self) -> &[OwnedFd] {
+        match self {
+            Self::Message(message) => message.fds(),
+            Self::Bytes(_) => &[],
+        }
+    }
+
+    pub(crate) fn has_fds(&self) -> bool {
+        !self.fds().is_empty()
+    }
+
+    /// The claims of its handles are the receiver's now.
+    pub(crate) fn passed_on(self) {
+        self.into_message().map(Message::deliver);
+    }
+
+    fn into_message(self) -> Option<Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::Bytes(_) => None,
+        }
+    }
+}
 
 /// What is left of a message that was sent in part.
 #[derive(Debug, Default)]
@@ -35,40 +76,25 @@ impl Outbox {
         self.rest.is_some()
     }
 
-    /// Sends an encoded message with its descriptors.
-    pub(crate) fn send_message(
+    /// Sends a load behind what is left of an earlier one; calls `begun` when its first bytes have
+    /// gone.
+    pub(crate) fn send(
         &mut self,
         link: &Link,
-        message: Message,
+        load: Load<'_>,
         deadline: Deadline,
+        begun: impl FnOnce(),
     ) -> Result<(), SendError> {
         self.flush(link, deadline)?;
-        let head = Head::new(message.bytes().len());
-        let parts = [head.as_bytes(), message.bytes()];
-        let fds: Vec<_> = message.fds().iter().map(AsFd::as_fd).collect();
-        let Err(stopped) = write(link, parts, &fds, deadline) else {
-            message.deliver();
+        let head = Head::new(load.bytes().len());
+        let parts = [head.as_bytes(), load.bytes()];
+        let fds: Vec<_> = load.fds().iter().map(AsFd::as_fd).collect();
+        let Err(stopped) = write(link, parts, &fds, deadline, begun) else {
+            load.passed_on();
             return Ok(());
         };
         let left = stopped.left(parts);
-        self.stop(stopped.error, left, Some(message))
-    }
-
-    /// Sends bytes that need not be a message.
-    pub(crate) fn send_bytes(
-        &mut self,
-        link: &Link,
-        bytes: &[u8],
-        deadline: Deadline,
-    ) -> Result<(), SendError> {
-        self.flush(link, deadline)?;
-        let head = Head::new(bytes.len());
-        let parts = [head.as_bytes(), bytes];
-        let Err(stopped) = write(link, parts, &[], deadline) else {
-            return Ok(());
-        };
-        let left = stopped.left(parts);
-        self.stop(stopped.error, left, None)
+        self.stop(stopped.error, left, load.into_message())
     }
 
     /// Sends what is left of an earlier message.
@@ -76,7 +102,8 @@ impl Outbox {
         let Some(mut rest) = self.rest.take() else {
             return Ok(());
         };
-        let Err(Stopped { at, error }) = write(link, [&rest.bytes, &[]], &[], deadline) else {
+        let Err(Stopped { at, error }) = write(link, [&rest.bytes, &[]], &[], deadline, || ())
+        else {
             rest.message.map(Message::deliver);
             return Ok(());
         };
@@ -112,20 +139,28 @@ impl Stopped {
     }
 }
 
-/// Writes `parts` in one call, and in further ones what the socket did not take at once.
+/// Writes `parts` in one call, and in further ones what the socket did not take at once; calls
+/// `begun` when the first bytes have gone.
 fn write(
     link: &Link,
     parts: [&[u8]; 2],
     fds: &[BorrowedFd<'_>],
     deadline: Deadline,
+    begun: impl FnOnce(),
 ) -> Result<(), Stopped> {
     let total = parts[0].len() + parts[1].len();
+    let mut begun = Some(begun);
     let mut at = 0;
     while at < total {
         let bufs = after(parts, at).map(IoSlice::new);
         let fds = if at == 0 { fds } else { &[] };
         match link.send(&bufs, fds, deadline) {
-            Ok(sent) => at += sent,
+            Ok(sent) => {
+                at += sent;
+                if let Some(begun) = begun.take() {
+                    begun();
+                }
+            }
             Err(error) => {
                 if at > 0 && is_gone(&error) {
                     link.mark_reset();
@@ -145,7 +180,7 @@ fn after([head, body]: [&[u8]; 2], at: usize) -> [&[u8]; 2] {
     }
 }
 
-fn unsent(error: io::Error) -> SendError {
+pub(crate) fn unsent(error: io::Error) -> SendError {
     match error.kind() {
         io::ErrorKind::TimedOut => SendError::TimedOut,
         _ if is_gone(&error) => SendError::Closed,

@@ -17,7 +17,7 @@ use std::env;
 use std::fs;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use transports::{Connect, abstract_name, pair, tcp_v4, tcp_v6, unix_path};
+use transports::{Connect, abstract_name, pair, rings, tcp_v4, tcp_v6, unix_path};
 
 procession_process::enable_in_tests!();
 
@@ -150,8 +150,8 @@ fn outlive_an_echo(connect: Connect, seed: &mut u64) {
 }
 
 /// Receives descriptors until the sender is gone; each pair is one pipe.
-fn outlive_a_sender_of_descriptors(seed: &mut u64) {
-    let (here, there) = pair();
+fn outlive_a_sender_of_descriptors(connect: Connect, seed: &mut u64) {
+    let (here, there) = connect();
     let (here, there): (Connection<(), (PipeReader, PipeWriter)>, Laden) =
         (here.into(), there.into());
     let doom = doom(Process::spawn(load, (there,)).unwrap(), seed);
@@ -196,11 +196,20 @@ fn storm_over(mut seed: u64, kills: u64) {
     let mut open = None;
     while killed < kills {
         let _watchdog = watchdog();
-        for connect in [pair as Connect, unix_path, abstract_name, tcp_v4, tcp_v6] {
+        for connect in [
+            rings as Connect,
+            pair,
+            unix_path,
+            abstract_name,
+            tcp_v4,
+            tcp_v6,
+        ] {
             killed += storm_on(connect, &mut seed);
         }
-        outlive_a_sender_of_descriptors(&mut seed);
-        killed += 1;
+        for connect in [rings as Connect, pair] {
+            outlive_a_sender_of_descriptors(connect, &mut seed);
+            killed += 1;
+        }
         // The first round opened what the program keeps.
         let known = *open.get_or_insert_with(open_descriptors);
         assert_eq!(known, open_descriptors());

@@ -4,7 +4,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork as fork_unknown};
 use procession_os::lifetime::at_exit;
 use procession_os::wait::Deadline;
-use procession_shm::ring::{End, Rings};
+use procession_shm::ring::{Next, Rings};
 use procession_shm::{
     Array, Format, LockError, Segment, SegmentKind, SharedMemory, Value, family, fork,
 };
@@ -29,7 +29,7 @@ fn main() {
     a_forked_child_neither_reads_nor_writes_with_its_parents_guards();
     a_message_copied_by_a_fork_is_claimed_once();
     a_forked_owner_removes_no_block();
-    an_end_of_a_ring_copied_by_a_fork_stays_open();
+    an_end_of_rings_copied_by_a_fork_stays_usable();
     a_known_child_is_a_holder_of_its_own();
     a_known_child_drops_what_it_captured_once();
     a_fork_that_fails_changes_nothing();
@@ -211,20 +211,29 @@ fn a_forked_owner_removes_no_block() {
     assert!(!fs::exists(&path).expect("it can be looked at"));
 }
 
-fn an_end_of_a_ring_copied_by_a_fork_stays_open() {
-    let rings = Rings::create(128).expect("there is room");
-    let near = rings.take(End::Near).expect("it is free");
-    let mut far = rings.take(End::Far).expect("it is free");
-    let copied = || {
-        // SAFETY: this process does not use the parent's ends any more.
-        drop(unsafe { std::ptr::read(&raw const near) });
+fn an_end_of_rings_copied_by_a_fork_stays_usable() {
+    let (here, there) = Rings::create(128).expect("there is room");
+    let push = |message: &[u8]| {
+        let pushed = here.write(Deadline::NEVER, |writer| writer.push(message));
+        assert!(pushed.expect("it can be locked").expect("it is sound"));
     };
-    ends_well(forked(copied));
-    ends_well(known(copied));
-    let (mut writer, _reader) = near;
-    writer.send(b"open", Deadline::NEVER).expect("it is open");
-    let received = far.1.recv(9, Deadline::NEVER).expect("it is open");
-    assert_eq!(received, b"open");
+    push(b"open");
+    ends_well(known(|| {
+        push(b"copied");
+        // SAFETY: this process does not use the parent's end any more.
+        drop(unsafe { std::ptr::read(&raw const here) });
+    }));
+    for expected in [b"open".as_slice(), b"copied"] {
+        let received = there.read(Deadline::NEVER, |reader| {
+            let Some(Next::InRing(len)) = reader.next().expect("it is sound") else {
+                panic!("there is a message");
+            };
+            let mut message = Vec::new();
+            reader.pop(len, &mut message);
+            message
+        });
+        assert_eq!(received.expect("it can be locked"), expected);
+    }
 }
 
 fn a_known_child_is_a_holder_of_its_own() {

@@ -7,7 +7,6 @@
 
 use libc::{c_int, c_long, clockid_t, timespec};
 use procession_os::wait::Deadline;
-use procession_shm::ring::{End, Rings};
 use procession_shm::{AcquireError, LockError, Value};
 use procession_sync::{
     Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, PermitError, RLock, Semaphore,
@@ -103,12 +102,6 @@ fn everything_else_lasts(lock: &Lock) {
         let waited = condition.wait_for_timeout(guard, timeout, || false);
         refused(!waited.expect("it is sound").1)
     });
-    let rings = Rings::create(128).expect("there is room");
-    let (_near, mut far) = (
-        rings.take(End::Near),
-        rings.take(End::Far).expect("it is free"),
-    );
-    lasts(|timeout| far.1.recv(1, Deadline::after(timeout)));
 }
 
 /// Checks that it gives up after the timeout, and returns with what.

@@ -63,8 +63,8 @@ pub use procession_manager::{Manager, ManagerError, Object};
 pub use procession_pipe::{
     AcceptError, Address, Client, ClientBuilder, ConnectError, Connection, Deadline, IntoMessages,
     Listener, ListenerBuilder, Messages, NamedPipe, NamedPipeError, ParseAddressError, Peer,
-    PeerCredentials, Pipe, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError, SendError,
-    Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
+    PeerCredentials, Pipe, PipeBuilder, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError,
+    SendError, Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
 pub use procession_pool::{AsyncResult, Pool, PoolError};
 pub use procession_process::{
@@ -81,7 +81,7 @@ pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
     AccessError, Array, AtomicFlag, Atomics, BlockError, CheckedBitPattern, Guard, ListError,
     ListItem, NameError, NoUninit, OutOfBlock, Plain, Pod, RawArray, RawValue, ReadGuard,
-    ShareableList, Shared, SharedMemory, ShmError, Value, Zeroable, bytemuck, ring,
+    ShareableList, Shared, SharedMemory, ShmError, Value, Zeroable, bytemuck,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, LockError,

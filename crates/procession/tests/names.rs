@@ -1,10 +1,9 @@
 //! Whoever depends on the facade alone can name what its methods return.
 
-use procession::ring::{End, RingError, Rings};
 use procession::{
-    AccessError, Array, AtomicFlag, Barrier, BarrierError, BoundedSemaphore, Closed, Deadline,
-    GetError, ListError, ListItem, LockResult, PermitError, Plain, PutError, PutManyError, Queue,
-    ReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, ShareableList, Shared, Value,
+    AccessError, Array, AtomicFlag, Barrier, BarrierError, BoundedSemaphore, Closed, GetError,
+    ListError, ListItem, LockResult, PermitError, Plain, PutError, PutManyError, Queue, ReadGuard,
+    RwLock, RwLockReadGuard, RwLockWriteGuard, ShareableList, Shared, Value,
 };
 use procession_testkit::watchdog;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -69,18 +68,6 @@ fn what_bools_and_chars_lie_in_can_be_named() {
     assert!(flag.load(Ordering::Relaxed));
     let refused = ListItem::try_from(u64::MAX);
     assert!(matches!(refused, Err(ListError::IntTooLarge(_))));
-}
-
-#[test]
-fn rings_of_bytes_can_be_used() {
-    let _watchdog = watchdog();
-    let rings = Rings::create(4096).unwrap();
-    let (mut writer, reader) = rings.take(End::Near).unwrap();
-    writer.send(b"hello", Deadline::NEVER).unwrap();
-    rings.close();
-    let refused = writer.send(b"again", Deadline::NEVER);
-    assert!(matches!(refused, Err(RingError::Closed)));
-    drop(reader);
 }
 
 #[test]

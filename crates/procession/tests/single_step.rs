@@ -11,11 +11,12 @@
 )]
 
 use procession::{
-    AcquireError, Array, BoundedSemaphore, Event, GetError, Lock, LockResult, Process, Queue,
-    RLock, Semaphore, Value,
+    AcquireError, Array, BoundedSemaphore, Connection, Event, GetError, Lock, LockResult, Pipe,
+    Process, Queue, RLock, RecvError, Semaphore, Value,
 };
 use procession_testkit::steps::{self, Reached, Traced};
 use procession_testkit::watchdog;
+use std::cell::Cell;
 use std::env;
 use std::time::Duration;
 
@@ -249,5 +250,71 @@ fn at_most_the_item_that_was_being_got_is_lost() {
     cut_short(start, |reached| {
         let items = drained(&queue);
         assert!(items == ["2"] || (items == ["1", "2"] && reached == Reached::Inside));
+    });
+}
+
+type Ends = (Connection<String, String>, Connection<String, String>);
+
+fn over_rings() -> Ends {
+    Pipe::builder().rings(4096).duplex().unwrap()
+}
+
+#[test]
+fn a_message_is_sent_whole_or_not_at_all() {
+    fn send(here: Connection<String, String>, go: Event) {
+        stepped(&go, || here.send(&"message".to_owned()).unwrap());
+    }
+    // The other end goes with its child, so each has a pipe of its own.
+    let there = Cell::new(None);
+    for ends in [over_rings as fn() -> Ends, || Pipe::duplex().unwrap()] {
+        let start = |go| {
+            let (here, other) = ends();
+            there.set(Some(other));
+            Process::spawn(send, (here, go)).unwrap()
+        };
+        cut_short(start, |reached| {
+            let there = there.take().unwrap();
+            let (messages, ends): (Vec<_>, Vec<_>) = [0; 3]
+                .map(|_| there.recv())
+                .into_iter()
+                .partition(Result::is_ok);
+            assert!(
+                messages
+                    .iter()
+                    .all(|message| matches!(message, Ok(text) if text == "message"))
+            );
+            assert!(ends.iter().all(|end| matches!(end, Err(RecvError::Closed))));
+            let done = messages.len() == 2;
+            assert!(done || (messages.len() == 1 && reached == Reached::Inside));
+        });
+    }
+}
+
+#[test]
+fn at_most_the_message_that_was_being_received_is_lost() {
+    fn receive(here: Connection<String, String>, go: Event) {
+        stepped(&go, || drop(here.recv().unwrap()));
+    }
+    // A holder of the same end goes on behind the dead one.
+    let ends = Cell::new(None);
+    let start = |go| {
+        let (here, there) = over_rings();
+        for number in 0..3 {
+            there.send(&number.to_string()).unwrap();
+        }
+        let (keep, pass) = Pipe::duplex().unwrap();
+        pass.send(&here).unwrap();
+        ends.set(Some((there, keep.recv().unwrap())));
+        let _: (
+            Connection<(), Connection<String, String>>,
+            Connection<_, ()>,
+        ) = (keep, pass);
+        Process::spawn(receive, (here, go)).unwrap()
+    };
+    cut_short(start, |reached| {
+        let (there, same) = ends.take().unwrap();
+        drop(there);
+        let left: Vec<_> = same.iter().map_while(Result::ok).collect();
+        assert!(left == ["2"] || (left == ["1", "2"] && reached == Reached::Inside));
     });
 }

@@ -26,7 +26,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "procession-sync",
         ],
     ),
-    ("procession-pipe", &["procession-os", "procession-wire"]),
+    (
+        "procession-pipe",
+        &["procession-os", "procession-wire", "procession-shm"],
+    ),
     (
         "procession-process",
         &[

@@ -210,6 +210,15 @@ impl<R> Receiver<R> {
         self.channel.poll(Deadline::after_opt(timeout.into()))
     }
 
+    /// As [`Connection::arm`](crate::Connection::arm).
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports.
+    pub fn arm(&self) -> io::Result<bool> {
+        self.channel.arm()
+    }
+
     /// Sets the length in bytes above which a message is refused with [`RecvError::TooLong`].
     pub fn set_max_len(&self, max_len: u64) {
         self.channel.set_max_len(max_len);

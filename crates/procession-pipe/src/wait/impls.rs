@@ -8,11 +8,15 @@ use std::os::fd::AsFd;
 /// connection, and when a message is refused for its length.
 impl Waitable for Channel {
     fn source(&self) -> Source<'_> {
-        Source::Descriptor(self.as_fd())
+        if self.has_rings() {
+            Source::Doorbell(self.as_fd(), self)
+        } else {
+            Source::Descriptor(self.as_fd())
+        }
     }
 
     fn is_ready(&self) -> bool {
-        self.is_refusing()
+        self.is_refusing() || self.is_written()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::Deadline;
 use nix::poll::{PollFd, PollFlags};
 use procession_os::futexes::{self, MAX_WATCHES, Watch};
 use procession_os::wait;
-use procession_os::waitable::{Armed, Bell, Source, Waitable};
+use procession_os::waitable::{Armed, Bell, Doorbell, Source, Waitable};
 use std::io;
 
 /// The objects of a wait.
@@ -13,7 +13,7 @@ pub(super) struct Set<'a, W> {
     objects: &'a [W],
     /// The descriptors, and whose they are.
     pub(super) polled: Vec<PollFd<'a>>,
-    polled_at: Vec<usize>,
+    polled_at: Vec<(usize, Option<&'a dyn Doorbell>)>,
     /// What lies in shared memory, and whose it is.
     pub(super) bells: Vec<(usize, &'a dyn Bell)>,
 }
@@ -41,7 +41,11 @@ impl<'a, W: Waitable> Set<'a, W> {
             match object.source() {
                 Source::Descriptor(fd) => {
                     set.polled.push(PollFd::new(fd, PollFlags::POLLIN));
-                    set.polled_at.push(index);
+                    set.polled_at.push((index, None));
+                }
+                Source::Doorbell(fd, bell) => {
+                    set.polled.push(PollFd::new(fd, PollFlags::POLLIN));
+                    set.polled_at.push((index, Some(bell)));
                 }
                 Source::Memory(bell) => set.bells.push((index, bell)),
             }
@@ -51,15 +55,27 @@ impl<'a, W: Waitable> Set<'a, W> {
 
     /// Returns what is ready, and waits for a descriptor until `deadline` if nothing is.
     pub(super) fn look(&mut self, deadline: Deadline) -> io::Result<Vec<usize>> {
-        let objects = self.objects.iter().enumerate();
-        let ready: Vec<_> = objects
-            .filter_map(|(index, object)| object.is_ready().then_some(index))
-            .collect();
-        if ready.is_empty() {
-            self.poll(ready, deadline)
-        } else {
-            self.poll(ready, now())
+        loop {
+            let objects = self.objects.iter().enumerate();
+            let mut ready: Vec<_> = objects
+                .filter_map(|(index, object)| object.is_ready().then_some(index))
+                .collect();
+            if ready.is_empty() {
+                ready.extend(self.arm_doorbells());
+            }
+            let until = if ready.is_empty() { deadline } else { now() };
+            let ready = self.poll(ready, until)?;
+            // A bell may have rung for what somebody else has taken.
+            if !ready.is_empty() || deadline.passed() {
+                return Ok(ready);
+            }
         }
+    }
+
+    /// Has all doorbells ring from now on; returns what is ready already.
+    fn arm_doorbells(&self) -> impl Iterator<Item = usize> {
+        let doorbells = self.polled_at.iter();
+        doorbells.filter_map(|&(index, bell)| bell?.arm().then_some(index))
     }
 
     /// Returns what is ready, and those that are known to be.
@@ -76,7 +92,8 @@ impl<'a, W: Waitable> Set<'a, W> {
         let polled = self.polled_at.iter().zip(&self.polled);
         // What the kernel says beyond the flags that are known is that something has happened.
         let happened = polled.filter(|(_, fd)| fd.any() != Some(false));
-        ready.extend(happened.map(|(index, _)| index));
+        let answered = happened.filter(|((_, bell), _)| bell.is_none_or(Doorbell::answer));
+        ready.extend(answered.map(|(&(index, _), _)| index));
         Ok(in_order(ready))
     }
 

@@ -1,31 +1,34 @@
 //! What connections run over.
 
-use procession_pipe::{Address, Client, Connection, Listener};
+use procession_pipe::{Address, Channel, Client, Connection, Listener};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener};
-use std::os::fd::OwnedFd;
 
-/// Makes two sockets that are connected to each other.
-pub(crate) type Connect = fn() -> (OwnedFd, OwnedFd);
+/// Makes two channels that are connected to each other.
+pub(crate) type Connect = fn() -> (Channel, Channel);
 
-pub(crate) fn pair() -> (OwnedFd, OwnedFd) {
-    procession_os::socket::pair().expect("a pair of sockets")
+pub(crate) fn pair() -> (Channel, Channel) {
+    Channel::pair().expect("a pair of sockets")
 }
 
-pub(crate) fn unix_path() -> (OwnedFd, OwnedFd) {
+pub(crate) fn rings() -> (Channel, Channel) {
+    Channel::pair_with_rings(4096).expect("a pair of rings")
+}
+
+pub(crate) fn unix_path() -> (Channel, Channel) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     meet(Address::unix(directory.path().join("socket")))
 }
 
-pub(crate) fn abstract_name() -> (OwnedFd, OwnedFd) {
+pub(crate) fn abstract_name() -> (Channel, Channel) {
     meet(Address::unique().expect("there is randomness"))
 }
 
-pub(crate) fn tcp_v4() -> (OwnedFd, OwnedFd) {
+pub(crate) fn tcp_v4() -> (Channel, Channel) {
     meet((Ipv4Addr::LOCALHOST, 0))
 }
 
 /// Over version 4 on a machine without version 6.
-pub(crate) fn tcp_v6() -> (OwnedFd, OwnedFd) {
+pub(crate) fn tcp_v6() -> (Channel, Channel) {
     match TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
         Ok(_) => meet((Ipv6Addr::LOCALHOST, 0)),
         Err(_) => tcp_v4(),
@@ -33,7 +36,7 @@ pub(crate) fn tcp_v6() -> (OwnedFd, OwnedFd) {
 }
 
 /// Connects a client to a listener, which are gone afterwards.
-fn meet(address: impl Into<Address>) -> (OwnedFd, OwnedFd) {
+fn meet(address: impl Into<Address>) -> (Channel, Channel) {
     let listener = Listener::builder().key("the key").bind(address);
     let listener = listener.expect("nobody listens there");
     let client = Client::builder().key("the key");

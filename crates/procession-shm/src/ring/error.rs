@@ -1,38 +1,32 @@
-//! What goes wrong between the two ends of a ring.
+//! What goes wrong at one end of a pair of rings.
 
-use std::io;
+use procession_os::robust::LockError;
 
-/// Bytes did not go through a ring.
-#[derive(Debug, thiserror::Error)]
+/// An end of a pair of rings cannot be used, now or any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RingError {
-    /// The other end was closed. A reader has read all that was written before.
-    #[error("the other end of the ring is closed")]
-    Closed,
-    /// The process with the other end has ended. A reader has read all that it wrote.
-    #[error("the process at the other end of the ring has ended")]
-    PeerDied,
-    /// The deadline passed.
-    #[error("the other end of the ring was idle until the timeout")]
+    /// Another thread, or another process that holds the same end, used it until the deadline.
+    #[error("another thread or process used this end of the connection until the timeout")]
     TimedOut,
-    /// A message was given up after a part of it was written; nothing can follow it.
-    #[error("an earlier message was cut short by a timeout; make a new ring")]
+    /// A process that holds the same end has passed on only a part of a message beside the rings,
+    /// and nobody else can go on with it.
+    #[error("another process has left a message unfinished on this end of the connection")]
     CutShort,
-    /// A message is longer than the reader accepts.
-    #[error("a message of {len} bytes is more than the {limit} that are accepted")]
-    TooLong {
-        /// The bytes of the message, as it says.
-        len: u64,
-        /// The most that is accepted.
-        limit: usize,
-    },
-    /// Some process has taken this end already.
-    #[error("this end of the rings was taken already")]
-    Taken,
-    /// The ring's memory was overwritten.
-    #[error("the ring's memory was overwritten: {0}; make a new ring")]
+    /// The memory was overwritten.
+    #[error("the memory of the connection was overwritten: {0}")]
     Damaged(&'static str),
-    /// The system does not let this thread wait.
-    #[error("cannot wait: {0}")]
-    Sleep(#[source] io::Error),
+    /// The end's lock cannot be used.
+    #[error("cannot use the memory of the connection: {0}")]
+    Lock(LockError),
+}
+
+impl From<LockError> for RingError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::TimedOut | LockError::WouldBlock => Self::TimedOut,
+            LockError::Damaged => Self::Damaged("a lock is not one any more"),
+            error => Self::Lock(error),
+        }
+    }
 }

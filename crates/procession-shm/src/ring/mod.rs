@@ -1,87 +1,63 @@
-//! Rings of bytes between two processes: the fastest way from one to the other and back.
+//! A pair of rings for messages between two processes: the memory of a connection.
 //!
-//! A ring has one writer and one reader. [`Rings`] are two of them in one segment, one for each
-//! direction, as a call and its answer need:
+//! [`Rings::create`] makes the two ends. What one writes, the other reads, and the other way round.
+//! A ring holds whole messages only. What it has no room for, and file descriptors, go *beside* it, over whatever
+//! else connects the two; the ring keeps both in order. Nor can one sleep here: whoever uses the rings has a bell, such as
+//! a byte in a socket, that is rung when [`RingWriter::wake`] says so. `procession-pipe` puts it together.
 //!
 //! ```
 //! use procession_os::wait::Deadline;
-//! use procession_shm::ring::{End, Rings};
+//! use procession_shm::ring::{Next, Rings};
 //!
-//! let rings = Rings::create(64 << 10)?;
-//! let (mut requests, mut replies) = rings.take(End::Near)?;
-//! let server = std::thread::spawn(move || {
-//!     let (mut replies, mut requests) = rings.take(End::Far)?;
-//!     let request = requests.recv(1000, Deadline::NEVER)?;
-//!     replies.send(&request.to_ascii_uppercase(), Deadline::NEVER)
-//! });
-//! requests.send(b"hello", Deadline::NEVER)?;
-//! assert_eq!(replies.recv(1000, Deadline::NEVER)?, b"HELLO");
-//! server.join().unwrap()?;
+//! let (here, there) = Rings::create(64 << 10)?;
+//! let written = here.write(Deadline::NEVER, |writer| writer.push(b"hello"))??;
+//! assert!(written);
+//!
+//! let message = there.read(Deadline::NEVER, |reader| {
+//!     let Some(Next::InRing(len)) = reader.next()? else { return Ok(None) };
+//!     let mut message = Vec::new();
+//!     reader.pop(len, &mut message);
+//!     Ok::<_, procession_shm::ring::RingError>(Some(message))
+//! })??;
+//! assert_eq!(message.as_deref(), Some(b"hello".as_slice()));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Messages may be longer than the ring. Nothing that is read from the memory is trusted:
-//! `index.rs` says what each end checks, and why a process may be killed at any instruction.
+//! # Several holders of one end
 //!
-//! # How the other process's death is noticed
+//! Threads and processes can share an end: one of them at a time writes, and one reads, under a robust
+//! lock for each. A process that is killed while it has one leaves whole messages and blocks nobody. Only a
+//! message that it was sending, or receiving, beside the ring is cut short, and with it the use of
+//! that direction.
 //!
-//! An end waits as the process's [`WaitPolicy`](procession_os::policy::WaitPolicy) says, and sleeps
-//! on a futex at last. When an end is taken, the process writes down who it is. A sleeper wakes
-//! after 10 ms, 20 ms, and so on up to once in a second, and looks whether the process at the other
-//! end lives. Thus an idle ring costs nothing to speak of, no descriptor is needed, and a death is
-//! noticed within a second at the latest. Who learns of the death sooner, by a pidfd or a socket,
-//! calls [`Rings::close`], which wakes both ends at once.
+//! Nothing that is read from the memory is trusted: `index.rs` says what is checked.
 
 mod atomic;
-mod bell;
-mod end;
 mod error;
 mod index;
+mod mark;
+mod memory;
 mod reader;
 mod writer;
 
 pub use error::RingError;
-pub use reader::RingReader;
+pub use reader::{Next, RingReader};
 pub use writer::RingWriter;
 
 use crate::{Format, Segment, SegmentKind, ShmError};
-use end::{Heads, Memory};
 use index::Size;
+use memory::{Head, Memory};
+use procession_os::wait::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
-/// One of the two processes, or threads, that talk through [`Rings`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Writes to the first ring, reads from the second.
-    Near,
-    /// Writes to the second ring, reads from the first.
-    Far,
-}
-
-/// A handle to two rings in one segment, one for each direction.
-///
-/// Each end is taken once, by one process; the handle itself may be cloned and sent. It keeps the
-/// memory, but says nothing of who has the ends.
-///
-/// # When the other side is gone
-///
-/// See [`RingWriter`] and [`RingReader`].
-#[derive(Clone)]
-pub struct Rings {
-    segment: Segment,
-    size: Size,
-}
-
-/// The unit of a ring's memory.
-#[repr(C, align(128))]
-struct Line([u8; 128]);
-
-const LINE: usize = size_of::<Line>();
-const HEAD_LINES: usize = size_of::<Heads>() / LINE;
+/// The maker of pairs of rings.
+#[derive(Debug)]
+pub enum Rings {}
 
 impl Rings {
-    /// Makes two rings of at least `capacity` bytes each: the next power of two from 128 on.
+    /// Makes two rings of at least `capacity` bytes each (the next power of two from 128 on) and
+    /// returns their two ends.
     ///
     /// # Errors
     ///
@@ -91,114 +67,186 @@ impl Rings {
     /// # Examples
     ///
     /// ```
-    /// let rings = procession_shm::ring::Rings::create(1000)?;
-    /// assert_eq!(rings.capacity(), 1024);
+    /// let (here, _there) = procession_shm::ring::Rings::create(1000)?;
+    /// assert_eq!(here.capacity(), 1024);
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
-    pub fn create(capacity: usize) -> Result<Self, ShmError> {
+    pub fn create(capacity: usize) -> Result<(RingEnd, RingEnd), ShmError> {
         let wanted = capacity as u64;
         let too_much = || ShmError::OutOfMemory { wanted };
         let capacity = capacity.max(LINE).checked_next_power_of_two();
         let capacity = capacity.ok_or_else(too_much)?;
         let lines = (capacity / LINE + HEAD_LINES).checked_mul(2);
-        let segment = Segment::create(format(), lines.ok_or_else(too_much)?, |_| {})?;
-        let size = Size::new(capacity as u64).ok_or_else(too_much)?;
-        Ok(Self { segment, size })
+        let mut made = Ok(());
+        let segment = Segment::create(format(), lines.ok_or_else(too_much)?, |payload| {
+            let half = payload.len() / 2;
+            made = payload.chunks_exact_mut(half).try_for_each(|ring| {
+                // SAFETY: the ring is new, begins on a line, and has room for its head.
+                unsafe { Head::init_at(ring.as_mut_ptr().cast()) }
+            });
+        })?;
+        made.map_err(ShmError::System)?;
+        let end = |number| RingEnd::new(segment.clone(), number).ok_or_else(too_much);
+        Ok((end(0)?, end(1)?))
+    }
+}
+
+/// One end of a pair of rings: the writing side of one and the reading side of the other.
+///
+/// It is a handle: clones, and copies in other processes, are the same end.
+///
+/// # When the other side is gone
+///
+/// It is not noticed here; whatever goes beside the rings tells.
+#[derive(Clone)]
+pub struct RingEnd {
+    /// 0 or 1: the ring that is written to.
+    number: u8,
+    out: Memory,
+    back: Memory,
+    segment: Segment,
+}
+
+/// The unit of a ring's memory.
+#[repr(C, align(128))]
+struct Line([u8; 128]);
+
+const LINE: usize = size_of::<Line>();
+const HEAD_LINES: usize = size_of::<Head>() / LINE;
+
+impl RingEnd {
+    fn new(segment: Segment, number: u8) -> Option<Self> {
+        let half = segment.payload_len() / 2;
+        let size = half.checked_sub(size_of::<Head>())?;
+        let size = Size::new(size as u64).filter(|_| size >= LINE && half.is_multiple_of(LINE))?;
+        let memory = |ring: u8| {
+            let offset = usize::from(ring) * half;
+            // SAFETY: each half of the payload has room for the head and a ring of this size, and
+            // is a whole number of lines; the segment stays beside it in the end.
+            unsafe { Memory::new(&segment, offset, size) }
+        };
+        let (out, back) = match number {
+            0 => (memory(0), memory(1)),
+            1 => (memory(1), memory(0)),
+            _ => return None,
+        };
+        Some(Self {
+            number,
+            out,
+            back,
+            segment,
+        })
     }
 
-    /// Takes one end: the writer of one ring and the reader of the other.
+    /// Has `work` write, once no other thread or process writes at this end.
     ///
     /// # Errors
     ///
-    /// [`RingError::Taken`] if somebody has had it before.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_shm::ring::{End, RingError, Rings};
-    ///
-    /// let rings = Rings::create(1000)?;
-    /// let end = rings.take(End::Near)?;
-    /// assert!(matches!(rings.take(End::Near), Err(RingError::Taken)));
-    /// # drop(end);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn take(&self, end: End) -> Result<(RingWriter, RingReader), RingError> {
-        let (out, back) = match end {
-            End::Near => (0, 1),
-            End::Far => (1, 0),
-        };
-        let writer = RingWriter::take(self.memory(out))?;
-        let reader = RingReader::take(self.memory(back))?;
-        Ok((writer, reader))
+    /// [`RingError::TimedOut`] at the deadline, [`RingError::Damaged`] and [`RingError::Lock`].
+    #[inline]
+    pub fn write<R>(
+        &self,
+        deadline: Deadline,
+        work: impl FnOnce(&mut RingWriter<'_>) -> R,
+    ) -> Result<R, RingError> {
+        let mut writer = RingWriter::new(&self.out);
+        self.out.head().writer.hold(deadline, || work(&mut writer))
     }
 
-    /// Closes both rings for both ends, and wakes whoever waits.
+    /// Has `work` read, once no other thread or process reads at this end.
     ///
-    /// It is for who learns that one of the two processes has ended. What was written can still be
-    /// read.
+    /// # Errors
     ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_os::wait::Deadline;
-    /// use procession_shm::ring::{End, RingError, Rings};
-    ///
-    /// let rings = Rings::create(1000)?;
-    /// let (_writer, mut reader) = rings.take(End::Near)?;
-    /// rings.close();
-    /// assert!(matches!(reader.recv(9, Deadline::NEVER), Err(RingError::Closed)));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn close(&self) {
-        for ring in 0..2 {
-            let memory = self.memory(ring);
-            memory.heads().writer.close();
-            memory.heads().reader.close();
-        }
+    /// As [`write`](Self::write).
+    #[inline]
+    pub fn read<R>(
+        &self,
+        deadline: Deadline,
+        work: impl FnOnce(&mut RingReader<'_>) -> R,
+    ) -> Result<R, RingError> {
+        let mut reader = RingReader::new(&self.back);
+        self.back.head().reader.hold(deadline, || work(&mut reader))
     }
 
-    /// Returns how many bytes each ring holds.
+    /// Looks where the next message is that can be read here, whoever reads it.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError::Damaged`].
+    pub fn next(&self) -> Result<Option<Next>, RingError> {
+        reader::next(&self.back)
+    }
+
+    /// Has the writers at the other end ring for the next message, then looks whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError::Damaged`].
+    pub fn arm(&self) -> Result<Option<Next>, RingError> {
+        self.back.head().mark().set();
+        self.next()
+    }
+
+    /// Returns whether all that was written at this end was read.
+    pub fn was_all_read(&self) -> bool {
+        matches!(reader::next(&self.out), Ok(None))
+    }
+
+    /// Notes that a holder of this end has let go of it, once it has.
+    pub fn note_leaving(&self) {
+        self.back.head().note_leaving();
+    }
+
+    /// Returns whether a holder of the other end has let go of it since this was last asked.
+    #[inline]
+    pub fn other_may_have_left(&self) -> bool {
+        self.out.head().take_leaving()
+    }
+
+    /// Returns how many bytes each ring holds. A message takes eight beside its own.
     pub fn capacity(&self) -> usize {
-        self.segment.payload_len() / 2 - size_of::<Heads>()
+        self.segment.payload_len() / 2 - size_of::<Head>()
     }
 
-    fn memory(&self, ring: usize) -> Memory {
-        let offset = ring * (self.segment.payload_len() / 2);
-        // SAFETY: each half of the payload has room for the heads and a ring of this size, and is
-        // a whole number of lines.
-        unsafe { Memory::new(self.segment.clone(), offset, self.size) }
+    /// Returns the segment that the rings lie in.
+    pub fn segment(&self) -> &Segment {
+        &self.segment
     }
 }
 
 fn format() -> Format {
-    Format::of::<Line>(SegmentKind::new(3, "pair of rings"))
+    Format::of::<Line>(SegmentKind::new(6, "pair of rings"))
 }
 
-impl fmt::Debug for Rings {
+impl fmt::Debug for RingEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rings")
+        f.debug_struct("RingEnd")
             .field("segment", &self.segment.name())
+            .field("number", &self.number)
             .field("capacity", &self.capacity())
             .finish_non_exhaustive()
     }
 }
 
 /// Encodes a handle; only into a message to another process.
-impl Serialize for Rings {
+impl Serialize for RingEnd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.segment.serialize(serializer)
+        (self.number, &self.segment).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Rings {
+impl<'de> Deserialize<'de> for RingEnd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let segment = Segment::deserialize(deserializer, format())?;
-        let half = segment.payload_len() / 2;
-        let size = half.checked_sub(size_of::<Heads>());
-        let size = size.filter(|size| half.is_multiple_of(LINE) && *size >= LINE);
-        let size = size.and_then(|size| Size::new(size as u64));
-        let size = size.ok_or_else(|| serde::de::Error::custom("the rings have no size"))?;
-        Ok(Self { segment, size })
+        let (number, Decoded(segment)) = Deserialize::deserialize(deserializer)?;
+        let end = Self::new(segment, number);
+        end.ok_or_else(|| serde::de::Error::custom("the memory of a connection has no size"))
+    }
+}
+
+struct Decoded(Segment);
+
+impl<'de> Deserialize<'de> for Decoded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Segment::deserialize(deserializer, format()).map(Self)
     }
 }

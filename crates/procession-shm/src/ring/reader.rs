@@ -1,199 +1,139 @@
-//! The end of a ring that is read from.
+//! The reading of messages from a ring.
 
 use super::RingError;
-use super::end::Memory;
-use super::writer::HEAD;
-use procession_os::wait::Deadline;
+use super::atomic::Ordering;
+use super::memory::Memory;
+use super::writer::{PREFIX, outstanding};
 use std::fmt;
-use std::mem;
 
-/// The reading end of a ring; dropping it closes the ring.
-///
-/// # When the other side is gone
-///
-/// What was written is read first. Then reading is [`RingError::Closed`] when the writer was
-/// dropped, and [`RingError::PeerDied`] when its process has ended.
-pub struct RingReader {
-    memory: Memory,
-    /// This end's count: nobody else's word is taken for it.
-    read: u64,
-    /// What has arrived of the message that is being received: first of its length, then of it.
-    partial: Vec<u8>,
-    /// The length of that message, once it is known.
-    len: Option<usize>,
+/// The reading side of a ring, while the calling thread has it to itself; see
+/// [`RingEnd::read`](super::RingEnd::read).
+pub struct RingReader<'a> {
+    memory: &'a Memory,
 }
 
-impl RingReader {
-    pub(super) fn take(memory: Memory) -> Result<Self, RingError> {
-        memory.heads().reader.take()?;
-        Ok(Self {
-            memory,
-            read: 0,
-            partial: Vec::new(),
-            len: None,
-        })
+/// Where the next message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// In the ring, with so many bytes.
+    InRing(usize),
+    /// It comes, or has come, beside the ring.
+    Beside,
+}
+
+impl<'a> RingReader<'a> {
+    pub(super) fn new(memory: &'a Memory) -> Self {
+        Self { memory }
     }
 
-    /// Appends what is in the ring at this moment to `to`, up to `max` bytes; returns how many.
+    /// Looks where the next message is, if there is one.
     ///
     /// # Errors
     ///
-    /// [`RingError::Closed`] and [`RingError::Damaged`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`RingError::Closed`] if the writer was dropped and all was read; of one that was killed it
-    /// reads nothing for ever.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_shm::ring::{End, Rings};
-    ///
-    /// let rings = Rings::create(4096)?;
-    /// let mut near = rings.take(End::Near)?;
-    /// let mut far = rings.take(End::Far)?;
-    /// let mut bytes = Vec::new();
-    /// assert_eq!(far.1.try_read(9, &mut bytes)?, 0);
-    /// near.0.try_write(b"hello")?;
-    /// assert_eq!(far.1.try_read(9, &mut bytes)?, 5);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn try_read(&mut self, max: usize, to: &mut Vec<u8>) -> Result<usize, RingError> {
-        let len = self.available()?.min(max);
-        self.memory.drain(self.read, len, to);
-        self.publish(len);
-        Ok(len)
+    /// [`RingError::Damaged`], and [`RingError::CutShort`] after a process was killed with a
+    /// message half received beside the ring.
+    #[inline]
+    pub fn next(&self) -> Result<Option<Next>, RingError> {
+        if self.memory.head().reader.is_broken() {
+            return Err(RingError::CutShort);
+        }
+        next(self.memory)
     }
 
-    /// Receives a message of up to `limit` bytes.
+    /// Takes the next message, which is in the ring and has `len` bytes, and appends it to `to`.
+    #[inline]
+    pub fn pop(&mut self, len: usize, to: &mut Vec<u8>) {
+        let read = self.memory.head().reader.count.load();
+        self.memory.drain(read.wrapping_add(PREFIX as u64), len, to);
+        self.took(read, len);
+    }
+
+    /// Takes the next message, which is in the ring and as long as `to`.
+    #[inline]
+    pub fn pop_into(&mut self, to: &mut [u8]) {
+        let read = self.memory.head().reader.count.load();
+        self.memory.copy(read.wrapping_add(PREFIX as u64), to);
+        self.took(read, to.len());
+    }
+
+    /// Says that a part of the message that comes beside the ring may have been received, and
+    /// nobody else can go on with it.
+    pub fn begin_beside(&mut self) {
+        self.memory.head().reader.set_partial(true);
+    }
+
+    /// Says that none of the message that comes beside the ring has been received yet.
+    pub fn nothing_beside(&mut self) {
+        self.memory.head().reader.set_partial(false);
+    }
+
+    /// Says that the message that came beside the ring was received.
+    pub fn end_beside(&mut self) {
+        let reader = &self.memory.head().reader;
+        reader.beside.fetch_add(1, Ordering::Release);
+        reader.set_partial(false);
+    }
+
+    /// Returns whether a part of a message was received beside the ring.
+    pub fn is_partial(&self) -> bool {
+        self.memory.head().reader.is_partial()
+    }
+
+    /// Calls `sleep` if there is no message, once the writers are bound to ring for the next one.
     ///
-    /// No more memory is taken than bytes arrive, whatever the message says of its length. A
-    /// message of which a part has arrived at the deadline is gone on with by the next call.
+    /// `sleep` waits for a bell and takes it.
     ///
     /// # Errors
     ///
-    /// [`RingError::TimedOut`] at the deadline. [`RingError::TooLong`], now and ever after: what
-    /// follows such a message cannot be found. [`RingError::Damaged`] if the memory was
-    /// overwritten.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`RingError::Closed`] or, within a second, [`RingError::PeerDied`], after all messages that
-    /// were sent whole.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_os::wait::Deadline;
-    /// use procession_shm::ring::{End, RingError, Rings};
-    ///
-    /// let rings = Rings::create(4096)?;
-    /// let mut near = rings.take(End::Near)?;
-    /// let mut far = rings.take(End::Far)?;
-    /// near.0.send(b"hello", Deadline::NEVER)?;
-    /// assert_eq!(far.1.recv(1000, Deadline::NEVER)?, b"hello");
-    /// drop(near);
-    /// let ended = far.1.recv(1000, Deadline::NEVER).unwrap_err();
-    /// assert!(matches!(ended, RingError::Closed));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn recv(&mut self, limit: usize, deadline: Deadline) -> Result<Vec<u8>, RingError> {
-        if let Some(message) = self.recv_at_once(limit)? {
-            return Ok(message);
-        }
-        let len = match self.len {
-            Some(len) => len,
-            None => self.recv_len(limit, deadline)?,
-        };
-        self.gather(len, deadline)?;
-        self.len = None;
-        Ok(mem::take(&mut self.partial))
-    }
-
-    /// Closes the ring: the writer gets an error.
-    pub fn close(&mut self) {
-        self.memory.heads().reader.close();
-    }
-
-    /// Receives a message that is in the ring as a whole.
-    #[inline]
-    fn recv_at_once(&mut self, limit: usize) -> Result<Option<Vec<u8>>, RingError> {
-        let begun = self.len.is_some() || !self.partial.is_empty();
-        let available = self.available()?;
-        if begun || available < HEAD {
+    /// As [`next`](Self::next).
+    pub fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> Result<Option<R>, RingError> {
+        let mark = self.memory.head().mark();
+        mark.set();
+        if self.next()?.is_some() {
             return Ok(None);
         }
-        let len = u64::from_le_bytes(self.memory.peek::<HEAD>(self.read));
-        if len > limit.min(available - HEAD) as u64 {
-            return Ok(None);
-        }
-        let mut message = Vec::new();
-        let start = self.read.wrapping_add(HEAD as u64);
-        self.memory.drain(start, len as usize, &mut message);
-        self.publish(HEAD + len as usize);
-        Ok(Some(message))
-    }
-
-    fn recv_len(&mut self, limit: usize, deadline: Deadline) -> Result<usize, RingError> {
-        self.gather(HEAD, deadline)?;
-        let head = self.partial.first_chunk::<HEAD>();
-        let len = u64::from_le_bytes(*head.ok_or(RingError::CutShort)?);
-        if len > limit as u64 {
-            return Err(RingError::TooLong { len, limit });
-        }
-        self.partial.clear();
-        self.len = Some(len as usize);
-        Ok(len as usize)
-    }
-
-    /// Reads until the partial message has `len` bytes.
-    fn gather(&mut self, len: usize, deadline: Deadline) -> Result<(), RingError> {
-        while self.partial.len() < len {
-            let writer = &self.memory.heads().writer;
-            let moved = || self.available().map_or(true, |available| available != 0);
-            writer.wait(deadline, moved)?;
-            let mut partial = mem::take(&mut self.partial);
-            let read = self.try_read(len - partial.len(), &mut partial);
-            self.partial = partial;
-            read?;
-        }
-        Ok(())
-    }
-
-    /// Returns how many bytes are in the ring; an error if there are none and never will be.
-    #[inline]
-    fn available(&self) -> Result<usize, RingError> {
-        let writer = &self.memory.heads().writer;
-        // First whether it is closed: what was written before that is seen then.
-        let closed = writer.is_closed();
-        let available = self.memory.size.filled(writer.count.load(), self.read)?;
-        if available == 0 && closed {
-            return Err(RingError::Closed);
-        }
-        Ok(available)
+        let slept = sleep();
+        // The bell that was taken was for all who sleep, and the next one is to be.
+        mark.set();
+        Ok(Some(slept))
     }
 
     #[inline]
-    fn publish(&mut self, len: usize) {
-        self.read = self.read.wrapping_add(len as u64);
-        let half = &self.memory.heads().reader;
-        half.count.store(self.read);
-        half.moved();
+    fn took(&self, read: u64, len: usize) {
+        let taken = (PREFIX + len) as u64;
+        let reader = &self.memory.head().reader;
+        reader.count.store(read.wrapping_add(taken));
     }
 }
 
-impl Drop for RingReader {
-    fn drop(&mut self) {
-        self.memory.heads().reader.close_dropped();
+/// Where the next message is, for whoever looks.
+#[inline]
+pub(super) fn next(memory: &Memory) -> Result<Option<Next>, RingError> {
+    let head = memory.head();
+    // What comes beside the ring first: everything that was written to the ring before that was
+    // announced is older, and is seen now.
+    let announced = head.writer.beside.load(Ordering::Acquire);
+    let read = head.reader.count.load();
+    let filled = memory.size.filled(head.writer.count.load(), read)?;
+    if filled == 0 {
+        let taken = head.reader.beside.load(Ordering::Relaxed);
+        return Ok((outstanding(announced, taken) > 0).then_some(Next::Beside));
+    }
+    let room = filled
+        .checked_sub(PREFIX)
+        .ok_or(RingError::Damaged("a message has no length"))?;
+    let mut prefix = [0; PREFIX];
+    memory.copy(read, &mut prefix);
+    match u64::from_le_bytes(prefix) {
+        len if len <= room as u64 => Ok(Some(Next::InRing(len as usize))),
+        _ => Err(RingError::Damaged(
+            "a message is longer than what was written",
+        )),
     }
 }
 
-impl fmt::Debug for RingReader {
+impl fmt::Debug for RingReader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RingReader")
-            .field("segment", &self.memory.segment().name())
-            .field("read", &self.read)
-            .finish_non_exhaustive()
+        f.debug_struct("RingReader").finish_non_exhaustive()
     }
 }

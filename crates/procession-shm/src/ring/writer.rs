@@ -1,173 +1,134 @@
-//! The end of a ring that is written to.
+//! The writing of messages to a ring.
 
 use super::RingError;
-use super::end::Memory;
-use procession_os::wait::Deadline;
+use super::atomic::Ordering;
+use super::memory::Memory;
 use std::fmt;
 
-/// The writing end of a ring; dropping it closes the ring.
-///
-/// # When the other side is gone
-///
-/// Writing is [`RingError::Closed`] when the reader was dropped, and [`RingError::PeerDied`] when
-/// its process has ended and there is no room left. Bytes that fit are written though nobody is
-/// going to read them.
-pub struct RingWriter {
-    memory: Memory,
-    /// This end's count: nobody else's word is taken for it.
-    written: u64,
-    cut_short: bool,
+/// The bytes that say how long a message is, before its own.
+pub(super) const PREFIX: usize = 8;
+
+/// The writing side of a ring, while the calling thread has it to itself; see
+/// [`RingEnd::write`](super::RingEnd::write).
+pub struct RingWriter<'a> {
+    memory: &'a Memory,
 }
 
-/// The bytes that say how long a message is.
-pub(super) const HEAD: usize = 8;
-
-impl RingWriter {
-    pub(super) fn take(memory: Memory) -> Result<Self, RingError> {
-        memory.heads().writer.take()?;
-        Ok(Self {
-            memory,
-            written: 0,
-            cut_short: false,
-        })
+impl<'a> RingWriter<'a> {
+    pub(super) fn new(memory: &'a Memory) -> Self {
+        Self { memory }
     }
 
-    /// Writes as many of the bytes as there is room for at this moment, and returns how many.
+    /// Writes a message, if it fits into what is free now and everything that went beside the ring
+    /// was taken; returns whether it did. It is there whole, or not at all, whenever this process is
+    /// killed.
+    ///
+    /// Whoever writes one must [`wake`](Self::wake) the reader afterwards.
     ///
     /// # Errors
     ///
-    /// [`RingError::Closed`] and [`RingError::Damaged`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`RingError::Closed`] if the reader was dropped.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_shm::ring::{End, Rings};
-    ///
-    /// let rings = Rings::create(4096)?;
-    /// let (mut writer, _) = rings.take(End::Near)?;
-    /// let (_, mut reader) = rings.take(End::Far)?;
-    /// assert_eq!(writer.try_write(b"hello")?, 5);
-    /// let mut bytes = Vec::new();
-    /// assert_eq!(reader.try_read(3, &mut bytes)?, 3);
-    /// assert_eq!(bytes, b"hel");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn try_write(&mut self, bytes: &[u8]) -> Result<usize, RingError> {
-        let room = self.room()?;
-        let len = bytes.len().min(room);
-        self.memory.fill(self.written, &bytes[..len]);
-        self.publish(len);
-        Ok(len)
+    /// [`RingError::Damaged`], and [`RingError::CutShort`] after a process was killed with a
+    /// message half sent beside the ring.
+    #[inline]
+    pub fn push(&mut self, message: &[u8]) -> Result<bool, RingError> {
+        self.check_whole()?;
+        let head = self.memory.head();
+        let written = head.writer.count.load();
+        let room = self.memory.size.room(written, head.reader.count.load())?;
+        let Some(len) = message.len().checked_add(PREFIX) else {
+            return Ok(false);
+        };
+        if len > room || !self.beside_was_taken() {
+            return Ok(false);
+        }
+        let prefix = (message.len() as u64).to_le_bytes();
+        self.memory.fill(written, &prefix);
+        self.memory
+            .fill(written.wrapping_add(PREFIX as u64), message);
+        // The bytes before the count: they are seen by whoever sees it.
+        head.writer.count.store(written.wrapping_add(len as u64));
+        Ok(true)
     }
 
-    /// Sends a message of any length: what does not fit streams through the ring.
+    /// Says that a message is going to be sent beside the ring. If this process is killed before
+    /// it says more, the end is of no more use.
     ///
     /// # Errors
     ///
-    /// [`RingError::TimedOut`] at the deadline. If a part of the message was written by then, the
-    /// ring is of no use any more: the next message is [`RingError::CutShort`].
-    /// [`RingError::Damaged`] if the memory was overwritten.
+    /// [`RingError::CutShort`] if an earlier message beside the ring is not whole.
+    pub fn begin_beside(&mut self) -> Result<(), RingError> {
+        self.check_whole()?;
+        self.memory.head().writer.set_partial(true);
+        Ok(())
+    }
+
+    /// Says that the first bytes of a message have gone beside the ring: a reader that looks into
+    /// the ring only is told so.
     ///
-    /// # When the other side is gone
-    ///
-    /// [`RingError::Closed`] or, within a second, [`RingError::PeerDied`]; a message that fits may
-    /// be sent all the same.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_os::wait::Deadline;
-    /// use procession_shm::ring::{End, Rings};
-    ///
-    /// let rings = Rings::create(4096)?;
-    /// let (mut writer, _) = rings.take(End::Near)?;
-    /// let (_, mut reader) = rings.take(End::Far)?;
-    /// writer.send(b"hello", Deadline::NEVER)?;
-    /// assert_eq!(reader.recv(1000, Deadline::NEVER)?, b"hello");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn send(&mut self, message: &[u8], deadline: Deadline) -> Result<(), RingError> {
-        if self.cut_short {
+    /// A reader that has found them before has taken the message before it was announced, and is
+    /// ahead by one for that moment.
+    pub fn announce_beside(&mut self) {
+        let writer = &self.memory.head().writer;
+        writer.beside.fetch_add(1, Ordering::Release);
+    }
+
+    /// Says that a message has gone beside the ring whole, or that nothing of it has.
+    pub fn end_beside(&mut self) {
+        self.memory.head().writer.set_partial(false);
+    }
+
+    /// Returns whether a message was sent in part beside the ring.
+    pub fn is_partial(&self) -> bool {
+        self.memory.head().writer.is_partial()
+    }
+
+    /// Returns how many bytes the readers have read of this ring, and whether that is all.
+    pub fn progress(&self) -> (u64, bool) {
+        let head = self.memory.head();
+        let read = head.reader.count.load();
+        (read, read == head.writer.count.load())
+    }
+
+    /// Calls `ring` if the reader may be asleep, so that what was written or announced is found.
+    pub fn wake(&mut self, ring: impl FnOnce()) {
+        let mark = self.memory.head().mark();
+        if let Some(seen) = mark.seen() {
+            // First the bell: if this process is killed now, the mark is still there for the next.
+            ring();
+            mark.clear(seen);
+        }
+    }
+
+    fn check_whole(&self) -> Result<(), RingError> {
+        let writer = &self.memory.head().writer;
+        if writer.is_partial() || writer.is_broken() {
             return Err(RingError::CutShort);
-        }
-        let head = (message.len() as u64).to_le_bytes();
-        if self.room()? >= HEAD + message.len() {
-            self.memory.fill(self.written, &head);
-            self.memory.fill(self.written + HEAD as u64, message);
-            self.publish(HEAD + message.len());
-            return Ok(());
-        }
-        let start = self.written;
-        let sent = self.stream(&head, deadline);
-        let sent = sent.and_then(|()| self.stream(message, deadline));
-        self.cut_short = sent.is_err() && self.written != start;
-        sent
-    }
-
-    /// Closes the ring: the reader gets what was written, and then an error.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_os::wait::Deadline;
-    /// use procession_shm::ring::{End, RingError, Rings};
-    ///
-    /// let rings = Rings::create(4096)?;
-    /// let mut near = rings.take(End::Near)?;
-    /// let mut far = rings.take(End::Far)?;
-    /// near.0.close();
-    /// let ended = far.1.recv(1000, Deadline::NEVER).unwrap_err();
-    /// assert!(matches!(ended, RingError::Closed));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn close(&mut self) {
-        self.memory.heads().writer.close();
-    }
-
-    fn stream(&mut self, mut bytes: &[u8], deadline: Deadline) -> Result<(), RingError> {
-        while !bytes.is_empty() {
-            let reader = &self.memory.heads().reader;
-            let moved = || self.room().map_or(true, |room| room != 0);
-            reader.wait(deadline, moved)?;
-            let len = self.try_write(bytes)?;
-            bytes = &bytes[len..];
         }
         Ok(())
     }
 
+    /// Whether the readers have all that went beside the ring. Before that nothing must be written
+    /// to it: it would be read first.
     #[inline]
-    fn room(&self) -> Result<usize, RingError> {
-        let reader = &self.memory.heads().reader;
-        if reader.is_closed() || self.memory.heads().writer.is_closed() {
-            return Err(RingError::Closed);
-        }
-        self.memory.size.room(self.written, reader.count.load())
-    }
-
-    #[inline]
-    fn publish(&mut self, len: usize) {
-        self.written = self.written.wrapping_add(len as u64);
-        let half = &self.memory.heads().writer;
-        half.count.store(self.written);
-        half.moved();
+    fn beside_was_taken(&self) -> bool {
+        let head = self.memory.head();
+        let taken = head.reader.beside.load(Ordering::Acquire);
+        outstanding(head.writer.beside.load(Ordering::Relaxed), taken) == 0
     }
 }
 
-impl Drop for RingWriter {
-    fn drop(&mut self) {
-        self.memory.heads().writer.close_dropped();
-    }
+/// Returns how many messages were announced beside the ring and not yet taken; none if the reader
+/// is ahead.
+pub(super) fn outstanding(announced: u32, taken: u32) -> u32 {
+    announced
+        .wrapping_sub(taken)
+        .cast_signed()
+        .max(0)
+        .cast_unsigned()
 }
 
-impl fmt::Debug for RingWriter {
+impl fmt::Debug for RingWriter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RingWriter")
-            .field("segment", &self.memory.segment().name())
-            .field("written", &self.written)
-            .finish_non_exhaustive()
+        f.debug_struct("RingWriter").finish_non_exhaustive()
     }
 }

@@ -1,0 +1,302 @@
+//! Messages through rings in shared memory, with the socket for what rings cannot do.
+//!
+//! A message that fits goes through the ring. One with descriptors, one that is long, and one for which the
+//! reader makes no room goes over the socket, *beside* the ring, and so do those behind it until the reader
+//! has it: so their order is kept without a number on any of them.
+//!
+//! The socket is also the doorbell: a reader that finds nothing marks itself as asleep
+//! (`procession_shm::ring`) and sleeps in a receive on the socket. Whoever writes to the ring then sends one byte,
+//! [`BELL`](crate::inbox::BELL). And it tells of the other side's end: what is in the ring is read first.
+
+use crate::inbox::{Byte, Inbox};
+use crate::link::Link;
+use crate::outbox::{Load, Outbox};
+use crate::turn::Turn;
+use crate::{RecvError, SendError};
+use procession_os::policy::wait_policy;
+use procession_os::wait::{self, Deadline};
+use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter};
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+/// This side of a pair of rings.
+pub(crate) struct Rings {
+    end: RingEnd,
+    /// How far the other side had read when this process last sent.
+    progress: AtomicU64,
+}
+
+/// A share of a ring that one message may take; a longer one streams faster over the socket.
+const LARGEST_SHARE: usize = 4;
+
+/// How long another thread is given that receives when this one only wants to know whether it could.
+const NAP: Duration = Duration::from_millis(1);
+
+impl Rings {
+    pub(crate) fn new(end: RingEnd) -> Self {
+        Self {
+            end,
+            progress: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    pub(crate) fn end(&self) -> &RingEnd {
+        &self.end
+    }
+
+    /// Sends a message, or gives up at the deadline.
+    pub(crate) fn send(
+        &self,
+        link: &Link,
+        outbox: &mut Outbox,
+        load: Load<'_>,
+        deadline: Deadline,
+    ) -> Result<(), SendError> {
+        self.end.write(deadline, |writer| {
+            go_on(writer, link, outbox, deadline)?;
+            self.check_there(writer, link)?;
+            if !load.has_fds() && self.push(writer, link, load.bytes(), deadline)? {
+                load.passed_on();
+                return Ok(());
+            }
+            writer.begin_beside()?;
+            let sent = outbox.send(link, load, deadline, || writer.announce_beside());
+            if !outbox.is_partial() {
+                writer.end_beside();
+            }
+            sent
+        })?
+    }
+
+    /// Sends what is left of a message.
+    pub(crate) fn flush(
+        &self,
+        link: &Link,
+        outbox: &mut Outbox,
+        deadline: Deadline,
+    ) -> Result<(), SendError> {
+        self.end
+            .write(deadline, |writer| go_on(writer, link, outbox, deadline))?
+    }
+
+    /// Writes a message to the ring; false if it does not fit, and the reader makes no room soon.
+    fn push(
+        &self,
+        writer: &mut RingWriter<'_>,
+        link: &Link,
+        bytes: &[u8],
+        deadline: Deadline,
+    ) -> Result<bool, SendError> {
+        if bytes.len() > self.end.capacity() / LARGEST_SHARE {
+            return Ok(false);
+        }
+        let push = || {
+            writer
+                .push(bytes)
+                .map(|pushed| pushed.then_some(()))
+                .transpose()
+        };
+        if wait_policy().spin(deadline, push).transpose()?.is_none() {
+            return Ok(false);
+        }
+        let mut rung = Ok(());
+        writer.wake(|| rung = link.ring());
+        rung.map_err(crate::outbox::unsent)?;
+        Ok(true)
+    }
+
+    /// Looks whether the other side is there, if there is a reason to doubt it.
+    fn check_there(&self, writer: &RingWriter<'_>, link: &Link) -> Result<(), SendError> {
+        let (read, all) = writer.progress();
+        let before = self.progress.load(Ordering::Relaxed);
+        self.progress.store(read, Ordering::Relaxed);
+        let idle = !all && before == read;
+        if (idle || self.end.other_may_have_left()) && link.is_hung_up() {
+            return Err(SendError::Closed);
+        }
+        Ok(())
+    }
+
+    /// Receives a message, or gives up at the deadline: from the ring with `pop`, or from the socket
+    /// with `receive`, which returns beside the result whether the whole message has been taken.
+    pub(crate) fn receive<T, E: From<RecvError>>(
+        &self,
+        link: &Link,
+        inbox: &mut Inbox,
+        max: u64,
+        deadline: Deadline,
+        pop: impl FnOnce(&mut RingReader<'_>, usize) -> Result<T, E>,
+        receive: impl FnOnce(&mut Inbox) -> (Result<T, E>, bool),
+    ) -> Result<T, E> {
+        let received = self.end.read(deadline, |reader| {
+            match self.find(reader, link, inbox, max, deadline)? {
+                Next::InRing(len) => pop(reader, len),
+                Next::Beside => {
+                    reader.begin_beside();
+                    let (received, whole) = receive(inbox);
+                    if whole {
+                        reader.end_beside();
+                    } else if !inbox.is_partial() {
+                        reader.nothing_beside();
+                    }
+                    received
+                }
+            }
+        });
+        received.map_err(RecvError::from)?
+    }
+
+    /// Waits for the next message.
+    fn find(
+        &self,
+        reader: &RingReader<'_>,
+        link: &Link,
+        inbox: &mut Inbox,
+        max: u64,
+        deadline: Deadline,
+    ) -> Result<Next, RecvError> {
+        if reader.is_partial() && !inbox.is_partial() {
+            return Err(RingError::CutShort.into());
+        }
+        loop {
+            let mut next = reader.next()?;
+            // What has begun to arrive comes behind all that is in the ring.
+            if next.is_none() && inbox.is_partial() {
+                return Ok(Next::Beside);
+            }
+            if next.is_none() {
+                let look = || reader.next().transpose();
+                next = wait_policy().spin(deadline, look).transpose()?;
+            }
+            if let Some(next) = next {
+                return within(next, max);
+            }
+            match reader.sleep(|| inbox.receive_byte(link, deadline))? {
+                None | Some(Ok(Byte::Bell | Byte::OfMessage)) => {}
+                Some(Ok(Byte::End) | Err(RecvError::Reset)) => return self.at_the_end(reader, max),
+                Some(Err(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The other side is gone; what it wrote before is there.
+    fn at_the_end(&self, reader: &RingReader<'_>, max: u64) -> Result<Next, RecvError> {
+        match reader.next()? {
+            Some(Next::InRing(len)) => within(Next::InRing(len), max),
+            Some(Next::Beside) => Err(RecvError::Truncated),
+            None if self.end.was_all_read() => Err(RecvError::Closed),
+            None => Err(RecvError::Reset),
+        }
+    }
+
+    /// Returns whether a receive would not wait, as far as can be told without the kernel.
+    pub(crate) fn is_readable(&self) -> bool {
+        !matches!(self.end.next(), Ok(None))
+    }
+
+    /// Has the other side ring for the next message; returns whether there is one.
+    pub(crate) fn arm(&self) -> bool {
+        !matches!(self.end.arm(), Ok(None))
+    }
+
+    /// Waits until a receive would not wait.
+    pub(crate) fn poll(
+        &self,
+        link: &Link,
+        inbox: &Turn<Inbox>,
+        deadline: Deadline,
+    ) -> io::Result<bool> {
+        let look = || self.is_readable().then_some(());
+        if wait_policy().spin(deadline, look).is_some() {
+            return Ok(true);
+        }
+        loop {
+            if self.arm() || !wait::readable(link.as_fd(), deadline)? {
+                return Ok(self.is_readable());
+            }
+            if self.answer(link, inbox) {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// What came over the socket: takes a bell, and returns whether a receive would not wait.
+    pub(crate) fn answer(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
+        if self.is_readable() {
+            return true;
+        }
+        let now = Deadline::after(Duration::ZERO);
+        let taken = inbox.take(now).and_then(|mut inbox| {
+            let take = |_: &mut RingReader<'_>| {
+                inbox.is_partial() || !matches!(inbox.receive_byte(link, now), Ok(Byte::Bell))
+            };
+            self.end.read(now, take).ok()
+        });
+        // Whoever receives at this moment takes it.
+        taken.unwrap_or_else(|| {
+            thread::sleep(NAP);
+            false
+        })
+    }
+}
+
+impl Clone for Rings {
+    fn clone(&self) -> Self {
+        Self::new(self.end.clone())
+    }
+}
+
+impl Drop for Rings {
+    fn drop(&mut self) {
+        self.end.note_leaving();
+    }
+}
+
+/// Sends what is left of an earlier message of this process.
+fn go_on(
+    writer: &mut RingWriter<'_>,
+    link: &Link,
+    outbox: &mut Outbox,
+    deadline: Deadline,
+) -> Result<(), SendError> {
+    if outbox.is_partial() {
+        let sent = outbox.flush(link, deadline);
+        if !outbox.is_partial() {
+            writer.end_beside();
+        }
+        return sent;
+    }
+    Ok(())
+}
+
+/// Refuses a message that is too long.
+fn within(next: Next, max: u64) -> Result<Next, RecvError> {
+    match next {
+        Next::InRing(len) if len as u64 > max => {
+            let len = len as u64;
+            Err(RecvError::TooLong { len, max })
+        }
+        next => Ok(next),
+    }
+}
+
+impl From<RingError> for SendError {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::TimedOut => Self::TimedOut,
+            error => Self::Io(io::Error::other(error)),
+        }
+    }
+}
+
+impl From<RingError> for RecvError {
+    fn from(error: RingError) -> Self {
+        match error {
+            RingError::TimedOut => Self::TimedOut,
+            error => Self::Io(io::Error::other(error)),
+        }
+    }
+}

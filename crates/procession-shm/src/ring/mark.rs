@@ -1,0 +1,130 @@
+//! How a reader that falls asleep is not overlooked.
+//!
+//! The reader sleeps outside of the memory, on a *doorbell* of whoever uses the rings, such as a socket. The mark
+//! says that it may be asleep:
+//!
+//! | reader | writer |
+//! |---|---|
+//! | 1. sets the mark | 1. publishes a message |
+//! | 2. looks for a message | 2. looks at the mark |
+//! | 3. sleeps if there was none | 3. if it is set: rings the bell, then clears the mark |
+//!
+//! A full fence stands between the first two steps of each, so at least one of them sees what the
+//! other did. The bell is rung before the mark is cleared: a writer that is killed in between leaves
+//! the mark, and the next one rings again.
+//!
+//! A bell that was rung stays until the reader takes it. The reader may have done so, and have set
+//! the mark anew, before a slow writer gets to clear it: the word is another one then, and is not
+//! cleared.
+
+use super::atomic::{AtomicU32, Ordering, fence};
+
+/// The word, in shared memory: odd while it is set.
+pub(super) struct Mark(AtomicU32);
+
+/// The mark as a writer saw it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen(u32);
+
+impl Mark {
+    #[cfg(all(test, loom))]
+    pub(super) fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Says that the caller is going to sleep unless it finds something now.
+    pub(super) fn set(&self) {
+        let relaxed = Ordering::Relaxed;
+        // Always another odd number than before; it comes round after two thousand million sleeps.
+        let next = |word: u32| Some(word.wrapping_add(2) | 1);
+        let _ = self.0.fetch_update(relaxed, relaxed, next);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Returns the mark if it is set; called after a message was published.
+    #[inline]
+    pub(super) fn seen(&self) -> Option<Seen> {
+        fence(Ordering::SeqCst);
+        let word = self.0.load(Ordering::Relaxed);
+        (word & 1 == 1).then_some(Seen(word))
+    }
+
+    /// Clears the mark that was seen; called after the bell was rung for it.
+    pub(super) fn clear(&self, Seen(word): Seen) {
+        let relaxed = Ordering::Relaxed;
+        let _ = self
+            .0
+            .compare_exchange(word, word.wrapping_add(1), relaxed, relaxed);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use loom::sync::Arc;
+    use loom::thread;
+
+    #[derive(Clone)]
+    struct Ring {
+        mark: Arc<Mark>,
+        written: Arc<AtomicU32>,
+        bells: Arc<AtomicU32>,
+    }
+
+    impl Ring {
+        fn new() -> Self {
+            Self {
+                mark: Arc::new(Mark::new()),
+                written: Arc::new(AtomicU32::new(0)),
+                bells: Arc::new(AtomicU32::new(0)),
+            }
+        }
+
+        fn write(&self) {
+            self.written.fetch_add(1, Ordering::Release);
+            if let Some(seen) = self.mark.seen() {
+                self.bells.fetch_add(1, Ordering::Release);
+                self.mark.clear(seen);
+            }
+        }
+
+        /// Returns whether the reader would fall asleep though it has read `read` messages only.
+        fn would_sleep(&self, read: u32) -> bool {
+            self.mark.set();
+            self.written.load(Ordering::Acquire) == read
+        }
+    }
+
+    #[test]
+    fn a_reader_that_sleeps_is_rung_for() {
+        loom::model(|| {
+            let ring = Ring::new();
+            let same = ring.clone();
+            let writer = thread::spawn(move || same.write());
+            let asleep = ring.would_sleep(0);
+            writer.join().unwrap();
+            assert!(!asleep || ring.bells.load(Ordering::Acquire) > 0);
+        });
+    }
+
+    #[test]
+    fn a_reader_that_took_the_bell_and_sleeps_again_is_rung_for_again() {
+        loom::model(|| {
+            let ring = Ring::new();
+            let same = ring.clone();
+            let writers = thread::spawn(move || {
+                same.write();
+                same.write();
+            });
+            let mut read = 0;
+            let mut asleep = ring.would_sleep(read);
+            if asleep && ring.bells.swap(0, Ordering::Acquire) > 0 {
+                read = ring.written.load(Ordering::Acquire);
+                asleep = ring.would_sleep(read);
+            }
+            writers.join().unwrap();
+            let unread = ring.written.load(Ordering::Acquire) > read;
+            assert!(!asleep || !unread || ring.bells.load(Ordering::Acquire) > 0);
+        });
+    }
+}
