@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// The log was not set up; this process logs as it did before.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
     /// No file was named.
@@ -30,6 +30,14 @@ pub enum LogError {
     Routine(#[from] RoutineError),
 }
 
+procession_os::debug_in_words!(LogError {
+    NoFile,
+    Open,
+    Format,
+    Installed,
+    Routine
+});
+
 /// A format string is not one of Python's `%` style, or asks for what does not exist here.
 ///
 /// # Examples
@@ -41,7 +49,7 @@ pub enum LogError {
 /// let Err(LogError::Format(error)) = refused else { unreachable!() };
 /// assert_eq!(error, FormatError::Attribute("funcName".to_owned()));
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FormatError {
     /// The format has no conversion, so that every line would be the same.
@@ -71,3 +79,13 @@ pub enum FormatError {
     #[error("the width or precision of `{0}` is too large")]
     TooWide(String),
 }
+
+procession_os::debug_in_words!(FormatError {
+    Constant,
+    Unnamed,
+    Incomplete,
+    Attribute,
+    Conversion,
+    NotANumber,
+    TooWide
+});

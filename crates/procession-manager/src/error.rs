@@ -29,7 +29,7 @@ use std::io;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ManagerError {
     /// The server has ended, or has closed the connection.
@@ -81,6 +81,24 @@ pub enum ManagerError {
     #[error("cannot talk to the manager's server: {0}")]
     Io(#[from] io::Error),
 }
+
+procession_os::debug_in_words!(ManagerError {
+    Gone,
+    NoSuchObject,
+    Panicked,
+    Failed,
+    Refused,
+    Encode,
+    Arguments,
+    ResultNotEncoded,
+    Decode,
+    Routine,
+    NotAdmitted,
+    Busy,
+    Start,
+    Server,
+    Io
+});
 
 impl From<Failure> for ManagerError {
     fn from(failure: Failure) -> Self {

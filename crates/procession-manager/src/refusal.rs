@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// It arrives as [`ManagerError::Refused`](crate::ManagerError::Refused).
 // `remote` keeps the traits off the type itself, so that a `Result` with it is not taken for a
 // value that travels as it is; see `Returns`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(remote = "Self")]
 #[non_exhaustive]
 pub enum Refusal {
@@ -48,6 +48,19 @@ pub enum Refusal {
     #[error("{0} items were taken by processes that ended without calling task_done")]
     Abandoned(usize),
 }
+
+procession_os::debug_in_words!(Refusal {
+    Index,
+    Resized,
+    NotHeld,
+    NotOwner,
+    ReleasedTooOften,
+    Broken,
+    Full,
+    Closed,
+    DoneTooOften,
+    Abandoned
+});
 
 /// A refusal on its way.
 #[derive(Debug, Serialize, Deserialize)]

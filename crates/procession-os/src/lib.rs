@@ -18,7 +18,8 @@
 //! - [`identity`]: a process in 64 bits, never mistaken for a later one;
 //! - [`image`]: the running executable: its identity, and which addresses lie in its data;
 //! - [`parent`]: what happens to this process when its parent ends;
-//! - [`lifetime`]: what runs when this process exits.
+//! - [`lifetime`]: what runs when this process exits;
+//! - [`words`]: how errors show themselves.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
@@ -37,3 +38,4 @@ pub mod socket;
 pub mod spawn;
 pub mod wait;
 pub mod waitable;
+pub mod words;

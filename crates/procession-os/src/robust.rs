@@ -67,7 +67,7 @@ pub enum Acquired {
 }
 
 /// Why a lock was not obtained. It is not held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
     /// Somebody else holds it, and the call was not to wait.
@@ -100,6 +100,17 @@ pub enum LockError {
     #[error("the system has no resources for another lock: {0}")]
     Exhausted(Errno),
 }
+
+crate::debug_in_words!(LockError {
+    WouldBlock,
+    TimedOut,
+    HeldByThisThread,
+    NotRecoverable,
+    Damaged,
+    TooManyProcesses,
+    Poisoned,
+    Exhausted
+});
 
 /// A mutex between the threads of all processes that map its memory; see the
 /// [module documentation](self).

@@ -5,7 +5,7 @@ use procession_wire::{DecodeError, EncodeError};
 use std::io;
 
 /// A message was not sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
     /// The value could not be turned into a message; nothing was sent.
@@ -28,8 +28,16 @@ pub enum SendError {
     Io(#[source] io::Error),
 }
 
+procession_os::debug_in_words!(SendError {
+    Encode,
+    Closed,
+    TimedOut,
+    Unfinished,
+    Io
+});
+
 /// No message was received.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvError {
     /// The other side has closed its end, and every message was received: Python's `EOFError`.
@@ -73,8 +81,20 @@ pub enum RecvError {
     Io(#[source] io::Error),
 }
 
+procession_os::debug_in_words!(RecvError {
+    Closed,
+    Truncated,
+    Reset,
+    TooLong,
+    BadLength,
+    TimedOut,
+    Decode,
+    DescriptorsLost,
+    Io
+});
+
 /// No message was received into a buffer.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RecvIntoError {
     /// The message is longer than the buffer, which was not touched: here it is, whole. Python's
@@ -85,6 +105,8 @@ pub enum RecvIntoError {
     #[error(transparent)]
     Recv(#[from] RecvError),
 }
+
+procession_os::debug_in_words!(RecvIntoError { TooShort, Recv });
 
 /// Returns whether an error of the kernel means that the other side is gone.
 pub(crate) fn is_gone(error: &io::Error) -> bool {

@@ -27,7 +27,6 @@ use std::io;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum PoolError {
     /// A pool of no workers was asked for.
@@ -113,6 +112,27 @@ pub enum PoolError {
     /// This process is a forked copy of the one that made the pool, which alone can use it.
     Copied,
 }
+
+procession_os::debug_in_words!(PoolError {
+    NoWorkers,
+    NoChunk,
+    Start,
+    Thread,
+    Routine,
+    Encode,
+    Panicked,
+    Failed,
+    WorkerDied,
+    Arguments,
+    ResultNotEncoded,
+    ResultNotDecoded,
+    Exchange,
+    Closed,
+    Terminated,
+    Broken,
+    Taken,
+    Copied
+});
 
 impl PoolError {
     /// Returns the place of the item that failed, if the call was for a sequence of items.

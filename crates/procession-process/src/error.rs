@@ -15,7 +15,7 @@ const BEFORE_INIT: &str = "`procession::init()`: a child runs what stands before
     make it the first line of `main`, or put `procession::enable_in_tests!();` into a test file";
 
 /// A process could not be started.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
     /// The program did not call `init`, so a child would run `main` again.
@@ -82,6 +82,21 @@ pub enum StartError {
     },
 }
 
+procession_os::debug_in_words!(StartError {
+    NotInitialised,
+    Encode,
+    Routine,
+    Family,
+    Preload,
+    BeforeInit,
+    Refused,
+    ThroughLoader,
+    NoProc,
+    Executable,
+    MultiThreaded,
+    System
+});
+
 impl StartError {
     pub(crate) fn system(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::System { step, source }
@@ -111,15 +126,16 @@ impl StartError {
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct ProcessError {
     name: String,
     pid: u32,
     cause: Box<Cause>,
 }
 
+procession_os::debug_in_words!(ProcessError);
+
 /// What ended the process, or lost its result.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
     /// The task panicked.
@@ -160,6 +176,21 @@ pub enum Cause {
     #[error("cannot be waited for: {0}")]
     System(io::Error),
 }
+
+procession_os::debug_in_words!(Cause {
+    Panicked,
+    Failed,
+    Ended,
+    BeforeInit,
+    Refused,
+    Arguments,
+    Settings,
+    ResultNotEncoded,
+    ResultNotDecoded,
+    JoinedBefore,
+    Copied,
+    System
+});
 
 impl ProcessError {
     pub(crate) fn new(name: &str, pid: u32, cause: Cause) -> Self {

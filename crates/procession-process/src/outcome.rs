@@ -12,7 +12,7 @@ use std::fmt;
 use std::panic::AssertUnwindSafe;
 
 /// Why a call in another process has no value to return.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
     /// The function panicked.
@@ -35,6 +35,15 @@ pub enum Failure {
     Refused(String),
 }
 
+procession_os::debug_in_words!(Failure {
+    Panicked,
+    Failed,
+    Arguments,
+    Result,
+    Settings,
+    Refused
+});
+
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
         Self::Arguments(error.to_string())
@@ -53,11 +62,13 @@ impl From<anyhow::Error> for Failure {
 /// made from it prints as the original did.
 ///
 /// A chain may be of any length: it travels as a list, and is dropped link by link.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TaskError {
     message: String,
     source: Option<Box<Self>>,
 }
+
+procession_os::debug_in_words!(TaskError);
 
 impl TaskError {
     /// Returns the messages, the outermost first.

@@ -63,7 +63,7 @@ pub struct Routine {
 }
 
 /// A function cannot be named, or a name is not that of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoutineError {
     /// The function was compiled into a dynamic library.
@@ -73,6 +73,11 @@ pub enum RoutineError {
     #[error("the message names no function of this executable")]
     Unknown,
 }
+
+procession_os::debug_in_words!(RoutineError {
+    OutsideExecutable,
+    Unknown
+});
 
 #[repr(C)]
 struct Table {

@@ -97,12 +97,14 @@ fn here() -> io::Result<OwnedFd> {
 }
 
 /// A setting could not be taken up.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("cannot {step}: {source}")]
 pub(crate) struct SettingError {
     step: String,
     source: io::Error,
 }
+
+procession_os::debug_in_words!(SettingError);
 
 fn cannot<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> SettingError {
     let step = step.to_owned();

@@ -6,12 +6,14 @@ use procession_wire::{DecodeError, EncodeError};
 use std::io;
 
 /// The queue was closed or shut down, by this or by another process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is closed")]
 pub struct Closed;
 
+procession_os::debug_in_words!(Closed);
+
 /// The queue's memory cannot be used: it was overwritten, or the system refuses.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// Somebody has overwritten the queue's memory.
@@ -39,8 +41,17 @@ pub enum Fault {
     TooManyConsumers,
 }
 
+procession_os::debug_in_words!(Fault {
+    Damaged,
+    Lock,
+    Held,
+    Open,
+    Sleep,
+    TooManyConsumers
+});
+
 /// The state of a queue cannot be told.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// The queue was closed.
@@ -51,8 +62,10 @@ pub enum StateError {
     Fault(#[from] Fault),
 }
 
+procession_os::debug_in_words!(StateError { Closed, Fault });
+
 /// An item was not put. The queue is as usable as before.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum PutError {
     /// The queue was full, all the time if the call was to wait.
@@ -83,8 +96,18 @@ pub enum PutError {
     Fault(#[from] Fault),
 }
 
+procession_os::debug_in_words!(PutError {
+    Full,
+    Closed,
+    TooLarge,
+    Descriptors,
+    Encode,
+    Memory,
+    Fault
+});
+
 /// Not all of several items were put.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("after {put} items: {error}")]
 pub struct PutManyError {
     /// How many were put: these first ones of the items, and no others.
@@ -94,8 +117,10 @@ pub struct PutManyError {
     pub error: PutError,
 }
 
+procession_os::debug_in_words!(PutManyError);
+
 /// No item was got.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum GetError {
     /// The queue was empty, all the time if the call was to wait.
@@ -112,8 +137,15 @@ pub enum GetError {
     Fault(#[from] Fault),
 }
 
+procession_os::debug_in_words!(GetError {
+    Empty,
+    Closed,
+    Decode,
+    Fault
+});
+
 /// An item was not counted as done.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskDoneError {
     /// All items that this process has got are done already.
@@ -127,8 +159,14 @@ pub enum TaskDoneError {
     Fault(#[from] Fault),
 }
 
+procession_os::debug_in_words!(TaskDoneError {
+    TooOften,
+    Closed,
+    Fault
+});
+
 /// Not all items of a queue are done.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
     /// The timeout passed.
@@ -147,6 +185,13 @@ pub enum JoinError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+procession_os::debug_in_words!(JoinError {
+    TimedOut,
+    Lost,
+    Closed,
+    Fault
+});
 
 impl From<LockError> for StateError {
     fn from(error: LockError) -> Self {

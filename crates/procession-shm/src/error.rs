@@ -6,7 +6,7 @@ use shared_memory::ShmemError;
 use std::io;
 
 /// Shared memory was not made. Nothing is left of the attempt.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ShmError {
     /// There is no room for it: `/dev/shm` is full, or it is more than a process can address.
@@ -34,6 +34,13 @@ pub enum ShmError {
     System(#[source] io::Error),
 }
 
+procession_os::debug_in_words!(ShmError {
+    OutOfMemory,
+    Alignment,
+    Family,
+    System
+});
+
 impl ShmError {
     pub(crate) fn from_errno(errno: Errno, wanted: usize) -> Self {
         match errno {
@@ -54,7 +61,7 @@ impl ShmError {
 }
 
 /// Shared memory that somebody named was not found, or is not what it should be.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
     /// The name is not one that the library gives.
@@ -88,6 +95,18 @@ pub enum OpenError {
     #[error("cannot open the segment: {0}")]
     System(#[source] io::Error),
 }
+
+procession_os::debug_in_words!(OpenError {
+    BadName,
+    OtherFamily,
+    Gone,
+    NotReady,
+    WrongKind,
+    WrongType,
+    Damaged,
+    Family,
+    System
+});
 
 impl OpenError {
     /// Returns whether it is only that there are no file descriptors or no memory left.

@@ -151,8 +151,8 @@ impl<G> From<LockError> for AcquireError<G> {
 impl<G> fmt::Debug for AcquireError<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Poisoned(poisoned) => poisoned.fmt(f),
-            Self::Failed(error) => f.debug_tuple("Failed").field(error).finish(),
+            Self::Poisoned(poisoned) => fmt::Debug::fmt(poisoned, f),
+            Self::Failed(error) => fmt::Debug::fmt(error, f),
         }
     }
 }
@@ -257,7 +257,7 @@ impl<G> Poisoned<G> {
 
 impl<G> fmt::Debug for Poisoned<G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poisoned").finish_non_exhaustive()
+        procession_os::words::write(f, "Poisoned", self)
     }
 }
 

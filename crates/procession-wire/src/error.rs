@@ -1,7 +1,7 @@
 //! What can go wrong between a value and its bytes.
 
 /// A value could not be turned into a message.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum EncodeError {
     /// The value's `Serialize` implementation, or a handle inside it, reported an error.
@@ -9,8 +9,10 @@ pub enum EncodeError {
     Value(String),
 }
 
+procession_os::debug_in_words!(EncodeError { Value });
+
 /// Received bytes are not the message that was expected.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
     /// The bytes end before the message does.
@@ -44,3 +46,13 @@ pub enum DecodeError {
         arrived: usize,
     },
 }
+
+procession_os::debug_in_words!(DecodeError {
+    Truncated,
+    UnexpectedKind,
+    WrongType,
+    Value,
+    Shortage,
+    LeftOver,
+    Descriptors
+});

@@ -51,9 +51,11 @@ pub enum Announced {
 }
 
 /// A length that no sender writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the frame announces the negative length {0}")]
 pub struct BadLength(pub i32);
+
+procession_os::debug_in_words!(BadLength);
 
 /// Reads the first four bytes of a frame.
 ///

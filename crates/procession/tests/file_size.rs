@@ -37,7 +37,7 @@ fn use_everything(method: StartMethod) {
     assert!(queue.put(&vec![7; LARGE]).is_err());
     queue.put(&vec![7; 16]).unwrap();
     assert_eq!(queue.get().unwrap().len(), 16);
-    assert!(SharedMemory::create("procession-test-too-large", LARGE).is_err());
+    assert!(SharedMemory::create("test-of-procession-too-large", LARGE).is_err());
 }
 
 // PRC-061

@@ -43,7 +43,7 @@ fn names(attribute: &[Token], name: &str) -> bool {
 }
 
 /// Returns what stands in the brackets of each `#[..]` and `#![..]`, those inside macros too.
-fn attributes(tokens: &[Token]) -> Vec<&[Token]> {
+pub(super) fn attributes(tokens: &[Token]) -> Vec<&[Token]> {
     let is = |place: usize, text: &str| tokens.get(place).is_some_and(|token| token.text == text);
     let opening = |place: usize| {
         let bracket = if is(place + 1, "!") {

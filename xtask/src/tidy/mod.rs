@@ -6,6 +6,7 @@
 mod attributes;
 mod conformance;
 mod edges;
+mod errors;
 mod foreign;
 mod header;
 mod manifest;
@@ -37,6 +38,7 @@ const RULES: &[Rule] = &[
     foreign::check,
     printing::check,
     attributes::check,
+    errors::check,
     words::check,
     conformance::check,
 ];

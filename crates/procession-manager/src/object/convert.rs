@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
 /// An [`Object`] is not of the kind that was asked for, or does not fit into the type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}, found {found}")]
 pub struct UnexpectedKind {
     expected: &'static str,
     found: &'static str,
 }
+
+procession_os::debug_in_words!(UnexpectedKind);
 
 impl From<()> for Object {
     fn from((): ()) -> Self {

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 /// The text is no [`Address`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no address: write a path with a `/` in it, `@name`, or a numeric address and port \
      (`Address::lookup` takes names)"
 )]
 pub struct ParseAddressError(String);
+
+procession_os::debug_in_words!(ParseAddressError);
 
 impl FromStr for Address {
     type Err = ParseAddressError;

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind};
 /// this side has; Python's exception of the same name.
 ///
 /// It concerns one connection, which is closed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthenticationError {
     /// The other side's reply was not made with the key.
@@ -49,6 +49,20 @@ pub enum AuthenticationError {
     #[error("cannot do the handshake: {0}")]
     Io(#[source] io::Error),
 }
+
+procession_os::debug_in_words!(AuthenticationError {
+    WrongKey,
+    Rejected,
+    UnsupportedDigest,
+    WrongLength,
+    NoChallenge,
+    ShortChallenge,
+    BadFrame,
+    TimedOut,
+    Crowded,
+    Closed,
+    Io
+});
 
 impl From<io::Error> for AuthenticationError {
     fn from(error: io::Error) -> Self {

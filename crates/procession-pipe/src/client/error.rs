@@ -4,7 +4,7 @@ use crate::auth::AuthenticationError;
 use std::io::{self, ErrorKind};
 
 /// There is no connection to the listener.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// The listener's queue was full, or it could not be reached, for as long as there was time.
@@ -17,6 +17,12 @@ pub enum ConnectError {
     #[error("cannot connect: {0}")]
     Io(#[source] io::Error),
 }
+
+procession_os::debug_in_words!(ConnectError {
+    TimedOut,
+    Authentication,
+    Io
+});
 
 impl From<io::Error> for ConnectError {
     fn from(error: io::Error) -> Self {

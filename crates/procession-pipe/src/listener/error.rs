@@ -3,7 +3,7 @@
 use std::io;
 
 /// No client was accepted.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// Nobody came in time.
@@ -16,3 +16,9 @@ pub enum AcceptError {
     #[error("cannot wait for clients: {0}")]
     Io(#[from] io::Error),
 }
+
+procession_os::debug_in_words!(AcceptError {
+    TimedOut,
+    Closed,
+    Io
+});

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// A named pipe could not be made, opened or removed; each variant holds its path.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum NamedPipeError {
     /// The path is empty, or holds a NUL byte.
@@ -37,6 +37,17 @@ pub enum NamedPipeError {
         source: io::Error,
     },
 }
+
+procession_os::debug_in_words!(NamedPipeError {
+    InvalidPath,
+    AlreadyExists,
+    MissingDirectory,
+    NotFound,
+    NotAPipe,
+    PermissionDenied,
+    TimedOut,
+    Io
+});
 
 impl NamedPipeError {
     /// What it means that `path` cannot be made.

@@ -7,7 +7,7 @@ use procession_os::robust::LockError;
 use std::mem;
 
 /// An element was not reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccessError {
     /// There is no such element.
@@ -43,6 +43,14 @@ pub enum AccessError {
     #[error(transparent)]
     Lock(#[from] LockError),
 }
+
+procession_os::debug_in_words!(AccessError {
+    OutOfBounds,
+    RangeOutOfBounds,
+    WrongLength,
+    NoValue,
+    Lock
+});
 
 impl<T: Plain> Array<T> {
     /// Returns element `index`.

@@ -8,7 +8,7 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 
 /// Bytes were asked for that the block does not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{len} bytes at offset {offset} are not inside of the block, which has {size}")]
 pub struct OutOfBlock {
     /// Where the first byte was asked for.
@@ -18,6 +18,8 @@ pub struct OutOfBlock {
     /// The size of the block.
     pub size: usize,
 }
+
+procession_os::debug_in_words!(OutOfBlock);
 
 impl SharedMemory {
     /// Copies bytes out of the block, from `offset` on, until `into` is full.

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use std::io;
 
 /// A named block was not made, found or removed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum BlockError {
     /// The name is one that no block can have.
@@ -35,6 +35,17 @@ pub enum BlockError {
     #[error("cannot open the block: {0}")]
     System(#[source] io::Error),
 }
+
+procession_os::debug_in_words!(BlockError {
+    Name,
+    ZeroSize,
+    AlreadyExists,
+    NotFound,
+    NotReady,
+    NotMemory,
+    Memory,
+    System
+});
 
 impl BlockError {
     /// What the system said about a name.

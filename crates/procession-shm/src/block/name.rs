@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A name that no block can have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NameError {
     /// There is nothing in it.
@@ -25,6 +25,14 @@ pub enum NameError {
     #[error("names that begin with \"{RESERVED}\" are the library's own; choose another")]
     Reserved,
 }
+
+procession_os::debug_in_words!(NameError {
+    Empty,
+    Path,
+    Nul,
+    TooLong,
+    Reserved
+});
 
 /// The most bytes of a name: what the C library's `shm_open` takes, slash and NUL not counted.
 pub(super) const MAX_LEN: usize = 253;

@@ -103,7 +103,7 @@ impl fmt::Debug for Family {
 }
 
 /// This process is not, or cannot become, a process of the family.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FamilyError {
     /// This process has a family already: it shared something before it was given one.
@@ -125,6 +125,14 @@ pub enum FamilyError {
     #[error("cannot hold the family's lease in /dev/shm: {0}")]
     Lease(#[source] io::Error),
 }
+
+procession_os::debug_in_words!(FamilyError {
+    AlreadyJoined,
+    BadId,
+    Gone,
+    Left,
+    Lease
+});
 
 /// Returns the family of this process, and starts one if it has none.
 ///

@@ -4,7 +4,7 @@ use crate::BlockError;
 use std::convert::Infallible;
 
 /// A shareable list was not made or found, or an item was not read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ListError {
     /// The block was not made or found.
@@ -39,6 +39,16 @@ pub enum ListError {
     #[error("the block is not a list of CPython's layout: {0}")]
     Damaged(&'static str),
 }
+
+procession_os::debug_in_words!(ListError {
+    Block,
+    OutOfBounds,
+    TooLong,
+    IntTooLarge,
+    EndsInNul,
+    NotText,
+    Damaged
+});
 
 /// What always fits is converted without an error.
 impl From<Infallible> for ListError {

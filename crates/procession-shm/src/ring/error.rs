@@ -3,7 +3,7 @@
 use procession_os::robust::LockError;
 
 /// An end of a pair of rings cannot be used, now or any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RingError {
     /// Another thread, or another process that holds the same end, used it until the deadline.
@@ -30,3 +30,10 @@ impl From<LockError> for RingError {
         }
     }
 }
+
+procession_os::debug_in_words!(RingError {
+    TimedOut,
+    CutShort,
+    Damaged,
+    Lock
+});

@@ -55,7 +55,7 @@ pub(crate) struct BarrierState {
 }
 
 /// Why the parties of a barrier did not come together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BarrierError {
     /// The barrier is broken, or was reset while this party waited.
@@ -69,6 +69,12 @@ pub enum BarrierError {
     #[error("cannot use the barrier: {0}")]
     Lock(#[from] LockError),
 }
+
+procession_os::debug_in_words!(BarrierError {
+    Broken,
+    TimedOut,
+    Lock
+});
 
 impl BarrierState {
     /// A barrier for loom.

@@ -35,7 +35,7 @@ pub(crate) struct PermitState {
 }
 
 /// Why a semaphore did not give, or take, a permit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PermitError {
     /// No permit is free, and the call was not to wait.
@@ -57,6 +57,14 @@ pub enum PermitError {
     #[error("cannot use the semaphore: {0}")]
     Lock(#[from] LockError),
 }
+
+procession_os::debug_in_words!(PermitError {
+    WouldBlock,
+    TimedOut,
+    OverRelease,
+    TooManyProcesses,
+    Lock
+});
 
 impl PermitState {
     /// A semaphore for loom.
