@@ -1,6 +1,6 @@
-//! What the processes of the demo `manager_types` do.
+//! What the demos share: how they print, and what the processes of `manager_types` do.
 //!
-//! Each task gets what the processes of its group share, and its number in the group: sometimes
+//! Each task there gets what the processes of its group share, and its number in the group: sometimes
 //! the first process has another part than the rest.
 
 use anyhow::Result;
@@ -9,6 +9,16 @@ use procession::manager::{BoundedSemaphore, Condition, Event, Semaphore};
 use procession::{Process, Task};
 use serde::{Serialize, de::DeserializeOwned};
 use std::thread::yield_now;
+
+/// Prints a line as the standard library's macro does, but without a panic when nobody reads any more,
+/// as `head` does not after its last line.
+#[macro_export]
+macro_rules! println {
+    ($($part:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
 
 /// Runs `task` with `shared` and a number in so many processes at once; returns their results.
 pub fn together<F, T, M>(processes: usize, shared: &T, task: F) -> Result<Vec<F::Output>>

@@ -3,6 +3,7 @@
 //! The child writes bytes into the end that it was given; the parent reads until every writer is
 //! gone, its own included.
 
+use examples::println;
 use procession::{PipeWriter, Process, pipe};
 use std::io::{Read, Write};
 

@@ -3,6 +3,7 @@
 //! `#[procession::shared]` makes `MathsProxy`, which has the same methods, each returning a
 //! `Result`; any process that is given the proxy can call them.
 
+use examples::println;
 use procession::Process;
 use procession::manager::Manager;
 

@@ -3,6 +3,7 @@
 //! The closure runs in the server, under the object's lock, so it is one atomic step.
 
 use anyhow::Result;
+use examples::println;
 use procession::Process;
 use procession::manager::{Manager, Proxy};
 use std::collections::BTreeSet;

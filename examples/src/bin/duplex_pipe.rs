@@ -2,6 +2,7 @@
 //!
 //! Each end says what it sends and what it receives; any serde type will do, the user's own too.
 
+use examples::println;
 use procession::{Connection, Pipe, Process};
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,7 @@
 //! By hand, the child writes the error's type and message into a pipe. But an error is a value
 //! that a task returns, so simply joining brings back the error itself.
 
+use examples::println;
 use procession::{PipeWriter, Process, pipe};
 use serde::{Deserialize, Serialize};
 use std::fmt;

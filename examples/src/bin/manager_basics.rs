@@ -2,6 +2,7 @@
 //!
 //! Its proxies are arguments like any other. A call after the end is an error, not a wait.
 
+use examples::println;
 use procession::Process;
 use procession::manager::{Dict, List, Manager, Object};
 

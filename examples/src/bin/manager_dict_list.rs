@@ -2,6 +2,7 @@
 //!
 //! `Object` is the value of any kind, for collections that are as mixed as Python's.
 
+use examples::println;
 use procession::Process;
 use procession::manager::{Dict, List, Manager, Object};
 

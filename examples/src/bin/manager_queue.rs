@@ -2,6 +2,7 @@
 //!
 //! Three processes, one after the other, each take one; then `join` has nothing to wait for.
 
+use examples::println;
 use procession::Process;
 use procession::manager::{Manager, Queue};
 

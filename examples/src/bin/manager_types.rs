@@ -2,6 +2,7 @@
 //!
 //! What the processes do stands in `examples/src/lib.rs`; here is what comes of it.
 
+use examples::println;
 use examples::*;
 use procession::Manager;
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 //! This program starts itself again as `reader` and as `writer`, two programs that are no family of
 //! processes; the pipe outlives the first conversation and carries a second one.
 
+use examples::println;
 use procession::NamedPipe;
 use std::io::{Read, Write};
 use std::process::Command;

@@ -2,6 +2,7 @@
 //!
 //! Logging is set up once, in the parent; every process that it starts inherits it.
 
+use examples::println;
 use procession::Pool;
 use std::thread::sleep;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 //! What is written waits in the kernel until it is read. When the last writer is dropped, the
 //! reader finds the end.
 
+use examples::println;
 use procession::pipe;
 use std::io::{Read, Write};
 

@@ -3,6 +3,7 @@
 //! Both children negate the same four numbers, one after the other, so the second one undoes what
 //! the first one did.
 
+use examples::println;
 use procession::{Array, Lock, Process};
 use std::thread::sleep;
 use std::time::Duration;

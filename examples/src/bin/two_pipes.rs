@@ -2,6 +2,7 @@
 //!
 //! Each process has the reading end of one and the writing end of the other.
 
+use examples::println;
 use procession::{PipeReader, PipeWriter, Process, pipe};
 use std::io::{BufRead, BufReader, Write};
 

@@ -3,6 +3,7 @@
 //! Each child negates its own copy, under one lock, so that their lines do not mix; the parent's
 //! list stays as it was.
 
+use examples::println;
 use procession::{Lock, Process, current_process};
 use std::thread::sleep;
 use std::time::Duration;
