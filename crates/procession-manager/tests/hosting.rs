@@ -6,7 +6,7 @@
 
 use procession_manager::{Event, Manager, ManagerError, ManagerHandle, Proxy};
 use procession_process::Process;
-use procession_testkit::{eventually, watchdog};
+use procession_testkit::{eventually, hush, watchdog};
 use std::collections::{HashMap, HashSet};
 
 procession_process::enable_in_tests!();
@@ -85,7 +85,11 @@ fn a_panic_concerns_its_caller_only() {
     let _watchdog = watchdog();
     let manager = manager();
     let list = manager.create(|| vec![1, 2, 3], ()).unwrap();
-    let error = list.with(|list| list[3]).unwrap_err();
+    let beyond = |list: &mut Vec<i32>| {
+        hush();
+        list[3]
+    };
+    let error = list.with(beyond).unwrap_err();
     let ManagerError::Panicked(panic) = error else {
         panic!("{error}")
     };
@@ -100,6 +104,7 @@ fn a_panic_leaves_what_was_done_before_it() {
     let manager = manager();
     let list = manager.create(Vec::<u8>::new, ()).unwrap();
     let half = |list: &mut Vec<u8>| {
+        hush();
         list.push(1);
         assert!(list.is_empty(), "halfway");
     };
@@ -124,6 +129,11 @@ fn an_anyhow_error_arrives_with_its_causes() {
     assert_eq!(error.to_string(), "invalid digit found in string");
 }
 
+fn panics() -> u8 {
+    hush();
+    panic!("no")
+}
+
 #[test]
 fn a_constructor_may_fail_or_panic() {
     let _watchdog = watchdog();
@@ -142,7 +152,7 @@ fn a_constructor_may_fail_or_panic() {
     );
     let error = manager.create(make, (10,)).unwrap_err();
     assert_eq!(error.to_string(), "the call failed: 10 is too long");
-    let error = manager.host(|| -> u8 { panic!("no") }, ()).unwrap_err();
+    let error = manager.host(panics, ()).unwrap_err();
     assert!(matches!(error, ManagerError::Panicked(_)));
     assert_eq!(manager.object_count().unwrap(), 0);
 }

@@ -6,7 +6,7 @@ use procession_pipe::{PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
 use procession_process::current_process;
 use procession_shm::{Array, Value};
-use procession_testkit::{children, watchdog};
+use procession_testkit::{children, hush, watchdog};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -121,6 +121,9 @@ fn explain(n: u32) -> Result<u32> {
     if n == 3 {
         let parsed: Result<u32, _> = "three".parse();
         return parsed.context("item three is special");
+    }
+    if n == 4 {
+        hush();
     }
     assert_ne!(n, 4, "four is right out");
     Ok(n)
@@ -239,6 +242,11 @@ impl<'de> Deserialize<'de> for Awkward {
     }
 }
 
+fn panics_encoding() -> Awkward {
+    hush();
+    Awkward::PanicsEncoding
+}
+
 // POL-019, POL-049
 #[test]
 fn a_result_that_cannot_be_encoded_costs_no_worker() {
@@ -251,7 +259,7 @@ fn a_result_that_cannot_be_encoded_costs_no_worker() {
             matches!(error, PoolError::ResultNotEncoded { item: None, .. }),
             "{error}"
         );
-        let error = pool.apply(|| Awkward::PanicsEncoding, ()).unwrap_err();
+        let error = pool.apply(panics_encoding, ()).unwrap_err();
         assert!(matches!(error, PoolError::Panicked { .. }), "{error}");
     }
     assert_eq!(workers(&pool), before);

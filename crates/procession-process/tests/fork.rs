@@ -16,7 +16,7 @@ use procession_process::{
     Cause, Process, StartError, StartMethod, inherit, set_start_method, start_method,
 };
 use procession_shm::{Array, Value};
-use procession_testkit::{children, watchdog};
+use procession_testkit::{children, hush, watchdog};
 use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
@@ -138,7 +138,10 @@ fn statics_are_copied() {
 fn a_fork_fails_like_any_other_process() {
     run(|| {
         let words = "captured".to_owned();
-        let panics = Process::fork(|| -> () { panic!("{words}") });
+        let panics = Process::fork(|| -> () {
+            hush();
+            panic!("{words}")
+        });
         let error = failure(panics.unwrap());
         assert!(matches!(error.cause(), Cause::Panicked(panic) if panic.message() == "captured"));
         let fails = Process::fork(|| -> anyhow::Result<u8> { anyhow::bail!("{words}") });

@@ -8,7 +8,7 @@
 )]
 
 use procession_process::{Process, StartError, Stdio, preload};
-use procession_testkit::{fork_server, kill9, watchdog};
+use procession_testkit::{fork_server, hush, kill9, watchdog};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
@@ -101,7 +101,11 @@ fn what_is_printed_while_preloading_is_printed_once() {
 fn a_preload_that_fails_is_an_error_of_each_start() {
     let _watchdog = watchdog();
     let words = alone(|| {
-        preload(|(): ()| -> () { panic!("no table") }, ()).unwrap();
+        let fails = |(): ()| -> () {
+            hush();
+            panic!("no table")
+        };
+        preload(fails, ()).unwrap();
         let refused = [(), ()].map(|()| Process::spawn(|| (), ()).unwrap_err());
         assert!(
             refused

@@ -10,7 +10,7 @@ pub mod python;
 pub mod steps;
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, dup2_stderr};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -55,6 +55,19 @@ pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(start.elapsed() < LIMIT / 4, "this never came true: {what}");
         thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Has the calling process, a child that a test made, say nothing on its standard error any more.
+///
+/// For tasks that panic on purpose: what the test asks for is in the error, and what a passing test
+/// prints looks like a failure.
+///
+/// # Panics
+///
+/// If there is no descriptor left.
+pub fn hush() {
+    let nowhere = fs::File::options().write(true).open("/dev/null");
+    dup2_stderr(nowhere.expect("a descriptor is left")).expect("there is a standard error");
 }
 
 /// Sends SIGKILL to a process that the test started.

@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, dup2_raw};
 use procession_pipe::{Connection, Pipe};
 use procession_process::{Cause, ExitStatus, Process};
-use procession_testkit::eventually;
+use procession_testkit::{eventually, hush};
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::os::unix::process::CommandExt;
@@ -21,7 +21,11 @@ pub(crate) fn four_ends_are_told_apart() {
     assert_eq!(ended(aborts), ExitStatus::Signal(6));
     let segfaults = Process::spawn(|| raise(Signal::SIGSEGV).unwrap(), ()).unwrap();
     assert_eq!(ended(segfaults), ExitStatus::Signal(11));
-    let panics = Process::spawn(|| -> () { panic!("four") }, ()).unwrap();
+    let fours = || -> () {
+        hush();
+        panic!("four")
+    };
+    let panics = Process::spawn(fours, ()).unwrap();
     assert!(matches!(failure(panics).cause(), Cause::Panicked(_)));
 }
 
@@ -34,7 +38,11 @@ fn status(process: &Process<()>) -> ExitStatus {
 pub(crate) fn exit_codes_are_those_of_a_rust_program() {
     let returns = Process::spawn(|| (), ()).unwrap();
     assert_eq!(status(&returns), ExitStatus::Code(0));
-    let panics = Process::spawn(|| -> () { panic!() }, ()).unwrap();
+    let panics = || -> () {
+        hush();
+        panic!()
+    };
+    let panics = Process::spawn(panics, ()).unwrap();
     assert_eq!(status(&panics), ExitStatus::Code(101));
     let fails = Process::spawn(|| -> anyhow::Result<()> { anyhow::bail!("no") }, ()).unwrap();
     assert_eq!(status(&fails), ExitStatus::Code(1));
@@ -75,7 +83,10 @@ pub(crate) fn a_stack_that_overflows_is_reported() {
 }
 
 pub(crate) fn a_panic_in_another_thread_of_the_child_is_that_threads_affair() {
-    let panics = || thread::spawn(|| panic!("there")).join().is_err();
+    let panics = || {
+        hush();
+        thread::spawn(|| panic!("there")).join().is_err()
+    };
     assert!(Process::spawn(panics, ()).unwrap().join().unwrap());
 }
 

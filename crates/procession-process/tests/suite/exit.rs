@@ -3,6 +3,7 @@
 use super::{ended, forever, hear, tell};
 use procession_pipe::{PipeReader, PipeWriter, pipe};
 use procession_process::{AtExit, ExitStatus, Process, Task, at_exit};
+use procession_testkit::hush;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -73,6 +74,7 @@ pub(crate) fn a_hook_is_called_or_cancelled_once() {
 
 pub(crate) fn a_hook_that_panics_keeps_no_other_from_being_called() {
     let hooks = |pipe: PipeWriter| {
+        hush();
         write_at_exit(0, &pipe, "b");
         at_exit(1, || panic!("in a hook")).unwrap();
         write_at_exit(2, &pipe, "a");

@@ -2,6 +2,7 @@
 
 use super::failure;
 use procession_process::{Cause, Process, active_children, inherit};
+use procession_testkit::hush;
 use serde::{Deserialize, Serialize, Serializer};
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +50,7 @@ pub(crate) fn arguments_that_cannot_be_decoded_are_an_error_of_that_process() {
 }
 
 fn fail(words: String) {
+    hush();
     panic!("{words}");
 }
 

@@ -3,6 +3,7 @@
 use super::failure;
 use anyhow::Context;
 use procession_process::{Cause, ExitStatus, Process};
+use procession_testkit::hush;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -57,7 +58,11 @@ pub(crate) fn large_arguments_and_results_do_not_wait_for_their_reader() {
 
 // PRC-016
 pub(crate) fn a_panic_brings_its_message_and_place() {
-    let process = Process::spawn(|x: u32| assert_eq!(x, 3, "x was {x}"), (4,)).unwrap();
+    let fails = |x: u32| {
+        hush();
+        assert_eq!(x, 3, "x was {x}");
+    };
+    let process = Process::spawn(fails, (4,)).unwrap();
     let error = failure(process);
     let Cause::Panicked(panic) = error.cause() else {
         panic!("{error}")
