@@ -36,6 +36,7 @@ pub mod policy;
 pub mod robust;
 pub mod socket;
 pub mod spawn;
+pub mod turns;
 pub mod wait;
 pub mod waitable;
 pub mod words;

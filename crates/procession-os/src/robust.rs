@@ -13,7 +13,18 @@
 //!
 //! Who finds it locked looks again for a while before sleeping, as the process's
 //! [`WaitPolicy`](crate::policy::WaitPolicy) says: it is usually held for less time than falling
-//! asleep takes. The order of the waiters is not kept.
+//! asleep takes.
+//!
+//! # Fairness
+//!
+//! A lock that is free is taken by whoever comes first, and those who sleep are woken in the order
+//! in which they fell asleep. A waiter that has slept for a millisecond is not overtaken without
+//! end: one that comes later leaves the free lock to those who sleep, for some milliseconds if
+//! they do not take it, unless one of them has had it within the last millisecond. That holds for
+//! every way to lock it; [`try_lock`](RobustMutex::try_lock) may wait for a millisecond then. So a
+//! waiter is overtaken by no more than those who fell asleep before it, and by those who had the
+//! lock for less than a millisecond. Waiters that were killed or stopped delay the others by some
+//! milliseconds, together and once; [`turns`](crate::turns) says how.
 //!
 //! The list of held mutexes runs through the mutexes themselves: memory that holds a locked mutex
 //! must not be unmapped before it is unlocked or the thread has ended. The kernel follows the list
@@ -31,6 +42,7 @@
 
 use crate::futex;
 use crate::policy::wait_policy;
+use crate::turns::{Line, OVERDUE, YIELDS};
 use crate::wait::Deadline;
 use libc::{c_int, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
 use nix::errno::Errno;
@@ -39,6 +51,7 @@ use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::time::Duration;
 
 unsafe extern "C" {
     // Since glibc 2.30; the libc crate does not declare it.
@@ -136,7 +149,10 @@ crate::debug_in_words!(LockError {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[repr(C)]
-pub struct RobustMutex(UnsafeCell<pthread_mutex_t>);
+pub struct RobustMutex {
+    mutex: UnsafeCell<pthread_mutex_t>,
+    line: Line,
+}
 
 // SAFETY: a process-shared mutex may be used from any thread of any process.
 unsafe impl Send for RobustMutex {}
@@ -156,6 +172,8 @@ impl RobustMutex {
     /// returns. A mutex that somebody holds or waits for must not be made anew.
     pub unsafe fn init_at(at: *mut Self) -> io::Result<()> {
         let attributes = Attributes::new()?;
+        // SAFETY: the caller vouches for `at`.
+        unsafe { at.write_bytes(0, 1) };
         // SAFETY: the caller vouches for `at`; the attributes were initialised.
         check(unsafe { libc::pthread_mutex_init(at.cast(), &raw const attributes.0) })
     }
@@ -173,13 +191,13 @@ impl RobustMutex {
     /// [`Acquired::OwnerDied`].
     #[inline]
     pub fn lock(&self) -> Result<Acquired, LockError> {
-        match self.try_lock() {
-            Err(LockError::WouldBlock) => self.lock_contended(Deadline::NEVER),
-            result => result,
-        }
+        self.lock_or_wait(|| Deadline::NEVER)
     }
 
     /// Locks it if nobody else holds it at this moment.
+    ///
+    /// It waits for a millisecond at the longest, if it is free and a waiter has a right to it; see
+    /// the [module documentation](self#fairness).
     ///
     /// # Errors
     ///
@@ -190,10 +208,10 @@ impl RobustMutex {
     /// As [`lock`](Self::lock).
     #[inline]
     pub fn try_lock(&self) -> Result<Acquired, LockError> {
-        self.checked()?;
-        // SAFETY: the word that steers the call is as `init_at` wrote it.
-        let code = unsafe { libc::pthread_mutex_trylock(self.0.get()) };
-        self.settle(code)
+        if self.line.any() {
+            self.let_pass(1, Deadline::NEVER);
+        }
+        self.lock_at_once()
     }
 
     /// Locks it, waiting until `deadline` at the longest.
@@ -206,10 +224,27 @@ impl RobustMutex {
     ///
     /// As [`lock`](Self::lock).
     pub fn lock_until(&self, deadline: Deadline) -> Result<Acquired, LockError> {
-        match self.try_lock() {
-            Err(LockError::WouldBlock) => self.lock_contended(deadline),
-            result => result,
+        self.lock_or_wait(|| deadline)
+    }
+
+    /// Locks it, waiting until the deadline that is asked for only if it is to wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`lock_until`](Self::lock_until).
+    ///
+    /// # When the other side is gone
+    ///
+    /// As [`lock`](Self::lock).
+    #[inline]
+    pub fn lock_or_wait(&self, deadline: impl FnOnce() -> Deadline) -> Result<Acquired, LockError> {
+        if !self.line.any() {
+            match self.lock_at_once() {
+                Err(LockError::WouldBlock) => {}
+                result => return result,
+            }
         }
+        self.lock_contended(deadline())
     }
 
     /// Unlocks it.
@@ -229,7 +264,7 @@ impl RobustMutex {
     pub unsafe fn unlock(&self) -> Result<(), LockError> {
         self.checked()?;
         // SAFETY: the word that steers the call is as `init_at` wrote it.
-        unsafe { libc::pthread_mutex_unlock(self.0.get()) };
+        unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
         Ok(())
     }
 
@@ -237,29 +272,67 @@ impl RobustMutex {
     ///
     /// A dead holder is nobody.
     pub fn holder(&self) -> Option<u32> {
-        // SAFETY: the word lies inside the mutex and is only ever changed by atomic operations.
-        let word = unsafe { AtomicU32::from_ptr(self.word(LOCK_WORD).cast()) };
-        Some(word.load(Ordering::Relaxed) & THREAD_MASK).filter(|&thread| thread != 0)
+        let word = self.lock_word().load(Ordering::Relaxed);
+        Some(word & THREAD_MASK).filter(|&thread| thread != 0)
+    }
+
+    /// Returns how many waiters must not be overtaken any more; see the
+    /// [module documentation](self#fairness). One that died is counted until that was noticed.
+    pub fn overdue(&self) -> u32 {
+        self.line.overdue()
+    }
+
+    #[inline]
+    fn lock_at_once(&self) -> Result<Acquired, LockError> {
+        self.checked()?;
+        // SAFETY: the word that steers the call is as `init_at` wrote it.
+        let code = unsafe { libc::pthread_mutex_trylock(self.mutex.get()) };
+        self.settle(code)
     }
 
     #[cold]
     fn lock_contended(&self, deadline: Deadline) -> Result<Acquired, LockError> {
         let spun = wait_policy().spin(deadline, || self.lock_if_free());
-        spun.unwrap_or_else(|| self.lock_asleep(deadline))
+        if let Some(result) = spun {
+            return result;
+        }
+        self.let_pass(YIELDS, deadline);
+        match self.lock_at_once() {
+            Err(LockError::WouldBlock) => self.lock_asleep(deadline),
+            result => result,
+        }
     }
 
     /// Only reads for as long as somebody holds it, so that the holder keeps the cache line.
     fn lock_if_free(&self) -> Option<Result<Acquired, LockError>> {
-        if self.holder().is_some() {
+        if self.holder().is_some() || self.line.owed() != 0 {
             return None;
         }
-        Some(self.try_lock()).filter(|&result| result != Err(LockError::WouldBlock))
+        Some(self.lock_at_once()).filter(|&result| result != Err(LockError::WouldBlock))
     }
 
     fn lock_asleep(&self, deadline: Deadline) -> Result<Acquired, LockError> {
+        let mut waiter = self.line.waiter();
+        let mut nap = OVERDUE;
+        loop {
+            let end = Deadline::after(deadline.left().map_or(nap, |left| left.min(nap)));
+            match self.lock_in_kernel(end) {
+                Err(LockError::TimedOut) if !deadline.passed() => waiter.is_overdue(),
+                Ok(acquired) => {
+                    waiter.served();
+                    return Ok(acquired);
+                }
+                refused => return refused,
+            }
+            // The longer it has waited, the longer it keeps its place among those that sleep.
+            nap = LONGEST_NAP.min(nap * 2);
+        }
+    }
+
+    fn lock_in_kernel(&self, deadline: Deadline) -> Result<Acquired, LockError> {
         let until = futex::absolute(deadline).map_err(LockError::Exhausted)?;
         self.checked()?;
-        let mutex = self.0.get();
+        let mutex = self.mutex.get();
         let code = match &until {
             // SAFETY: the word that steers the call is as `init_at` wrote it.
             None => unsafe { libc::pthread_mutex_lock(mutex) },
@@ -267,6 +340,14 @@ impl RobustMutex {
             Some(until) => unsafe { pthread_mutex_clocklock(mutex, libc::CLOCK_MONOTONIC, until) },
         };
         self.settle(code)
+    }
+
+    /// Leaves the lock, while it is free, to waiters that must not be overtaken.
+    #[cold]
+    fn let_pass(&self, times: u32, deadline: Deadline) {
+        let is_left = || self.holder().is_none() && self.line.owed() != 0;
+        let wake_next = || _ = futex::wake(self.lock_word(), 1);
+        self.line.let_pass(times, deadline, is_left, wake_next);
     }
 
     #[inline]
@@ -296,9 +377,14 @@ impl RobustMutex {
         word.load(Ordering::Relaxed)
     }
 
+    fn lock_word(&self) -> &AtomicU32 {
+        // SAFETY: the word lies inside the mutex and is only ever changed by atomic operations.
+        unsafe { AtomicU32::from_ptr(self.word(LOCK_WORD).cast()) }
+    }
+
     fn word(&self, offset: usize) -> *mut i32 {
         const { assert!(KIND_WORD + 4 <= size_of::<pthread_mutex_t>()) };
-        self.0.get().cast::<i32>().wrapping_byte_add(offset)
+        self.mutex.get().cast::<i32>().wrapping_byte_add(offset)
     }
 
     #[inline]
@@ -325,7 +411,7 @@ impl RobustMutex {
 
     fn recover(&self) -> Result<Acquired, LockError> {
         // SAFETY: the call before reported the owner's death, so this thread holds the mutex.
-        match unsafe { libc::pthread_mutex_consistent(self.0.get()) } {
+        match unsafe { libc::pthread_mutex_consistent(self.mutex.get()) } {
             0 => Ok(Acquired::OwnerDied),
             _ => Err(LockError::Damaged),
         }
@@ -339,6 +425,9 @@ impl fmt::Debug for RobustMutex {
             .finish()
     }
 }
+
+/// The longest that a waiter sleeps without looking whether it was forgotten.
+const LONGEST_NAP: Duration = Duration::from_secs(1);
 
 /// What `init_at` writes into the kind word: found out when first asked for, so that nothing of
 /// glibc's has to be copied here but where the word is. Before, it is what no kind is.

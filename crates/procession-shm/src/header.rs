@@ -5,7 +5,7 @@
 //! | 1 | magic, version, kind, type hash, element size and alignment, elements | once, before READY |
 //! | 1 | state | `BEING_MADE` → `READY`, once |
 //! | 1 | holders | by every process that gains or drops the segment |
-//! | 2 | mutex, poison | by whoever holds the mutex (poison is also cleared without it) |
+//! | 2 | mutex, poison | by whoever holds the mutex (poison is also cleared without it), and what the mutex has of its waiters by them |
 //!
 //! All of it is atomic, for another process may write into it whatever it likes at any time.
 
@@ -33,7 +33,7 @@ pub(crate) struct Header {
 }
 
 const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What `state` holds from the file's creation on.
 const BEING_MADE: u32 = 0;

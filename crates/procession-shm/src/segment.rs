@@ -387,6 +387,20 @@ impl Segment {
         self.mapping.header().mutex.holder()
     }
 
+    /// Returns how many wait for the lock that have slept for a millisecond, and so must not be
+    /// overtaken any more. One that died is counted until that was noticed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let value = procession_shm::Value::new(5)?;
+    /// assert_eq!(value.segment().overdue(), 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn overdue(&self) -> u32 {
+        self.mapping.header().mutex.overdue()
+    }
+
     /// Returns whether a holder of the lock died or panicked since the poison was last cleared.
     ///
     /// # Examples

@@ -112,6 +112,11 @@ impl Semaphore {
         permits::try_acquire(&self.0, Identity::of_this_process())
     }
 
+    /// Becomes a waiter that must not be overtaken, and dies.
+    pub fn die_overdue(&self) {
+        permits::die_overdue(&self.0);
+    }
+
     /// Gives a permit back.
     pub fn release(&self) -> Result<(), PermitError> {
         permits::release(&self.0, Identity::of_this_process())

@@ -91,6 +91,25 @@ fn a_semaphore_lets_in_as_many_as_it_has_permits() {
     });
 }
 
+// SYN-041: under loom every waiter that sleeps is overdue.
+#[test]
+fn a_waiter_that_died_when_it_was_overdue_keeps_no_permit() {
+    check(2, || {
+        let semaphore = Arc::new(Semaphore::new(1, 1));
+        semaphore.die_overdue();
+        let enter = |semaphore: &Semaphore| {
+            semaphore.acquire(true).unwrap();
+            semaphore.release().unwrap();
+        };
+        let other = with(&semaphore, enter);
+        if semaphore.try_acquire().is_ok() {
+            semaphore.release().unwrap();
+        }
+        other.join().unwrap();
+        assert!(semaphore.try_acquire().is_ok());
+    });
+}
+
 #[test]
 fn a_released_permit_reaches_somebody_who_waits() {
     check(3, || {

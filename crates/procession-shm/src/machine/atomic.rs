@@ -9,6 +9,39 @@ pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+/// The words of a [`Line`](procession_os::turns::Line).
+#[cfg(not(loom))]
+pub use std::sync::atomic::AtomicU32 as TurnWord;
+
+/// The words of a [`Line`](procession_os::turns::Line).
+#[cfg(loom)]
+#[derive(Debug)]
+pub struct TurnWord(pub AtomicU32);
+
+#[cfg(loom)]
+impl procession_os::turns::Word for TurnWord {
+    fn load(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn store(&self, value: u32) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    fn change(&self, from: u32, to: u32) -> bool {
+        let (relaxed, changed) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.0.compare_exchange(from, to, relaxed, changed).is_ok()
+    }
+
+    fn sleep(&self, expected: u32, deadline: procession_os::wait::Deadline) {
+        sleep(&self.0, expected, deadline);
+    }
+
+    fn wake_all(&self) {
+        wake(&self.0, u32::MAX);
+    }
+}
+
 #[cfg(not(loom))]
 mod futex {
     use super::AtomicU32;

@@ -8,6 +8,7 @@
 //! looked through, those who wait share the work: it is left to who did so shortly before.
 
 use super::atomic::{AtomicU32, sleep, spin};
+use procession_os::turns::OVERDUE;
 use procession_os::wait::Deadline;
 use std::time::Duration;
 
@@ -28,6 +29,9 @@ pub struct Sleeper {
     deadline: Deadline,
     nap: Duration,
     longest: Duration,
+    fair: bool,
+    /// When it will have slept for [`OVERDUE`], if it is fair and has slept.
+    overdue: Option<Deadline>,
 }
 
 const FIRST_NAP: Duration = Duration::from_millis(16);
@@ -45,6 +49,8 @@ impl Sleeper {
                 Duration::ZERO
             },
             longest: LONGEST_NAP,
+            fair: false,
+            overdue: None,
         }
     }
 
@@ -53,6 +59,25 @@ impl Sleeper {
     pub fn napping_at_most(mut self, longest: Duration) -> Self {
         self.longest = longest;
         self
+    }
+
+    /// As [`new`](Self::new), for one that must know when it [is overdue](Self::is_overdue).
+    pub fn fair(deadline: Deadline) -> Self {
+        let mut sleeper = Self::new(deadline);
+        sleeper.fair = true;
+        sleeper
+    }
+
+    /// Whether it has slept, and did not only look again.
+    pub fn has_slept(&self) -> bool {
+        self.overdue.is_some()
+    }
+
+    /// Whether it has waited for [`OVERDUE`] since it fell asleep first.
+    pub fn is_overdue(&self) -> bool {
+        // Under loom no time passes.
+        self.overdue
+            .is_some_and(|overdue| cfg!(loom) || overdue.passed())
     }
 
     /// Waits for as long as `word` is `seen`: looks again for a moment, then sleeps.
@@ -66,6 +91,12 @@ impl Sleeper {
         if self.nap.is_zero() {
             self.nap = FIRST_NAP;
             return Awake::Nap(FIRST_NAP);
+        }
+        if self.fair && self.overdue.is_none() {
+            self.overdue = Some(Deadline::after(OVERDUE));
+            if cfg!(loom) {
+                return Awake::Changed;
+            }
         }
         self.sleep_once(word, seen)
     }
@@ -85,11 +116,13 @@ impl Sleeper {
         Awake::Nap(slept / 4)
     }
 
-    /// The end of the nap or the deadline, whichever comes first.
+    /// The end of the nap, the deadline, or when it is overdue, whichever comes first.
     #[cfg(not(loom))]
     fn next_wake(&self) -> Deadline {
-        let left = self.deadline.left();
-        Deadline::after(left.map_or(self.nap, |left| left.min(self.nap)))
+        let overdue = self.overdue.and_then(Deadline::left);
+        let overdue = overdue.filter(|left| !left.is_zero());
+        let ends = [self.deadline.left(), overdue];
+        Deadline::after(ends.into_iter().flatten().fold(self.nap, Duration::min))
     }
 
     /// Under loom nobody dies, and a nap would hide a wake that is missing.

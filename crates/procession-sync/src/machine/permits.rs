@@ -7,20 +7,25 @@
 //! | `limit` | what `total` may not exceed | once |
 //! | `held` | who holds how many | under the mutex |
 //! | `sleepers` | how many may have to be woken; too many if one of them died | grows under the mutex |
+//! | `line` | the waiters that must not be overtaken any more | by each of them |
 //!
 //! The free permits are `total` less the sum of `held`: acquiring and releasing change one slot of
 //! the roster, and that is the moment at which they happen. Whoever dies between that and the sum
 //! leaves a wrong sum, which recovery computes anew.
 //!
+//! A permit that is free is taken by whoever comes first, but left to waiters that have slept for a
+//! millisecond, as [`turns`](procession_os::turns) describes.
+//!
 //! Whoever dies holding permits leaves them in its slot. Who finds no permit free looks for such
 //! slots before it gives up or sleeps, and again whenever it naps.
 
 use super::roster::Roster;
-use crate::atomic::{AtomicU32, Ordering::Relaxed, wake};
+use crate::atomic::{AtomicU32, Ordering::Relaxed, TurnWord, wake};
 use crate::place::{Place, Recover};
 use crate::sleeper::{Awake, Sleeper};
 use procession_os::identity::Identity;
 use procession_os::robust::LockError;
+use procession_os::turns::{Line, Waiter, YIELDS};
 use procession_os::wait::Deadline;
 
 /// The shared state of a semaphore.
@@ -32,6 +37,7 @@ pub(crate) struct PermitState {
     total: AtomicU32,
     limit: AtomicU32,
     sleepers: AtomicU32,
+    line: Line<TurnWord>,
 }
 
 /// Why a semaphore did not give, or take, a permit.
@@ -76,6 +82,7 @@ impl PermitState {
             total: AtomicU32::new(permits),
             limit: AtomicU32::new(limit),
             sleepers: AtomicU32::new(0),
+            line: Line::new(TurnWord(AtomicU32::new(0)), TurnWord(AtomicU32::new(0))),
         }
     }
 
@@ -109,6 +116,20 @@ impl PermitState {
         }
     }
 
+    /// Whether all that is free belongs to waiters.
+    fn is_left(&self) -> bool {
+        let free = self.free();
+        free != 0 && self.line.any() && free <= self.line.owed()
+    }
+
+    /// Leaves permits that are free to waiters that must not be overtaken. Without the mutex.
+    #[cold]
+    fn let_pass(&self, times: u32, deadline: Deadline) {
+        let is_left = || self.is_left();
+        let wake_next = || wake(&self.freed, 1);
+        self.line.let_pass(times, deadline, is_left, wake_next);
+    }
+
     /// Tells the sleepers that something is free.
     fn announce(&self, count: u32) {
         self.freed.fetch_add(1, Relaxed);
@@ -132,12 +153,21 @@ where
     P: Place<State = PermitState>,
 {
     let state = place.state();
-    let mut sleeper = Sleeper::new(deadline);
+    let mut sleeper = Sleeper::fair(deadline);
     let mut counted = None;
+    let mut waiter: Option<Waiter<'_, _>> = None;
     loop {
+        if state.line.any() && !sleeper.has_slept() {
+            state.let_pass(YIELDS, deadline);
+        }
         let pass = place.enter(Deadline::NEVER)?;
         match state.take(who) {
-            Ok(true) => return Ok(()),
+            Ok(true) => {
+                if let Some(waiter) = waiter {
+                    waiter.served();
+                }
+                return Ok(());
+            }
             Ok(false) => {}
             Err(full) => {
                 drop(pass);
@@ -152,6 +182,11 @@ where
             Awake::Changed | Awake::Nap(_) => {}
             Awake::TimedOut => return acquire_at_last(place, who, PermitError::TimedOut),
         }
+        if sleeper.is_overdue() {
+            waiter
+                .get_or_insert_with(|| state.line.waiter())
+                .is_overdue();
+        }
     }
 }
 
@@ -160,8 +195,12 @@ pub(crate) fn try_acquire<P>(place: &P, who: Identity) -> Result<(), PermitError
 where
     P: Place<State = PermitState>,
 {
+    let state = place.state();
+    if state.line.any() {
+        state.let_pass(1, Deadline::NEVER);
+    }
     let pass = place.enter(Deadline::NEVER)?;
-    let refusal = match place.state().take(who) {
+    let refusal = match state.take(who) {
         Ok(true) => return Ok(()),
         Ok(false) => PermitError::WouldBlock,
         Err(full) => full,
@@ -227,6 +266,17 @@ where
     drop(pass);
     state.announce(count);
     Ok(())
+}
+
+/// Does what a waiter that dies does before.
+#[cfg(loom)]
+pub(crate) fn die_overdue<P>(place: &P)
+where
+    P: Place<State = PermitState>,
+{
+    let mut waiter = place.state().line.waiter();
+    waiter.is_overdue();
+    std::mem::forget(waiter);
 }
 
 /// Gives back what the dead hold.
