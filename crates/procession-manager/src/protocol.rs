@@ -28,11 +28,11 @@ use procession_wire::Kind;
 use serde::{Deserialize, Serialize};
 
 /// The first message of each connection.
-pub(crate) const HELLO: Kind = Kind(0x22);
+pub(crate) const HELLO: Kind = Kind::HELLO;
 /// The answer to it.
-pub(crate) const WELCOME: Kind = Kind(0x23);
+pub(crate) const WELCOME: Kind = Kind::WELCOME;
 /// Something about a handle.
-pub(crate) const NOTE: Kind = Kind(0x24);
+pub(crate) const NOTE: Kind = Kind::NOTE;
 
 /// The number of a hosted object, which is never used again; [`SERVER`] is the server itself.
 pub(crate) type ObjectId = u64;

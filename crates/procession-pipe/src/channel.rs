@@ -18,8 +18,8 @@ use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The longest message that is received unless [`Channel::set_max_len`] says otherwise: 4 GiB.
@@ -63,7 +63,7 @@ pub struct Channel {
     turns: Arc<Turns>,
     max_len: AtomicU64,
     /// Behind the link, which is closed first.
-    rings: Option<Rings>,
+    rings: OnceLock<Rings>,
 }
 
 /// What is on its way, shared by all clones: who has it has the turn.
@@ -139,17 +139,46 @@ impl Channel {
     }
 
     fn new(fd: OwnedFd, end: Option<RingEnd>) -> Self {
-        let link = Link::new(fd);
-        Self {
-            link: if end.is_some() {
-                link.with_bells()
-            } else {
-                link
-            },
+        let channel = Self {
+            link: Link::new(fd),
             turns: Arc::default(),
             max_len: AtomicU64::new(DEFAULT_MAX_LEN),
-            rings: end.map(Rings::new),
+            rings: OnceLock::new(),
+        };
+        if let Some(end) = end {
+            channel.add_rings(end);
         }
+        channel
+    }
+
+    /// Has messages go through rings from now on, if they do not yet.
+    ///
+    /// Both sides must do so with the ends of one pair at the same place of their conversation,
+    /// while no message is on its way between them: for example where one asks for it, and the other answers with an
+    /// end and sends nothing before the next request. Clones and copies of the channel that are
+    /// there already do not know of the rings, and must not be used any more.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pipe::Channel;
+    /// use procession_shm::ring::Rings;
+    /// use procession_wire::{Kind, Message};
+    ///
+    /// let (here, there) = Channel::pair()?;
+    /// let (near, far) = Rings::create(16 << 10)?;
+    /// there.send(Message::encode(Kind::REPLY, &far)?)?;
+    /// there.add_rings(near);
+    ///
+    /// here.add_rings(here.recv()?.decode()?);
+    /// here.send(Message::encode(Kind::REQUEST, &"through the ring")?)?;
+    /// assert_eq!(there.recv()?.decode::<String>()?, "through the ring");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn add_rings(&self, end: RingEnd) {
+        self.link.expect_bells();
+        // Rings that are there already stay: the other side has their other end.
+        let _ = self.rings.set(Rings::new(end));
     }
 
     /// Sends a message.
@@ -208,7 +237,7 @@ impl Channel {
     /// [`SendError::Closed`] if something was left.
     pub fn flush_by(&self, deadline: Deadline) -> Result<(), SendError> {
         let mut outbox = self.outbox(deadline)?;
-        match &self.rings {
+        match self.rings.get() {
             Some(rings) => rings.flush(&self.link, &mut outbox, deadline),
             None => outbox.flush(&self.link, deadline),
         }
@@ -285,7 +314,7 @@ impl Channel {
     pub fn recv_into_by(&self, buf: &mut [u8], deadline: Deadline) -> Result<usize, RecvIntoError> {
         let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
         let (link, max) = (&self.link, self.max_len());
-        let Some(rings) = &self.rings else {
+        let Some(rings) = self.rings.get() else {
             return inbox.receive_into(link, buf, max, deadline);
         };
         // One of the two is called.
@@ -322,7 +351,7 @@ impl Channel {
         if self.is_refusing() {
             return Ok(true);
         }
-        match &self.rings {
+        match self.rings.get() {
             Some(rings) => rings.poll(&self.link, &self.turns.inbox, deadline),
             None => wait::readable(self.as_fd(), deadline),
         }
@@ -347,7 +376,7 @@ impl Channel {
     ///
     /// The descriptor can be read, armed or not.
     pub fn arm(&self) -> io::Result<bool> {
-        match &self.rings {
+        match self.rings.get() {
             Some(rings) => Ok(self.is_refusing() || rings.arm()),
             None => self.poll(Deadline::after(Duration::ZERO)),
         }
@@ -412,7 +441,7 @@ impl Channel {
 
     fn send_load(&self, load: Load<'_>, deadline: Deadline) -> Result<(), SendError> {
         let mut outbox = self.outbox(deadline)?;
-        match &self.rings {
+        match self.rings.get() {
             Some(rings) => rings.send(&self.link, &mut outbox, load, deadline),
             None => outbox.send(&self.link, load, deadline, || ()),
         }
@@ -425,7 +454,7 @@ impl Channel {
     fn recv_frame(&self, deadline: Deadline) -> Result<(Vec<u8>, Rights), RecvError> {
         let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
         let (link, max) = (&self.link, self.max_len());
-        let Some(rings) = &self.rings else {
+        let Some(rings) = self.rings.get() else {
             return inbox.receive(link, max, deadline);
         };
         let pop = |reader: &mut RingReader<'_>, len| {
@@ -454,12 +483,12 @@ impl Channel {
 
     /// Returns whether messages come through rings too.
     pub(crate) fn has_rings(&self) -> bool {
-        self.rings.is_some()
+        self.rings.get().is_some()
     }
 
     /// Returns whether a message is there that needs no call of the kernel.
     pub(crate) fn is_written(&self) -> bool {
-        self.rings.as_ref().is_some_and(Rings::is_readable)
+        self.rings.get().is_some_and(Rings::is_readable)
     }
 
     /// Serialises the channel for a process that sends only.
@@ -487,7 +516,7 @@ impl Channel {
             return Err(serde::ser::Error::custom(PARTIAL));
         }
         let fd = Descriptor(self.as_fd());
-        (fd, self.rings.as_ref().map(Rings::end)).serialize(serializer)
+        (fd, self.rings.get().map(Rings::end)).serialize(serializer)
     }
 
     /// Returns whether another process would go on sending in the middle of a message.
@@ -509,7 +538,7 @@ impl Doorbell for Channel {
 
     fn answer(&self) -> bool {
         let answer = |rings: &Rings| rings.answer(&self.link, &self.turns.inbox);
-        self.rings.as_ref().is_none_or(answer)
+        self.rings.get().is_none_or(answer)
     }
 }
 

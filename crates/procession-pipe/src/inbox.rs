@@ -168,7 +168,7 @@ impl Inbox {
                 0 => return Err(RecvError::Truncated),
                 len => self.head_len += len,
             }
-            if link.rings() {
+            if link.has_bells() {
                 self.leave_out_bells();
             }
         }

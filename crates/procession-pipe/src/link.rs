@@ -18,7 +18,8 @@ use std::time::Duration;
 pub(crate) struct Link {
     fd: OwnedFd,
     reset: Arc<AtomicBool>,
-    rings: bool,
+    /// Whether bells come too, for messages that come elsewhere.
+    bells: AtomicBool,
 }
 
 impl Link {
@@ -26,7 +27,7 @@ impl Link {
         Self {
             fd,
             reset: Arc::default(),
-            rings: false,
+            bells: AtomicBool::new(false),
         }
     }
 
@@ -35,19 +36,18 @@ impl Link {
         Ok(Self {
             fd: self.fd.try_clone()?,
             reset: self.reset.clone(),
-            rings: self.rings,
+            bells: AtomicBool::new(self.has_bells()),
         })
     }
 
-    /// Says that bells come over this descriptor, for messages that come elsewhere.
-    pub(crate) fn with_bells(mut self) -> Self {
-        self.rings = true;
-        self
+    /// Says that bells come over this descriptor from now on.
+    pub(crate) fn expect_bells(&self) {
+        self.bells.store(true, Ordering::Relaxed);
     }
 
     /// Returns whether bells come over this descriptor.
-    pub(crate) fn rings(&self) -> bool {
-        self.rings
+    pub(crate) fn has_bells(&self) -> bool {
+        self.bells.load(Ordering::Relaxed)
     }
 
     /// Tells the other side that there is a message elsewhere.

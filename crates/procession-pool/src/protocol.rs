@@ -25,10 +25,10 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The kind of the message by which a worker says that it has started.
-pub(crate) const READY: Kind = Kind(0x22);
+pub(crate) const READY: Kind = Kind::READY;
 
 /// The kind of the message by which a worker says that it cannot read a request.
-pub(crate) const REFUSED: Kind = Kind(0x23);
+pub(crate) const REFUSED: Kind = Kind::REFUSED;
 
 /// A function, and the arguments of each call to it.
 #[derive(Debug, Serialize, Deserialize)]

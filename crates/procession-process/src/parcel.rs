@@ -17,7 +17,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 
 /// The kind of a message that stands for another one, in memory.
-const PARCEL: Kind = Kind(0x12);
+const PARCEL: Kind = Kind::PARCEL;
 
 /// What goes through the socket itself.
 const INLINE: usize = 32 * 1024;

@@ -16,7 +16,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 
 /// A detached process says that it does not need its parent any more.
-pub(crate) const SETTLED: Kind = Kind(0x16);
+pub(crate) const SETTLED: Kind = Kind::SETTLED;
 
 /// What comes first in a start message; the values of the setups follow, then the arguments.
 #[derive(Debug, Serialize, Deserialize)]

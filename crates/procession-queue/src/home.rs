@@ -43,7 +43,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn format<T>() -> Format {
-        Format::of::<Line<T>>(SegmentKind::new(32, "queue of such items"))
+        Format::of::<Line<T>>(SegmentKind::QUEUE)
     }
 
     pub(crate) fn create<T>(plan: Plan) -> Result<Self, ShmError> {

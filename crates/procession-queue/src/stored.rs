@@ -58,7 +58,7 @@ impl Stored {
     }
 
     fn format() -> Format {
-        Format::of::<u8>(SegmentKind::new(33, "part of a queue"))
+        Format::of::<u8>(SegmentKind::QUEUE_PART)
     }
 }
 

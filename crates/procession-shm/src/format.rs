@@ -1,63 +1,9 @@
 //! What is in a segment: its kind, and the type of its elements.
 
+use crate::kind::SIDE_BY_SIDE;
 use crate::machine::readers::ReadersState;
-use crate::{OpenError, ShmError};
+use crate::{OpenError, SegmentKind, ShmError};
 use procession_wire::schema;
-
-/// What a segment is for.
-///
-/// # Examples
-///
-/// ```
-/// use procession_shm::SegmentKind;
-///
-/// const COUNTER: SegmentKind = SegmentKind::new(0x4000_0001, "counter");
-/// assert_ne!(COUNTER, SegmentKind::VALUE);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SegmentKind {
-    number: u32,
-    name: &'static str,
-}
-
-/// The part of a kind's number that says whether its segments can be read side by side.
-const SIDE_BY_SIDE: u32 = 1 << 31;
-
-impl SegmentKind {
-    /// One value.
-    pub const VALUE: Self = Self::new(1, "value");
-    /// A fixed number of values.
-    pub const ARRAY: Self = Self::read_side_by_side(2, "array");
-    /// One value without a lock.
-    pub const RAW_VALUE: Self = Self::new(3, "raw value");
-    /// A fixed number of values without a lock.
-    pub const RAW_ARRAY: Self = Self::new(4, "raw array");
-    /// Atomics.
-    pub const SHARED: Self = Self::new(5, "shared atomic");
-
-    /// Makes a kind of the number that goes into the header, and of the word for error messages.
-    ///
-    /// The numbers below 256 are the library's.
-    ///
-    /// # Panics
-    ///
-    /// If the number is 2³¹ or more.
-    pub const fn new(number: u32, name: &'static str) -> Self {
-        assert!(number < SIDE_BY_SIDE, "the number of a kind is below 2³¹");
-        Self { number, name }
-    }
-
-    /// Makes a kind of segments that can be [read](crate::Segment::read) side by side. Each takes two
-    /// pages more.
-    ///
-    /// # Panics
-    ///
-    /// As [`new`](Self::new).
-    pub const fn read_side_by_side(number: u32, name: &'static str) -> Self {
-        let number = Self::new(number, name).number | SIDE_BY_SIDE;
-        Self { number, name }
-    }
-}
 
 /// The largest alignment of an element, a page: where the system maps a segment.
 pub(crate) const MAX_ALIGN: usize = 4096;

@@ -300,5 +300,5 @@ impl fmt::Debug for Barrier {
 
 // SAFETY: the state is atomic words, `repr(C)`, valid whatever their bits are.
 unsafe impl Shared for BarrierState {
-    const KIND: SegmentKind = SegmentKind::new(22, "barrier");
+    const KIND: SegmentKind = SegmentKind::BARRIER;
 }

@@ -424,5 +424,5 @@ impl<'de> Deserialize<'de> for Condition {
 
 // SAFETY: the state is atomic words, `repr(C)`, valid whatever their bits are.
 unsafe impl Shared for NoticeState {
-    const KIND: SegmentKind = SegmentKind::new(20, "condition");
+    const KIND: SegmentKind = SegmentKind::CONDITION;
 }

@@ -139,5 +139,5 @@ impl fmt::Debug for Event {
 
 // SAFETY: the state is one atomic word, `repr(C)`, valid whatever its bits are.
 unsafe impl Shared for EventState {
-    const KIND: SegmentKind = SegmentKind::new(21, "event");
+    const KIND: SegmentKind = SegmentKind::EVENT;
 }

@@ -291,5 +291,5 @@ impl fmt::Debug for LockGuard<'_> {
 }
 
 fn format() -> Format {
-    Format::of::<()>(SegmentKind::new(16, "lock"))
+    Format::of::<()>(SegmentKind::LOCK)
 }

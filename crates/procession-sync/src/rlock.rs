@@ -323,5 +323,5 @@ impl fmt::Debug for RLockGuard<'_> {
 
 // SAFETY: the state is one atomic word, `repr(C)`, valid whatever its bits are.
 unsafe impl Shared for RLockState {
-    const KIND: SegmentKind = SegmentKind::new(17, "rlock");
+    const KIND: SegmentKind = SegmentKind::RLOCK;
 }

@@ -436,5 +436,5 @@ impl fmt::Debug for RwLockWriteGuard<'_> {
 }
 
 fn format() -> Format {
-    Format::of::<()>(SegmentKind::read_side_by_side(23, "read-write lock"))
+    Format::of::<()>(SegmentKind::RWLOCK)
 }

@@ -438,5 +438,5 @@ impl fmt::Debug for Permit<'_> {
 
 // SAFETY: the state is atomic words, `repr(C)`, valid whatever their bits are.
 unsafe impl Shared for PermitState {
-    const KIND: SegmentKind = SegmentKind::new(18, "semaphore");
+    const KIND: SegmentKind = SegmentKind::SEMAPHORE;
 }

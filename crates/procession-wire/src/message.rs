@@ -2,30 +2,10 @@
 
 use crate::handle::{self, Claim, Outgoing};
 use crate::writer::write;
-use crate::{EncodeError, schema};
+use crate::{EncodeError, Kind, schema};
 use serde::Serialize;
 use std::fmt;
 use std::os::fd::OwnedFd;
-
-/// What a message is for: the first of its bytes.
-///
-/// Each protocol of the workspace has kinds of its own, so that a message that strays into
-/// another protocol is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind(pub u8);
-
-impl Kind {
-    /// A value sent over a connection.
-    pub const VALUE: Self = Self(0x01);
-    /// The work of a new process.
-    pub const START: Self = Self(0x10);
-    /// The outcome of a process or of a task.
-    pub const OUTCOME: Self = Self(0x11);
-    /// A request to a server or a worker.
-    pub const REQUEST: Self = Self(0x20);
-    /// The reply to a request.
-    pub const REPLY: Self = Self(0x21);
-}
 
 pub(crate) const HEADER_LEN: usize = 3;
 

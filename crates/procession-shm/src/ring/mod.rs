@@ -215,7 +215,7 @@ impl RingEnd {
 }
 
 fn format() -> Format {
-    Format::of::<Line>(SegmentKind::new(6, "pair of rings"))
+    Format::of::<Line>(SegmentKind::RINGS)
 }
 
 impl fmt::Debug for RingEnd {

@@ -57,13 +57,13 @@ pub(crate) use owner::{end, environment, forget, renew, start};
 pub(crate) use server::serve;
 
 /// The first message of a process that is to be a server.
-pub(crate) const SERVE: Kind = Kind(0x13);
+pub(crate) const SERVE: Kind = Kind::SERVE;
 /// The server has reached `init` and knows how to serve.
-const BEGUN: Kind = Kind(0x17);
+const BEGUN: Kind = Kind::BEGUN;
 /// The owner wants a child.
-const REQUEST: Kind = Kind(0x14);
+const REQUEST: Kind = Kind::FORK;
 /// The server has made it, or cannot.
-const ANSWER: Kind = Kind(0x15);
+const ANSWER: Kind = Kind::FORKED;
 
 /// What a server is told at its start.
 #[derive(Debug, Serialize, Deserialize)]
