@@ -105,7 +105,6 @@ mod route;
 mod server;
 mod shared;
 mod threads;
-mod transport;
 mod types;
 
 pub use address::Address;

@@ -16,6 +16,10 @@
 //! | server | `Kind::OUTCOME` | what came of it, the same number, or |
 //! | server | `Kind::REPLY` | a [`Fault`]: nothing was called, the same number |
 //!
+//! A client that makes many calls over a connection asks once for rings in shared memory, with a
+//! [`RINGS`] message without values. The answer is one with an `Option` of its end of them, and all
+//! that follows goes through them.
+//!
 //! A client never uses a number twice, so that a reply that is not its call's is known for what it
 //! is.
 //!
@@ -33,6 +37,8 @@ pub(crate) const HELLO: Kind = Kind::HELLO;
 pub(crate) const WELCOME: Kind = Kind::WELCOME;
 /// Something about a handle.
 pub(crate) const NOTE: Kind = Kind::NOTE;
+/// The wish for rings, and the answer to it.
+pub(crate) const RINGS: Kind = Kind::RINGS;
 
 /// The number of a hosted object, which is never used again; [`SERVER`] is the server itself.
 pub(crate) type ObjectId = u64;

@@ -3,17 +3,28 @@
 use super::connect;
 use crate::address::Address;
 use crate::error::ManagerError;
-use crate::protocol::{NOTE, Note, Purpose, SessionId};
-use crate::transport::Transport;
+use crate::protocol::{NOTE, Note, Purpose, RINGS, SessionId};
 use procession_pipe::Channel;
+use procession_shm::ring::RingEnd;
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many connections are kept when no call needs them.
 const IDLE: usize = 8;
+
+/// After so many calls a connection gets rings in shared memory: making them takes as long as they
+/// save in a dozen calls.
+const OFTEN: u32 = 16;
+
+/// A connection for calls.
+struct Calls {
+    channel: Channel,
+    /// How many it has served.
+    calls: u32,
+}
 
 /// The number of the next call of this process.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
@@ -30,7 +41,9 @@ pub(crate) struct Endpoint {
     presence: Channel,
     /// Held by the one thread that waits for an answer on `presence`.
     asking: Mutex<()>,
-    idle: Mutex<Vec<Box<dyn Transport>>>,
+    idle: Mutex<Vec<Calls>>,
+    /// Whether this process could not use rings that the server had made.
+    without_rings: AtomicBool,
     /// In a forked copy of the process that opened it: the copy's own.
     ///
     /// The handles that the copy inherited hold no other, and its session must last from one call
@@ -48,6 +61,7 @@ impl Endpoint {
             presence,
             asking: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
+            without_rings: AtomicBool::new(false),
             heir: OnceLock::new(),
         })
     }
@@ -75,9 +89,10 @@ impl Endpoint {
     /// Sends a request and waits for the reply.
     pub(crate) fn call(&self, request: Message) -> Result<Packet, ManagerError> {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let connection = self.connection()?;
-        connection.send(request.with_number(number))?;
-        let mut reply = connection.recv()?;
+        let mut connection = self.connection()?;
+        connection.calls = connection.calls.saturating_add(1);
+        connection.channel.send(request.with_number(number))?;
+        let mut reply = connection.channel.recv()?;
         if reply.take_number()? != number {
             return Err(stray());
         }
@@ -98,15 +113,35 @@ impl Endpoint {
         Ok(self.presence.recv()?.expect(Kind::REPLY)?.decode()?)
     }
 
-    fn connection(&self) -> Result<Box<dyn Transport>, ManagerError> {
-        if let Some(idle) = lock(&self.idle).pop() {
-            return Ok(idle);
+    fn connection(&self) -> Result<Calls, ManagerError> {
+        let idle = lock(&self.idle).pop();
+        if let Some(idle) = idle.and_then(|idle| self.with_rings(idle).transpose()) {
+            return idle;
         }
         let (channel, _) = connect(&self.address, Purpose::Calls(self.session))?;
-        Ok(Box::new(channel))
+        Ok(Calls { channel, calls: 0 })
     }
 
-    fn keep(&self, connection: Box<dyn Transport>) {
+    /// Asks for rings when a connection has shown that it is worth their making; returns `None` if
+    /// the server made some that this process cannot use.
+    fn with_rings(&self, connection: Calls) -> Result<Option<Calls>, ManagerError> {
+        if connection.calls != OFTEN || self.without_rings.load(Ordering::Relaxed) {
+            return Ok(Some(connection));
+        }
+        let channel = &connection.channel;
+        channel.send(Message::encode(RINGS, &())?)?;
+        match channel.recv()?.expect(RINGS)?.decode::<Option<RingEnd>>() {
+            Ok(Some(end)) => channel.add_rings(end),
+            Ok(None) => {}
+            Err(_) => {
+                self.without_rings.store(true, Ordering::Relaxed);
+                return Ok(None);
+            }
+        }
+        Ok(Some(connection))
+    }
+
+    fn keep(&self, connection: Calls) {
         let mut idle = lock(&self.idle);
         if idle.len() < IDLE {
             idle.push(connection);

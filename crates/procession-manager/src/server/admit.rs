@@ -73,7 +73,7 @@ fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose) {
             };
             channel.set_max_len(DEFAULT_MAX_LEN);
             welcome(channel, &session);
-            serve_calls(home, &session, &**channel);
+            serve_calls(home, &session, channel);
         }
     }
 }

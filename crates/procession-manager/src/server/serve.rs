@@ -2,16 +2,19 @@
 
 use super::home::Home;
 use super::session::Session;
-use crate::protocol::{NOTE, Note};
-use crate::transport::Transport;
-use procession_pipe::Channel;
+use crate::protocol::{NOTE, Note, RINGS};
+use procession_pipe::{Channel, SendError};
+use procession_shm::ring::Rings;
 use procession_wire::{Kind, Message, Packet};
 use serde::Serialize;
 use std::sync::Arc;
 
 /// Answers one request after the other, until the client goes or sends what is no request.
-pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &dyn Transport) {
+pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &Channel) {
     while let Ok(mut packet) = client.recv() {
+        if packet.kind() == RINGS && give_rings(client).is_ok() {
+            continue;
+        }
         if packet.kind() != Kind::REQUEST || session.has_ended() {
             return;
         }
@@ -23,6 +26,22 @@ pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &
             return;
         }
     }
+}
+
+/// The bytes that each of the rings between the server and a client holds: enough for all but long
+/// requests and replies, which go over the socket.
+const RING: usize = 16 << 10;
+
+/// Has all further requests and replies go through rings, if there is memory for them.
+fn give_rings(client: &Channel) -> Result<(), SendError> {
+    let made = Rings::create(RING).ok();
+    let (ours, theirs) = made.unzip();
+    // The answer goes the old way: the client does not have its end yet.
+    client.send(Message::encode(RINGS, &theirs)?)?;
+    if let Some(ours) = ours {
+        client.add_rings(ours);
+    }
+    Ok(())
 }
 
 /// Keeps the books on a client's handles until the client goes.
