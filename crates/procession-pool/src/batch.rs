@@ -51,6 +51,8 @@ pub(crate) struct Batch {
     waiting: VecDeque<Message>,
     /// The place of the first that is not settled.
     first: usize,
+    /// Whether the places are those of a sequence's items.
+    for_items: bool,
     /// The number of that call, by which its outcome is known.
     number: u64,
     /// How many workers died before they had read it.
@@ -73,6 +75,7 @@ impl Batch {
             routine,
             waiting: arguments,
             first,
+            for_items: false,
             number: NUMBERS.fetch_add(calls, Ordering::Relaxed),
             handovers: 0,
             results,
@@ -80,9 +83,16 @@ impl Batch {
         }
     }
 
+    /// Has a panic of a call reported as that of the item in its place.
+    pub(crate) fn of_items(mut self) -> Self {
+        self.for_items = true;
+        self
+    }
+
     /// Encodes what is not settled.
     pub(crate) fn request(&self) -> Result<Message, EncodeError> {
-        crate::protocol::request(self.routine, self.number, self.waiting.iter())
+        let item = self.for_items.then_some(self.first);
+        crate::protocol::request(self.routine, self.number, item, self.waiting.iter())
     }
 
     /// Returns the number of the call whose outcome comes next.

@@ -18,6 +18,8 @@ use std::marker::PhantomData;
 pub(crate) struct Calls {
     /// The function, as the workers know it.
     pub(crate) routine: Routine,
+    /// Whether the calls are for the items of a sequence.
+    pub(crate) for_items: bool,
     /// The arguments of each call.
     pub(crate) arguments: Vec<Message>,
 }
@@ -32,13 +34,17 @@ impl Calls {
         A: Serialize + DeserializeOwned,
     {
         let routine = Routine::of::<CallEntry<F, A, M>>()?;
-        let encode = |(item, args)| {
+        let mut for_items = false;
+        let encode = |(item, args): (Option<usize>, A)| {
+            for_items = item.is_some();
             let encoded = Message::encode(Kind::REQUEST, &args);
             encoded.map_err(|error| PoolError::Encode { item, error })
         };
+        let arguments = calls.map(encode).collect::<Result<_, _>>()?;
         Ok(Self {
             routine,
-            arguments: calls.map(encode).collect::<Result<_, _>>()?,
+            for_items,
+            arguments,
         })
     }
 }

@@ -148,7 +148,11 @@ impl Dispatch {
         calls: Calls,
         chunk: usize,
     ) -> Result<Receiver<Settled>, PoolError> {
-        let Calls { routine, arguments } = calls;
+        let Calls {
+            routine,
+            for_items,
+            arguments,
+        } = calls;
         let parts: Vec<_> = split(arguments, chunk).collect();
         let (results, settled) = unbounded();
         self.accept(parts.len())?;
@@ -156,6 +160,7 @@ impl Dispatch {
         for part in parts {
             let next = first + part.len();
             let batch = Batch::new(routine, first, part, results.clone(), Arc::clone(self));
+            let batch = if for_items { batch.of_items() } else { batch };
             self.enqueue(batch);
             first = next;
         }

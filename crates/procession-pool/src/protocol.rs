@@ -36,6 +36,8 @@ pub(crate) struct Request<'a> {
     pub(crate) routine: Routine,
     /// The number of the first call.
     pub(crate) first: u64,
+    /// The place of the first call's item, if the calls are for the items of a sequence.
+    pub(crate) item: Option<usize>,
     pub(crate) calls: Vec<Arguments<'a>>,
 }
 
@@ -57,11 +59,13 @@ pub(crate) struct Arguments<'a> {
 pub(crate) fn request<'a>(
     routine: Routine,
     first: u64,
+    item: Option<usize>,
     calls: impl Iterator<Item = &'a Message>,
 ) -> Result<Message, EncodeError> {
     let request = Request {
         routine,
         first,
+        item,
         calls: calls.map(Arguments::of).collect(),
     };
     Message::encode(Kind::REQUEST, &request)

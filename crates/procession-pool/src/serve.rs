@@ -6,7 +6,7 @@
 use crate::protocol::{Arguments, Request, ready, refused};
 use procession_pipe::{Channel, RecvError, SendError};
 use procession_process::Failure;
-use procession_process::outcome::{Outcome, failed};
+use procession_process::outcome::{Outcome, failed, for_item};
 use procession_process::routine::{Routine, Run};
 use procession_wire::{Kind, Packet};
 
@@ -50,11 +50,14 @@ fn answer(channel: &Channel, request: Request<'static>) -> Result<(), SendError>
     let Request {
         routine,
         first,
+        item,
         calls,
     } = request;
-    (first..)
-        .zip(calls)
-        .try_for_each(|(number, arguments)| reply(channel, number, call(routine, arguments)))
+    (0..).zip(calls).try_for_each(|(place, arguments)| {
+        let item = item.map(|item| item + place);
+        let outcome = for_item(item, || call(routine, arguments));
+        reply(channel, first + place as u64, outcome)
+    })
 }
 
 /// Runs one call.

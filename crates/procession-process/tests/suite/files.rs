@@ -1,8 +1,9 @@
 //! Descriptors: a child's, and those that its parent has for it.
 
 use super::{alone, forever};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use procession_process::{Process, StartError, active_children};
+use procession_process::{Process, StartError, StartMethod, active_children, start_method};
 use procession_testkit::children;
 use std::fs;
 use std::os::fd::AsRawFd;
@@ -35,6 +36,21 @@ pub(crate) fn a_child_inherits_no_file_by_accident() {
     let theirs = Process::spawn(open_files, ()).unwrap().join().unwrap();
     assert_eq!(theirs[0], "/dev/null");
     assert!(!theirs.contains(&ours), "{theirs:?}");
+}
+
+// PRC-065
+/// A descriptor that a new program inherits, with a number above the limit of open files.
+pub(crate) fn a_descriptor_above_a_lowered_limit_keeps_nobody_from_starting() {
+    alone(|| {
+        let (reader, _writer) = nix::unistd::pipe().unwrap(); // without CLOEXEC
+        let high = fcntl(&reader, FcntlArg::F_DUPFD(900)).unwrap();
+        let ours = link(high).expect("the descriptor is open");
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, 100, hard).unwrap();
+        let theirs = Process::spawn(open_files, ()).unwrap().join().unwrap();
+        let copied = start_method() == StartMethod::Fork;
+        assert_eq!(theirs.contains(&ours), copied, "{theirs:?}");
+    });
 }
 
 // PRC-012

@@ -140,6 +140,7 @@ macro_rules! suite {
             files {
                 a_child_inherits_no_file_by_accident
                     except Fork "a forked process has the open files of its parent",
+                a_descriptor_above_a_lowered_limit_keeps_nobody_from_starting,
                 a_child_has_nothing_of_its_siblings
                     except Fork "a forked process has the open files of its parent",
                 descriptors_of_the_parent_return,
