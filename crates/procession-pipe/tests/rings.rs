@@ -8,6 +8,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procession_os::robust::RobustMutex;
 use procession_pipe::{
     Connection, Pipe, PipeReader, RecvError, SendError, Sender, Waitable, pipe, wait,
 };
@@ -332,7 +333,8 @@ fn memory_that_was_overwritten_is_an_error_of_that_connection_only() {
         let path = Path::new("/dev/shm").join(name);
         let file = OpenOptions::new().write(true).open(path).unwrap();
         // Behind the header and the lock of the first ring's writers: how much they have written.
-        file.write_all_at(&[0xff; 8], 128 + 40).unwrap();
+        let at = 128 + size_of::<RobustMutex>() as u64;
+        file.write_all_at(&[0xff; 8], at).unwrap();
         assert!(matches!(there.recv(), Err(RecvError::Io(_))));
         assert!(matches!(here.send(&8), Err(SendError::Io(_))));
         there.send(&9).unwrap();
