@@ -72,7 +72,7 @@ mod shared;
 mod value;
 
 pub use array::{AccessError, Array};
-pub use block::{BlockError, NameError, OutOfBlock, SharedMemory};
+pub use block::{BlockError, NameError, OutOfBlock, SharedMemory, View, ViewError};
 pub use bytemuck::{self, CheckedBitPattern, NoUninit, Pod, Zeroable};
 pub use error::{OpenError, ShmError};
 pub use flag::AtomicFlag;

@@ -81,7 +81,7 @@ pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
     AccessError, Array, AtomicFlag, Atomics, BlockError, CheckedBitPattern, Guard, ListError,
     ListItem, NameError, NoUninit, OutOfBlock, Plain, Pod, RawArray, RawValue, ReadGuard,
-    ShareableList, Shared, SharedMemory, ShmError, Value, Zeroable, bytemuck,
+    ShareableList, Shared, SharedMemory, ShmError, Value, View, ViewError, Zeroable, bytemuck,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, LockError,

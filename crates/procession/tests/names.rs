@@ -3,7 +3,8 @@
 use procession::{
     AccessError, Array, AtomicFlag, Barrier, BarrierError, BoundedSemaphore, Closed, GetError,
     ListError, ListItem, LockResult, PermitError, Plain, PutError, PutManyError, Queue, ReadGuard,
-    RwLock, RwLockReadGuard, RwLockWriteGuard, ShareableList, Shared, Value,
+    RwLock, RwLockReadGuard, RwLockWriteGuard, ShareableList, Shared, SharedMemory, Value, View,
+    ViewError,
 };
 use procession_testkit::watchdog;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,6 +69,19 @@ fn what_bools_and_chars_lie_in_can_be_named() {
     assert!(flag.load(Ordering::Relaxed));
     let refused = ListItem::try_from(u64::MAX);
     assert!(matches!(refused, Err(ListError::IntTooLarge(_))));
+}
+
+#[test]
+fn what_a_block_is_seen_as_can_be_named() {
+    fn first(view: View<'_, f64>) -> f64 {
+        view.get(0)
+    }
+    let _watchdog = watchdog();
+    let block = SharedMemory::create_anonymous(8).unwrap();
+    block.view::<f64>().fill(1.5);
+    assert!(first(block.view()) > 1.0);
+    let refused = block.view_at::<f64>(4, 1);
+    assert!(matches!(refused, Err(ViewError::Misaligned { .. })));
 }
 
 #[test]

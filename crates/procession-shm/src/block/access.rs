@@ -113,11 +113,11 @@ impl SharedMemory {
 
     /// All words that have a byte of the block.
     #[inline]
-    fn words(&self) -> &[AtomicU64] {
+    pub(super) fn words(&self) -> &[AtomicU64] {
         words_of(&self.block.memory)
     }
 
-    fn check(&self, offset: usize, len: usize) -> Result<(), OutOfBlock> {
+    pub(super) fn check(&self, offset: usize, len: usize) -> Result<(), OutOfBlock> {
         let size = self.len();
         match offset.checked_add(len) {
             Some(end) if end <= size => Ok(()),

@@ -21,6 +21,7 @@ mod access;
 mod error;
 mod file;
 mod name;
+mod view;
 pub(crate) mod words;
 
 use crate::name::Name;
@@ -39,6 +40,7 @@ pub use access::OutOfBlock;
 use access::words_of;
 pub use error::BlockError;
 pub use name::NameError;
+pub use view::{View, ViewError};
 
 /// A named block of memory without any structure of the library's, which every program of the
 /// user can open: with `shm_open` in C, or as Python's `multiprocessing.shared_memory`.
@@ -48,7 +50,8 @@ pub use name::NameError;
 /// ([`read_at`](Self::read_at), [`write_at`](Self::write_at)), so that nothing goes wrong when
 /// somebody writes them at that moment but that old and new bytes may be mixed; words of eight
 /// bytes at a multiple of eight are never torn, and [`atomics`](Self::atomics) gives them for
-/// everything else.
+/// everything else. A [`View`] copies elements of a type instead of bytes: [`view`](Self::view),
+/// [`view_at`](Self::view_at).
 ///
 /// A clone is another handle. What is decoded from a message is attached by the block's name, so
 /// the block must not be unlinked before that.

@@ -139,3 +139,31 @@ block.unlink()
         assert!(matches!(block.unlink(), Err(BlockError::NotFound(_))));
     }
 }
+
+// SHM-033
+#[test]
+fn python_sees_the_elements_of_a_view() {
+    let _watchdog = watchdog();
+    for python in interpreter::all() {
+        let block = SharedMemory::create_anonymous(1000).unwrap();
+        let numbers = block.view_at::<f64>(8, 4).unwrap();
+        numbers.copy_from_slice(&[0.5, -1.5, f64::MAX, f64::INFINITY]);
+        block.view_at::<bool>(40, 2).unwrap().set(1, true);
+        let script = r#"
+block = attach(sys.argv[1])
+numbers = block.buf[8:40].cast("d")
+assert list(numbers) == [0.5, -1.5, sys.float_info.max, float("inf")], list(numbers)
+assert list(block.buf[40:42].cast("?")) == [False, True]
+for i in range(4):
+    numbers[i] = i / 4
+shorts = block.buf[100:104].cast("h")
+shorts[1] = -7
+numbers.release(), shorts.release()
+say(tracker())
+block.close()
+"#;
+        tracker_has_ended(&python.run(script, &[block.name()]));
+        assert_eq!(numbers.to_vec(), [0.0, 0.25, 0.5, 0.75]);
+        assert_eq!(block.view::<i16>().slice(50..52).unwrap().to_vec(), [0, -7]);
+    }
+}
