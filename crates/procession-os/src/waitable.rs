@@ -100,6 +100,9 @@ pub enum Armed<'a> {
     /// The word may change, and sleepers be woken, before it is ready, and without that it ever
     /// becomes so: the waiter arms it again.
     Asleep(Watch<'a>),
+    /// As `Asleep`, but it may become ready without a word, by the death of a process: the waiter arms
+    /// it again after a while in any case.
+    Dozing(Watch<'a>),
     /// It is ready: there is something, or the call that takes it is an error.
     Ready,
     /// The deadline passed while somebody else held the lock.

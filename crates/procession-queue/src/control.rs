@@ -11,6 +11,9 @@ pub(crate) struct Control {
     pub(crate) capacity: AtomicU64,
     /// Not zero if there is a table. Written once.
     pub(crate) joinable: AtomicU32,
+    /// Not zero from the first producer on that is counted: the queue ends with the last one.
+    /// Written under the producers' lock.
+    pub(crate) counted: AtomicU32,
     /// The handles of all processes, and those on their way. Zero is final.
     pub(crate) handles: AtomicU64,
     /// Not zero if the home chunk may be used again.
@@ -29,6 +32,11 @@ impl Control {
     #[inline]
     pub(crate) fn capacity(&self) -> Option<u64> {
         Some(self.capacity.load(Ordering::Relaxed)).filter(|&capacity| capacity != 0)
+    }
+
+    /// Returns whether the queue ends when no counted producer is left.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.counted.load(Ordering::Acquire) != 0
     }
 
     /// Counts another handle; false if there was none left.

@@ -12,13 +12,14 @@ use crate::undone::Table;
 use crate::write::Writer;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
 use procession_os::policy::wait_policy;
+use procession_os::wait::Deadline;
 use procession_shm::fork::{self, Counted};
-use procession_shm::{Segment, ShmError};
+use procession_shm::{Lookout, Presence, Segment, ShmError};
 use procession_wire::handle::{self, Claim};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize, Serializer};
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// A handle to a queue, without the type of its items.
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) entry: AtomicU32,
     /// The process that has this handle. A child forked without the library's knowledge is not.
     process: AtomicU32,
+    /// Through which this process looks for producers, once it has to.
+    lookout: OnceLock<Lookout>,
     /// Decodes an item and drops it.
     discard: fn(Taken),
 }
@@ -48,6 +51,7 @@ impl Core {
             home,
             entry: AtomicU32::new(u32::MAX),
             process: AtomicU32::new(process::id()),
+            lookout: OnceLock::new(),
             discard: |item| drop(item.decode::<T>()),
         });
         let counted: Arc<dyn Counted> = core.clone();
@@ -196,13 +200,16 @@ impl Core {
         sink: &mut impl FnMut(Taken),
     ) -> Result<(), GetError> {
         let Patience::Until(deadline) = patience else {
+            if self.end_if_deserted(now()) && self.try_get(max, patience, sink)? != 0 {
+                return Ok(());
+            }
             return Err(GetError::Empty);
         };
         let check = || match self.try_get(max, patience, sink) {
             Ok(0) => None,
             got => Some(got.map(drop)),
         };
-        let park = |deadline| self.sides().put.sleep(deadline, || self.may_get());
+        let park = |deadline| self.sleep_for_item(deadline);
         let got = wait_policy().wait(deadline, check, park)?;
         got.unwrap_or(Err(GetError::Empty))
     }
@@ -230,6 +237,64 @@ impl Core {
             self.sides().check_shut()?;
         }
         Ok(got)
+    }
+
+    /// Sleeps until there may be an item; returns false if the deadline passed first.
+    ///
+    /// Nobody tells it that the last counted producer was killed: it looks now and then.
+    fn sleep_for_item(&self, deadline: Deadline) -> Result<bool, Fault> {
+        let counted = self.control().is_counted();
+        let ready = || self.may_get() || self.control().is_counted() != counted;
+        if !counted {
+            return self.sides().put.sleep(deadline, ready);
+        }
+        let look = Deadline::after(deadline.left().map_or(LOOK, |left| left.min(LOOK)));
+        if self.end_if_deserted(look) || self.sides().put.sleep(look, ready)? {
+            return Ok(true);
+        }
+        Ok(!deadline.passed())
+    }
+
+    /// Makes a producer that is counted.
+    pub(crate) fn count_producer(&self) -> Result<Presence, StateError> {
+        // First: whoever looks from here on sees it.
+        let presence = Presence::in_segment(self.home.segment()).map_err(Fault::Count)?;
+        let control = self.control();
+        control.sides.count(&control.counted, Patience::None)?;
+        Ok(presence)
+    }
+
+    /// Shuts the queue down if its producers are counted and none is left; returns whether it did.
+    ///
+    /// What cannot be found out by the deadline is left to the next one who looks.
+    pub(crate) fn end_if_deserted(&self, deadline: Deadline) -> bool {
+        if !self.control().is_counted() || self.sides().is_shut() || !self.is_deserted() {
+            return false;
+        }
+        let patience = Patience::Until(deadline);
+        let ended = self.sides().shutdown_if(patience, || self.is_deserted());
+        ended.unwrap_or(false)
+    }
+
+    fn is_deserted(&self) -> bool {
+        let Some(lookout) = self.lookout() else {
+            return false;
+        };
+        lookout.sees_anybody().is_ok_and(|anybody| !anybody)
+    }
+
+    /// Opened by who has to look; `None` if it cannot be, at this moment.
+    fn lookout(&self) -> Option<&Lookout> {
+        if self.lookout.get().is_none() {
+            // Of two that open it one is closed again.
+            let _ = self.lookout.set(Lookout::open(self.home.segment()).ok()?);
+        }
+        self.lookout.get()
+    }
+
+    /// Whether a consumer needs not wait, nor would if it were to look for producers.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.may_get() || self.end_if_deserted(now())
     }
 
     /// Whether a consumer needs not wait.
@@ -266,6 +331,14 @@ impl Core {
         some.into_iter().for_each(self.discard);
         Ok(discarded)
     }
+}
+
+/// How long a consumer sleeps before it looks whether the producers live.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
+
+/// The moment that has come.
+fn now() -> Deadline {
+    Deadline::after(Duration::ZERO)
 }
 
 /// A record's kind and content.

@@ -36,6 +36,9 @@ pub enum Fault {
     /// The system does not let this thread wait.
     #[error("cannot wait: {0}")]
     Sleep(#[source] io::Error),
+    /// The system has no descriptor for another producer that is counted.
+    #[error("a producer cannot be counted: {0}")]
+    Count(#[source] io::Error),
     /// As many living processes as a joinable queue can tell apart have items that are not done.
     #[error("too many processes have items of this queue that are not done; call task_done")]
     TooManyConsumers,

@@ -2,7 +2,7 @@
 
 use crate::atomic::Ordering;
 use crate::control::Control;
-use crate::core::Core;
+use crate::core::{Core, LOOK};
 use crate::home::Plan;
 use crate::patience::Patience;
 use crate::side::Locked;
@@ -44,9 +44,6 @@ use std::time::Duration;
 pub struct JoinableQueue<T> {
     queue: Queue<T>,
 }
-
-/// How long `join` sleeps before it looks whether the consumers live.
-const LOOK: Duration = Duration::from_millis(100);
 
 impl<T: Serialize + DeserializeOwned> JoinableQueue<T> {
     /// Makes a queue that holds any number of items.

@@ -13,6 +13,27 @@
 //! [`JoinableQueue`] knows when all its items are done. All are handles: a clone, or what arrives
 //! when one is encoded into a message to another process, is the same queue.
 //!
+//! # The end of a queue
+//!
+//! `for item in &queue` waits for one item after the other. It ends when somebody calls
+//! [`shutdown`](Queue::shutdown), or with the last of the producers, if they are counted:
+//!
+//! ```
+//! use procession_queue::Queue;
+//!
+//! let queue = Queue::new()?;
+//! let producer = queue.producer()?; // give it, or clones of it, to other processes
+//! producer.put(&1)?;
+//! drop(producer);
+//! for item in &queue {
+//!     assert_eq!(item?, 1);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The kernel counts them: a [`Producer`] has a descriptor with a lock on it, which goes with the
+//! process, however it ends, and with a message that is lost.
+//!
 //! # How it works
 //!
 //! Items lie, encoded, one behind the other in a chain of *chunks*: pieces of shared memory, the
@@ -69,11 +90,15 @@ mod core;
 #[cfg(not(loom))]
 mod home;
 #[cfg(not(loom))]
+mod items;
+#[cfg(not(loom))]
 mod joinable;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
 mod near;
+#[cfg(not(loom))]
+mod producer;
 #[cfg(not(loom))]
 mod queue;
 #[cfg(not(loom))]
@@ -90,8 +115,12 @@ pub use error::{
 };
 pub use item::MAX_ITEM_LEN;
 #[cfg(not(loom))]
+pub use items::{IntoItems, Items};
+#[cfg(not(loom))]
 pub use joinable::JoinableQueue;
 pub use procession_shm::ShmError;
+#[cfg(not(loom))]
+pub use producer::Producer;
 #[cfg(not(loom))]
 pub use queue::Queue;
 #[cfg(not(loom))]

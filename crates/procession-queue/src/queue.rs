@@ -29,9 +29,10 @@ use std::time::Duration;
 ///
 /// A producer may end before anybody has got what it put. A process that is killed in `put` or
 /// `get` blocks nobody, and takes with it the items that it was itself putting or getting, no
-/// other. A consumer does not learn that there is no producer any more: whoever knows that calls
-/// [`shutdown`](Self::shutdown), and the consumers get what is left and then
-/// [`GetError::Closed`].
+/// other. Consumers learn that there is no producer any more if the producers are counted: each has
+/// a handle from [`producer`](Self::producer), and with the last of them the queue is shut down.
+/// Otherwise whoever knows that nobody will put calls [`shutdown`](Self::shutdown). Either way the
+/// consumers get what is left and then [`GetError::Closed`], and an iteration over the queue ends.
 ///
 /// A process that is *stopped* (by a signal, or in a debugger) in the middle of `put` or `get` holds
 /// the lock of the producers or of the consumers. `put` and `get` wait for it to go on; with a
@@ -228,7 +229,9 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// # When the other side is gone
     ///
-    /// If all producers of an empty queue have ended, it waits for another one to come.
+    /// If all producers of an empty queue have ended, it is [`GetError::Closed`] if they were counted
+    /// ([`producer`](Self::producer)), within a tenth of a second; otherwise it waits for another one
+    /// to come.
     pub fn get(&self) -> Result<T, GetError> {
         self.get_one(Patience::FOREVER)
     }

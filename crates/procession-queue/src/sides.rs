@@ -122,26 +122,62 @@ impl Sides {
     /// As this takes both locks, a consumer that has the one of its side, finds nothing, and then
     /// finds the queue [shut](Self::is_shut), knows that nothing will come.
     pub(crate) fn shutdown(&self, patience: Patience) -> Result<(), Fault> {
-        self.end(SHUT, patience)
+        self.end_if(SHUT, patience, || true).map(drop)
+    }
+
+    /// Ends the putting for ever if nobody is left to put anything; returns whether it did.
+    ///
+    /// `is_deserted` is asked under both locks. A producer is [counted](Self::count) before it asks,
+    /// under the lock of its side, whether the queue is shut: of two that meet here, either the one
+    /// is seen or the other sees that the queue has ended.
+    pub(crate) fn shutdown_if(
+        &self,
+        patience: Patience,
+        is_deserted: impl FnOnce() -> bool,
+    ) -> Result<bool, Fault> {
+        self.end_if(SHUT, patience, is_deserted)
     }
 
     /// Ends putting and getting for ever.
     pub(crate) fn close(&self, patience: Patience) -> Result<(), Fault> {
-        self.end(CLOSED, patience)
+        self.end_if(CLOSED, patience, || true).map(drop)
     }
 
     /// Ends the queue and wakes all.
     ///
     /// All are woken first, and need a lock to sleep again: whatever instruction this is killed
     /// at, either the queue has not ended, or all see that it has.
-    fn end(&self, end: u32, patience: Patience) -> Result<(), Fault> {
+    fn end_if(
+        &self,
+        end: u32,
+        patience: Patience,
+        condition: impl FnOnce() -> bool,
+    ) -> Result<bool, Fault> {
         let put = self.put.lock(patience)?;
         let get = self.get.lock(patience)?;
+        if !condition() {
+            return Ok(false);
+        }
         put.announce();
         get.announce();
         self.finished.announce();
         let end = end.max(self.end.load(Ordering::Relaxed));
         self.end.store(end, Ordering::Release);
+        Ok(true)
+    }
+
+    /// Notes that producers are counted from now on, if the queue is not shut; the caller is
+    /// present already.
+    ///
+    /// All are woken first, for who waits without a limit has to look now and then from here on:
+    /// nobody tells it that the last producer was killed.
+    pub(crate) fn count(&self, counted: &AtomicU32, patience: Patience) -> Result<(), StateError> {
+        let put = self.put.lock(patience)?;
+        self.check_shut()?;
+        if counted.load(Ordering::Relaxed) == 0 {
+            put.announce();
+            counted.store(1, Ordering::Release);
+        }
         Ok(())
     }
 

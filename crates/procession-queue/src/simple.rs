@@ -63,7 +63,7 @@ impl<T: Serialize + DeserializeOwned> SimpleQueue<T> {
     ///
     /// # When the other side is gone
     ///
-    /// If all producers have ended, it waits for another one to come.
+    /// As [`Queue::get`].
     pub fn get(&self) -> Result<T, GetError> {
         self.queue.get()
     }

@@ -28,7 +28,7 @@ impl<T> Waitable for Queue<T> {
     }
 
     fn is_ready(&self) -> bool {
-        self.core.may_get()
+        self.core.is_ready()
     }
 }
 
@@ -57,10 +57,18 @@ impl<T> Waitable for JoinableQueue<T> {
 impl Bell for Core {
     /// As a `get` that finds nothing goes to sleep.
     fn arm(&self, deadline: Deadline) -> Armed<'_> {
-        match self.control().sides.put.arm(deadline, || self.may_get()) {
+        let counted = self.control().is_counted();
+        let ready = || self.may_get() || self.control().is_counted() != counted;
+        if self.end_if_deserted(deadline) {
+            return Armed::Ready;
+        }
+        match self.control().sides.put.arm(deadline, ready) {
+            // Nobody tells that the last producer was killed.
+            Ok(Some(watch)) if counted => Armed::Dozing(watch),
             Ok(Some(watch)) => Armed::Asleep(watch),
             Err(fault) if fault.is_timeout() => Armed::Busy,
             // A lock that cannot be taken is an error of `get`.
+            Ok(None) if !self.may_get() => Armed::Busy,
             Ok(None) | Err(_) => Armed::Ready,
         }
     }

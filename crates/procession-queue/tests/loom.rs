@@ -289,6 +289,91 @@ fn who_shuts_a_queue_down_loses_nothing_of_it() {
     });
 }
 
+/// Gets until the queue ends, as a consumer does that looks when it finds nothing.
+fn drain(queue: &Queue) -> Vec<u64> {
+    let handle = queue.handle();
+    let mut got = Vec::new();
+    loop {
+        match handle.get(false) {
+            Ok(item) => got.push(item),
+            Err(GetError::Closed(_)) => return got,
+            Err(_) => {
+                if !queue.end_if_deserted() {
+                    thread::yield_now();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_queue_ends_with_its_last_producer_and_loses_nothing() {
+    check(2, || {
+        let queue = Arc::new(Queue::new(9));
+        assert!(queue.produce());
+        let drained = with(&queue, drain);
+        let producer = with(&queue, |queue| {
+            queue.handle().put(1).unwrap();
+            queue.leave();
+            queue.end_if_deserted();
+        });
+        assert_eq!(drained.join().unwrap(), [1]);
+        producer.join().unwrap();
+    });
+}
+
+#[test]
+fn of_a_last_producer_that_goes_and_a_new_one_both_know_who_was_first() {
+    check(3, || {
+        let queue = Arc::new(Queue::new(9));
+        assert!(queue.produce());
+        let last = with(&queue, |queue| {
+            queue.leave();
+            queue.end_if_deserted();
+        });
+        let new = with(&queue, |queue| {
+            queue.produce() && {
+                queue.handle().put(1).unwrap();
+                queue.leave();
+                queue.end_if_deserted();
+                true
+            }
+        });
+        last.join().unwrap();
+        let counted = new.join().unwrap();
+        let got = drain(&queue);
+        assert_eq!(got, if counted { vec![1] } else { vec![] });
+    });
+}
+
+#[test]
+fn who_waits_when_producers_begin_to_be_counted_is_woken() {
+    check(2, || {
+        let queue = Arc::new(Queue::new(9));
+        let waiter = with(&queue, |queue| queue.wait_until_counted());
+        assert!(queue.produce());
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_producer_that_dies_while_it_puts_or_is_counted_is_none() {
+    check_killed(1, |steps| {
+        let queue = Arc::new(Queue::new(9));
+        assert!(queue.produce());
+        let victim = victim(&queue, steps, |queue| {
+            queue.produce();
+            queue.handle().put(1)
+        });
+        let survived = victim.join().unwrap();
+        // What the kernel does for both of them; the second is there as soon as it has begun.
+        (0..queue.present()).for_each(|_| queue.leave());
+        let got = drain(&queue);
+        assert!(got.len() <= 1 && (!survived || got == [1]));
+        survived
+    });
+}
+
 #[test]
 fn who_dies_while_shutting_down_has_done_it_or_not() {
     check_killed(2, |steps| {

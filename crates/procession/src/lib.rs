@@ -74,8 +74,8 @@ pub use procession_process::{
     routine::RoutineError, set_start_method, start_method,
 };
 pub use procession_queue::{
-    Closed, Fault, GetError, JoinError, JoinableQueue, PutError, PutManyError, Queue, SimpleQueue,
-    StateError, TaskDoneError,
+    Closed, Fault, GetError, IntoItems, Items, JoinError, JoinableQueue, Producer, PutError,
+    PutManyError, Queue, SimpleQueue, StateError, TaskDoneError,
 };
 pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{

@@ -2,8 +2,8 @@
 
 use procession::manager::{Dict, List, Namespace};
 use procession::{
-    Array, Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Queue, RLock,
-    RawArray, RawValue, RwLock, Semaphore, Shared, SimpleQueue, Value,
+    Array, Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Producer, Queue,
+    RLock, RawArray, RawValue, RwLock, Semaphore, Shared, SimpleQueue, Value,
 };
 use std::fmt::Debug;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -25,7 +25,7 @@ macro_rules! all {
 all! {
     Array<u64>, Value<u64>, Array<bool>, Value<char>, RawValue<bool>, Shared<AtomicBool>, RawArray<u64>, RawValue<u64>,
     Lock, RLock, RwLock, Semaphore, BoundedSemaphore, Condition, Event, Barrier,
-    Queue<String>, JoinableQueue<String>, SimpleQueue<String>,
+    Queue<String>, JoinableQueue<String>, SimpleQueue<String>, Producer<String>,
 }
 
 const _: () = {

@@ -53,7 +53,8 @@ use std::time::Duration;
 /// How long a queue's lock is waited for before the others are looked at.
 const PATIENCE: Duration = Duration::from_millis(10);
 
-/// How long the others are slept on before a lock that was not to be had is tried again.
+/// How long is slept before a lock that was not to be had is tried again, and before a queue whose
+/// producers are counted is asked whether one is left.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// How many descriptors at the most are polled again and again before sleeping: asking for so many
@@ -93,8 +94,8 @@ const FEW: usize = 8;
 /// # When the other side is gone
 ///
 /// A connection, a pipe or a socket whose other side is gone is ready, and so is a process that has
-/// ended, however it did. A queue is ready when it was closed; that all its producers have ended
-/// it does not know.
+/// ended, however it did. A queue is ready when it was closed, and when its producers were counted
+/// and all of them have ended; other producers it does not know.
 ///
 /// # Examples
 ///
@@ -166,7 +167,7 @@ fn wait_with_bells<W: Waitable>(
         if !armed.ready.is_empty() {
             return set.look_beside(armed.ready);
         }
-        let until = if armed.busy {
+        let until = if armed.again {
             earlier(deadline, LOOK)
         } else {
             deadline

@@ -25,8 +25,9 @@ pub(super) struct AllArmed<'a> {
     pub(super) ready: Vec<usize>,
     /// What to sleep on for those that are not.
     pub(super) watches: Vec<Watch<'a>>,
-    /// Whether there are others, whose locks were not to be had.
-    pub(super) busy: bool,
+    /// Whether some are to be armed again after a while: their locks were not to be had, or they may
+    /// become ready without a word.
+    pub(super) again: bool,
 }
 
 impl<'a, W: Waitable> Set<'a, W> {
@@ -103,8 +104,12 @@ impl<'a, W: Waitable> Set<'a, W> {
         for &(index, bell) in &self.bells {
             match bell.arm(earlier(deadline, PATIENCE)) {
                 Armed::Asleep(watch) => all.watches.push(watch),
+                Armed::Dozing(watch) => {
+                    all.watches.push(watch);
+                    all.again = true;
+                }
                 Armed::Ready => all.ready.push(index),
-                Armed::Busy => all.busy = true,
+                Armed::Busy => all.again = true,
             }
         }
         all

@@ -19,6 +19,7 @@ impl Home {
         let control = Control {
             capacity: AtomicU64::new(capacity),
             joinable: AtomicU32::new(0),
+            counted: AtomicU32::new(0),
             handles: AtomicU64::new(1),
             home_free: AtomicU32::new(0),
             spare_full: AtomicU32::new(0),

@@ -24,6 +24,7 @@ use crate::write::Writer;
 use crate::{Fault, GetError, PutError, StateError};
 use home::Home;
 pub use life::live;
+use loom::sync::atomic::{AtomicU32, Ordering};
 use procession_os::wait::Deadline;
 use std::cell::RefCell;
 use std::time::Duration;
@@ -32,6 +33,8 @@ use std::time::Duration;
 pub struct Queue {
     home: Home,
     capacity: u64,
+    /// How many producers the kernel counts; no step of anybody's, for it counts the dead out too.
+    present: AtomicU32,
 }
 
 /// A process's own view of a queue.
@@ -49,6 +52,7 @@ impl Queue {
         Self {
             home: Home::new(capacity),
             capacity,
+            present: AtomicU32::new(0),
         }
     }
 
@@ -71,6 +75,51 @@ impl Queue {
     /// Ends the putting.
     pub fn shutdown(&self) -> Result<(), Fault> {
         self.sides().shutdown(Patience::None)
+    }
+
+    /// Counts a producer; false if the queue has ended.
+    pub fn produce(&self) -> bool {
+        self.present.fetch_add(1, Ordering::SeqCst);
+        let counted = &self.home.control().counted;
+        let noted = self.sides().count(counted, Patience::None).is_ok();
+        if !noted {
+            self.leave();
+        }
+        noted
+    }
+
+    /// Returns how many producers the kernel counts.
+    pub fn present(&self) -> u32 {
+        self.present.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps as a consumer that finds nothing, until it has to look for producers.
+    pub fn wait_until_counted(&self) {
+        let is_counted = || self.home.control().is_counted();
+        while !is_counted() {
+            self.sides()
+                .put
+                .sleep(Deadline::NEVER, is_counted)
+                .expect("it can sleep");
+        }
+    }
+
+    /// Does what the kernel does for a producer that is dropped or has died.
+    pub fn leave(&self) {
+        self.present.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Ends the putting if producers are counted and none is left, as a consumer does that looks,
+    /// and a producer that is dropped.
+    pub fn end_if_deserted(&self) -> bool {
+        let is_deserted = || self.present.load(Ordering::SeqCst) == 0;
+        let counted = self.home.control().is_counted();
+        let ended = counted && is_deserted();
+        ended
+            && self
+                .sides()
+                .shutdown_if(Patience::None, is_deserted)
+                .is_ok_and(|it| it)
     }
 
     /// Returns how many items are in it.
