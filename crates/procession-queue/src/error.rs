@@ -50,6 +50,7 @@ procession_os::debug_in_words!(Fault {
     Held,
     Open,
     Sleep,
+    Count,
     TooManyConsumers
 });
 

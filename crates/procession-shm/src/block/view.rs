@@ -13,7 +13,7 @@ use std::slice;
 use std::sync::atomic::AtomicU64;
 
 /// A part of a block was not seen as elements of a type.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ViewError {
     /// The block does not have as many bytes.
@@ -28,6 +28,11 @@ pub enum ViewError {
         align: usize,
     },
 }
+
+procession_os::debug_in_words!(ViewError {
+    OutOfBlock,
+    Misaligned
+});
 
 /// A part of a [named block](SharedMemory) as elements of a type; from
 /// [`view`](SharedMemory::view) and [`view_at`](SharedMemory::view_at).
