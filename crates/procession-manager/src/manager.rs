@@ -9,13 +9,18 @@ use crate::server::task;
 use procession_process::Process;
 use procession_wire::Fd;
 use std::fmt;
+use std::net::Shutdown;
 use std::ops::Deref;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a server may take to end before it is killed: its objects are dropped meanwhile.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a server may take to end that could not be signalled.
+const LAST_GRACE: Duration = Duration::from_secs(1);
 
 /// A server process that hosts objects, and the one who ends it.
 ///
@@ -43,12 +48,21 @@ const GRACE: Duration = Duration::from_secs(5);
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "dropping it ends the server"]
 pub struct Manager {
     handle: ManagerHandle,
     pid: u32,
     starter: u32,
     /// The server, until it was shut down.
-    process: Mutex<Option<Process<()>>>,
+    server: Mutex<Option<Server>>,
+}
+
+/// The server's process, and what ends it.
+struct Server {
+    process: Process<()>,
+    /// Nothing is sent here. The kernel kills the server when this end is closed, also where
+    /// signals are refused to this process.
+    lifeline: UnixStream,
 }
 
 impl Manager {
@@ -62,27 +76,29 @@ impl Manager {
     /// called `init`; [`ManagerError::Server`] if it ended at once; [`ManagerError::Io`].
     pub fn start() -> Result<Self, ManagerError> {
         let (address, listener) = Address::bind()?;
+        let (lifeline, tie) = UnixStream::pair()?;
         let process = Process::builder()
             .name(next_name())
             .daemon(true)
             .ignore_interrupts(true)
-            .spawn(task::run, (Fd(listener), address.clone()))?;
+            .spawn(task::run, (Fd(listener), address.clone(), Fd(tie)))?;
+        let server = Server { process, lifeline };
         match Route::to(&address) {
-            Ok(Route::Gone(_)) => Err(ended_at_once(process)),
-            Ok(route) => Ok(Self::new(route, process)),
+            Ok(Route::Gone(_)) => Err(ended_at_once(server.process)),
+            Ok(route) => Ok(Self::new(route, server)),
             Err(error) => {
-                process.kill()?;
+                server.kill()?;
                 Err(error)
             }
         }
     }
 
-    fn new(route: Route, process: Process<()>) -> Self {
+    fn new(route: Route, server: Server) -> Self {
         Self {
             handle: ManagerHandle::new(route),
-            pid: process.pid(),
+            pid: server.process.pid(),
             starter: std::process::id(),
-            process: Mutex::new(Some(process)),
+            server: Mutex::new(Some(server)),
         }
     }
 
@@ -103,7 +119,8 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// [`ManagerError::Server`] if the server had ended in another way before, or had to be killed.
+    /// [`ManagerError::Server`] if the server had ended in another way before, or had to be killed;
+    /// [`ManagerError::Io`] if it could not be killed, which the log has too.
     ///
     /// # When the other side is gone
     ///
@@ -126,16 +143,33 @@ impl Manager {
     /// ```
     pub fn shutdown(&self) -> Result<(), ManagerError> {
         let taken = self
-            .process
+            .server
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(process) = taken else { return Ok(()) };
+        let Some(server) = taken else { return Ok(()) };
         let asked = self.handle.route().note(&Note::Shutdown);
-        if asked.is_err() || process.wait_timeout(GRACE)?.is_none() {
-            process.kill()?;
+        if asked.is_err() || server.process.wait_timeout(GRACE)?.is_none() {
+            server.kill()?;
         }
-        Ok(process.join()?)
+        Ok(server.process.join()?)
+    }
+}
+
+impl Server {
+    /// Kills the server. What cannot be signalled and does not end is left, with an error.
+    fn kill(&self) -> Result<(), ManagerError> {
+        // Nobody can refuse this; a lifeline that is shut down already is as good.
+        let _ = self.lifeline.shutdown(Shutdown::Both);
+        let Err(refused) = self.process.kill() else {
+            return Ok(());
+        };
+        if self.process.wait_timeout(LAST_GRACE)?.is_some() {
+            return Ok(());
+        }
+        let pid = self.process.pid();
+        log::error!("the manager's server (pid {pid}) cannot be ended: {refused}");
+        Err(refused.into())
     }
 }
 

@@ -18,6 +18,7 @@
 //! - [`identity`]: a process in 64 bits, never mistaken for a later one;
 //! - [`image`]: the running executable: its identity, and which addresses lie in its data;
 //! - [`parent`]: what happens to this process when its parent ends;
+//! - [`lifeline`]: a socket whose end is the end of a process;
 //! - [`lifetime`]: what runs when this process exits;
 //! - [`words`]: how errors show themselves.
 //!
@@ -29,6 +30,7 @@ pub mod futex;
 pub mod futexes;
 pub mod identity;
 pub mod image;
+pub mod lifeline;
 pub mod lifetime;
 pub mod parent;
 pub mod pidfd;

@@ -101,6 +101,7 @@ use std::time::Duration;
 /// assert_eq!(client.join().expect("no panic")?, 17);
 /// # anyhow::Ok(())
 /// ```
+#[must_use = "dropping it closes the address"]
 pub struct Listener {
     address: Address,
     lobby: Arc<Lobby>,

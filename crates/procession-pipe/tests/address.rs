@@ -100,7 +100,7 @@ fn what_the_kernel_cannot_take_is_refused() {
     );
     // The longest that will do, and another than that of a run beside this one.
     let longest = format!("{:n>107}", std::process::id());
-    Listener::bind(Address::abstract_name(longest)).unwrap();
+    drop(Listener::bind(Address::abstract_name(longest)).unwrap());
     let nowhere = Address::unix("/no/such/directory/socket");
     assert_eq!(bind_error(nowhere), Some(ErrorKind::NotFound));
 }

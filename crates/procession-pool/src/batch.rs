@@ -135,6 +135,7 @@ impl Batch {
             item: self.first,
             outcome,
         });
+        self.dispatch.settled();
         self.first += 1;
         self.number += 1;
     }

@@ -51,9 +51,10 @@
 use crate::batch::{Batch, Loss, Settled, split};
 use crate::call::Calls;
 use crate::error::PoolError;
+use crate::worker::WorkerProcess;
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use procession_process::Process;
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many workers of each slot end in a row without having started, before the pool is broken.
@@ -73,6 +74,8 @@ pub(crate) struct Dispatch {
     size: usize,
     /// The number of the process that made the pool.
     maker: u32,
+    /// How many calls were accepted and not settled.
+    unsettled: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -101,7 +104,7 @@ enum Phase {
 #[derive(Debug)]
 struct Slot {
     /// The worker, to be killed by whoever ends the pool; the handler alone talks to it.
-    process: Option<Arc<Process<()>>>,
+    process: Option<Arc<WorkerProcess>>,
     /// Whether the worker has said that it can be asked.
     ready: bool,
     /// How many in a row ended without having been ready.
@@ -131,6 +134,7 @@ impl Dispatch {
             queue,
             size,
             maker: std::process::id(),
+            unsettled: AtomicUsize::new(0),
             state: Mutex::new(state),
         };
         let inlets = Inlets {
@@ -153,9 +157,11 @@ impl Dispatch {
             for_items,
             arguments,
         } = calls;
+        let len = arguments.len();
         let parts: Vec<_> = split(arguments, chunk).collect();
         let (results, settled) = unbounded();
         self.accept(parts.len())?;
+        self.unsettled.fetch_add(len, Ordering::Relaxed);
         let mut first = 0;
         for part in parts {
             let next = first + part.len();
@@ -196,6 +202,19 @@ impl Dispatch {
     /// Queues a batch. Without a handler that could take it, its calls are settled at once.
     pub(crate) fn enqueue(&self, batch: Batch) {
         drop(self.queue.send(batch));
+    }
+
+    /// Counts a call out.
+    pub(crate) fn settled(&self) {
+        self.unsettled.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Returns how many calls a pool has left to do that has not ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        match self.loss() {
+            None => self.unsettled.load(Ordering::Relaxed),
+            Some(_) => 0,
+        }
     }
 
     /// Counts a batch out; returns why those of its calls that are left have no outcome.
@@ -244,7 +263,7 @@ impl Dispatch {
     }
 
     /// Adds a slot with its first process.
-    pub(crate) fn add_slot(&self, process: &Arc<Process<()>>) -> usize {
+    pub(crate) fn add_slot(&self, process: &Arc<WorkerProcess>) -> usize {
         let mut state = self.state();
         state.slots.push(Slot {
             process: Some(Arc::clone(process)),
@@ -255,7 +274,7 @@ impl Dispatch {
     }
 
     /// Registers a process that was just started; false if the handlers are to stop.
-    pub(crate) fn employ(&self, slot: usize, process: &Arc<Process<()>>) -> bool {
+    pub(crate) fn employ(&self, slot: usize, process: &Arc<WorkerProcess>) -> bool {
         let mut state = self.state();
         if state.stop.is_none() {
             return false;
@@ -338,14 +357,14 @@ impl State {
         }
     }
 
-    fn processes(&self) -> Vec<Arc<Process<()>>> {
+    fn processes(&self) -> Vec<Arc<WorkerProcess>> {
         let processes = self.slots.iter().map(|slot| slot.process.clone());
         processes.flatten().collect()
     }
 
     /// Stops the handlers of a closed pool that has nothing outstanding; returns the processes
     /// that still start, for which nobody should have to wait.
-    fn finish(&mut self) -> Vec<Arc<Process<()>>> {
+    fn finish(&mut self) -> Vec<Arc<WorkerProcess>> {
         if !matches!(self.phase, Phase::Closed) || self.outstanding > 0 {
             return Vec::new();
         }
@@ -356,7 +375,7 @@ impl State {
 
     /// Ends the pool, unless it has ended; stops the handlers, and returns the processes that are
     /// to be killed.
-    fn end(&mut self, phase: Phase) -> Vec<Arc<Process<()>>> {
+    fn end(&mut self, phase: Phase) -> Vec<Arc<WorkerProcess>> {
         if self.loss().is_none() {
             self.phase = phase;
         }
@@ -366,9 +385,8 @@ impl State {
 }
 
 /// Kills processes, which wakes the handlers that wait for them. Called without the lock.
-fn kill(processes: &[Arc<Process<()>>]) {
+fn kill(processes: &[Arc<WorkerProcess>]) {
     for process in processes {
-        // A process that cannot be signalled has ended.
-        let _ = process.kill();
+        process.kill();
     }
 }

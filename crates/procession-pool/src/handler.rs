@@ -15,9 +15,8 @@ use crate::dispatch::{Dispatch, Inlets};
 use crate::exit::is_exiting;
 use crate::link::{NotSent, Received};
 use crate::protocol::REFUSED;
-use crate::worker::Worker;
+use crate::worker::{End, Worker};
 use crossbeam_channel::{RecvTimeoutError, select_biased};
-use procession_process::ExitStatus;
 use procession_wire::{Kind, Packet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -87,7 +86,8 @@ impl Handler {
             match Worker::start() {
                 Err(error) => self.failed(&error.to_string()),
                 Ok(worker) if !self.dispatch.employ(self.slot, worker.process()) => {
-                    worker.kill();
+                    // Whoever waits for the pool's end need not know how this one ended.
+                    let _ = worker.kill();
                 }
                 Ok(worker) => match self.settle_in(worker) {
                     None => {}
@@ -208,18 +208,18 @@ impl Handler {
 
     /// Says why a call has no outcome: the pool has ended and killed the worker, or the worker
     /// ended by itself.
-    fn loss(&self, worker: &Worker, status: ExitStatus) -> Loss {
-        let died = Loss::Died {
-            pid: worker.process().pid(),
-            status,
-        };
-        self.dispatch.loss().unwrap_or(died)
+    fn loss(&self, worker: &Worker, end: End) -> Loss {
+        let pid = worker.process().pid();
+        let died = |status| Loss::Died { pid, status };
+        let loss = end.map_or_else(Loss::Exchange, died);
+        self.dispatch.loss().unwrap_or(loss)
     }
 }
 
 /// What came from the worker cannot be told apart: any of the calls may have been run.
 fn astray(worker: &Worker, mut batch: Batch, words: &str) -> Fate {
-    worker.kill();
+    // Whatever became of it, the slot goes to another.
+    let _ = worker.kill();
     while !batch.is_done() {
         batch.settle_next(Err(Loss::Exchange(words.to_owned())));
     }

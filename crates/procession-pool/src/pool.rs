@@ -20,7 +20,8 @@ const CHUNKS_PER_WORKER: usize = 4;
 /// Processes that run functions.
 ///
 /// It is used through a shared reference, by as many threads as one likes. Dropping it is
-/// [`terminate`](Self::terminate), then [`join`](Self::join): what is still running is lost.
+/// [`terminate`](Self::terminate), then [`join`](Self::join): what is still running is lost, with a
+/// warning in the log.
 ///
 /// It belongs to the process that made it. A copy of that process, made by the C library's `fork`,
 /// gets [`PoolError::Copied`] from each call; closing, terminating, joining or dropping the pool
@@ -39,6 +40,7 @@ const CHUNKS_PER_WORKER: usize = 4;
 /// # Ok(())
 /// # }
 /// ```
+#[must_use = "dropping it ends its workers at once"]
 pub struct Pool {
     dispatch: Arc<Dispatch>,
     size: usize,
@@ -379,6 +381,9 @@ impl Pool {
 
     /// Kills the workers. Calls that are not done return [`PoolError::Terminated`].
     ///
+    /// A worker ends also if this process may not signal it any more, having become another user for
+    /// example: the kernel kills it when its socket is closed.
+    ///
     /// It does not wait for the workers' end; [`join`](Self::join) does.
     ///
     /// # Examples
@@ -406,7 +411,9 @@ impl Pool {
     /// # When the other side is gone
     ///
     /// Workers that die are replaced for as long as there is something to run. A
-    /// [`terminate`](Self::terminate) by another thread ends the wait.
+    /// [`terminate`](Self::terminate) by another thread ends the wait. A worker that cannot be
+    /// signalled, and has closed its sockets or is still being set up, is given up after a second,
+    /// with an error in the log.
     ///
     /// # Examples
     ///
@@ -448,6 +455,12 @@ impl Drop for Pool {
             let handlers = self.handlers.get_mut();
             mem::forget(mem::take(handlers.unwrap_or_else(PoisonError::into_inner)));
             return;
+        }
+        let unfinished = self.dispatch.unfinished();
+        if unfinished > 0 {
+            log::warn!(
+                "a pool was dropped before {unfinished} of its calls were done; `join` waits for them"
+            );
         }
         self.terminate();
         self.join();

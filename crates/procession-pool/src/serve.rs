@@ -4,15 +4,22 @@
 //! arguments that cannot be decoded and results that cannot be encoded or sent are outcomes too.
 
 use crate::protocol::{Arguments, Request, ready, refused};
+use procession_os::lifeline;
 use procession_pipe::{Channel, RecvError, SendError};
 use procession_process::Failure;
 use procession_process::outcome::{Outcome, failed, for_item};
 use procession_process::routine::{Routine, Run};
-use procession_wire::{Kind, Packet};
+use procession_wire::{Fd, Kind, Packet};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
 
-/// Answers requests until the pool closes its end.
+/// Answers requests until the pool closes its end; the lifeline ends this process when it is told to
+/// end in the middle of a call.
 #[expect(clippy::needless_pass_by_value, reason = "a task owns its arguments")]
-pub(crate) fn serve(channel: Channel) {
+pub(crate) fn serve(channel: Channel, lifeline: Fd<UnixStream>) -> anyhow::Result<()> {
+    if !lifeline::end_with(lifeline.0.as_fd())? {
+        return Ok(());
+    }
     let mut sent = channel.send(ready());
     while sent.is_ok() {
         sent = match receive(&channel) {
@@ -22,10 +29,11 @@ pub(crate) fn serve(channel: Channel) {
                 // The rest of the request is on its way, and can be neither read nor passed over;
                 // or the pool is gone and hears nothing.
                 let _ = refuse(&channel, &error);
-                return;
+                return Ok(());
             }
         };
     }
+    Ok(())
 }
 
 /// Returns whether the next request can be received all the same.

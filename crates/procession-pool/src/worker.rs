@@ -7,57 +7,76 @@ use crate::batch::Batch;
 use crate::link::{Link, NotSent, Received};
 use crate::protocol::READY;
 use crate::serve::serve;
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use procession_pipe::Channel;
 use procession_process::{Cause, ExitStatus, Process, StartError, current_process};
+use procession_wire::Fd;
 use std::io;
-use std::sync::Arc;
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// How long a worker may take to end after it has closed its socket.
+/// How long a worker may take to end after it has closed its socket, or could not be signalled.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// A process that answers requests.
+/// The handler's side of a process that answers requests.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    /// Shared with the dispatch, which may have to kill it.
-    process: Arc<Process<()>>,
-    link: Link,
+    /// Shared with the dispatch, which may have to end it.
+    process: Arc<WorkerProcess>,
     /// Gets the status when the process has ended and was reaped.
     ended: Receiver<ExitStatus>,
+}
+
+/// The process of a worker, and all by which it can be ended.
+///
+/// A signal may be refused: to a pool whose process has become another user since, or is in a
+/// sandbox. So the sockets come first, which nobody can refuse. The *lifeline* ends the worker
+/// whatever it is doing; the link ends one that is not tied to its lifeline yet, or not any more,
+/// when it comes to look there.
+#[derive(Debug)]
+pub(crate) struct WorkerProcess {
+    process: Process<()>,
+    link: Link,
+    /// Nothing is sent here. The kernel kills the worker when this end is closed.
+    lifeline: UnixStream,
+    /// What the system said when it refused a signal.
+    refused: OnceLock<String>,
 }
 
 impl Worker {
     /// Starts a process. It is a daemon, so that this process does not wait for it at its exit.
     pub(crate) fn start() -> Result<Self, StartError> {
-        let (here, there) = Channel::pair().map_err(system("make a socket"))?;
+        let (link, of_worker) = Channel::pair().map_err(system("make a socket"))?;
+        let (lifeline, tie) = UnixStream::pair().map_err(system("make a socket"))?;
         let builder = Process::builder()
             .name(next_name())
             .daemon(true)
             .ignore_interrupts(true);
-        let process = Arc::new(builder.spawn(serve, (there,))?);
+        let process = Arc::new(WorkerProcess {
+            process: builder.spawn(serve, (of_worker, Fd(tie)))?,
+            link: Link::new(link),
+            lifeline,
+            refused: OnceLock::new(),
+        });
         let (sender, ended) = bounded(1);
-        let watched = process.when_ended(move |status| {
+        let watched = process.process.when_ended(move |status| {
             // The one message for which there is room.
             let _ = sender.send(status);
         });
         match watched {
-            Ok(()) => Ok(Self {
-                process,
-                link: Link::new(here),
-                ended,
-            }),
+            Ok(()) => Ok(Self { process, ended }),
             Err(error) => {
-                // It ends with its link in any case.
-                let _ = process.kill();
+                process.kill();
                 Err(system("watch a process")(error))
             }
         }
     }
 
     /// Returns the process.
-    pub(crate) fn process(&self) -> &Arc<Process<()>> {
+    pub(crate) fn process(&self) -> &Arc<WorkerProcess> {
         &self.process
     }
 
@@ -76,17 +95,23 @@ impl Worker {
         let request = batch
             .request()
             .map_err(|error| NotSent::Refused(error.to_string()))?;
-        self.link.send(request, self.process.sentinel())
+        let WorkerProcess { process, link, .. } = &*self.process;
+        link.send(request, process.sentinel())
     }
 
     /// Receives the next message.
     pub(crate) fn receive(&self) -> Received {
-        self.link.receive(self.process.sentinel())
+        let WorkerProcess { process, link, .. } = &*self.process;
+        link.receive(process.sentinel())
     }
 
-    /// Says why a worker that ended with `status` was never ready.
-    pub(crate) fn why_not_ready(&self, status: ExitStatus) -> String {
-        match self.process.take_result() {
+    /// Says why a worker that has ended, or cannot be ended, was never ready.
+    pub(crate) fn why_not_ready(&self, end: End) -> String {
+        let status = match end {
+            Ok(status) => status,
+            Err(words) => return words,
+        };
+        match self.process.process.take_result() {
             Err(error) if !matches!(error.cause(), Cause::Ended(_)) => {
                 format!("a worker {}", error.cause())
             }
@@ -95,28 +120,66 @@ impl Worker {
     }
 
     /// Returns how a worker ended that has closed its socket; kills one that goes on without it.
-    pub(crate) fn end(&self) -> ExitStatus {
-        self.ended
-            .recv_timeout(GRACE)
-            .unwrap_or_else(|_| self.kill())
+    pub(crate) fn end(&self) -> End {
+        self.ended.recv_timeout(GRACE).or_else(|_| self.kill())
     }
 
     /// Kills the worker and waits for its end.
-    pub(crate) fn kill(&self) -> ExitStatus {
-        // A process that cannot be signalled has ended.
-        let _ = self.process.kill();
+    pub(crate) fn kill(&self) -> End {
+        self.process.kill();
         self.wait()
     }
 
     /// Tells the worker that it is not needed any more, and waits for its end.
     pub(crate) fn dismiss(&self) {
-        self.link.hang_up();
-        self.wait();
+        self.process.link.hang_up();
+        // Whoever could not end it has told so.
+        let _ = self.wait();
     }
 
-    /// Waits for the worker's end.
-    fn wait(&self) -> ExitStatus {
-        self.ended.recv().unwrap_or(ExitStatus::Unknown)
+    /// Waits for the worker's end; not much longer if it could not be signalled.
+    fn wait(&self) -> End {
+        loop {
+            match self.ended.recv_timeout(GRACE) {
+                Ok(status) => return Ok(status),
+                Err(RecvTimeoutError::Disconnected) => return Ok(ExitStatus::Unknown),
+                Err(RecvTimeoutError::Timeout) => self.process.check_reach()?,
+            }
+        }
+    }
+}
+
+/// How a worker ended, or that it could not be ended, in words.
+pub(crate) type End = Result<ExitStatus, String>;
+
+impl WorkerProcess {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.process.is_alive()
+    }
+
+    /// Ends the worker, without waiting for that, and wakes whoever waits for its messages.
+    pub(crate) fn kill(&self) {
+        // A socket that is shut down already is as good.
+        let _ = self.lifeline.shutdown(Shutdown::Both);
+        self.link.hang_up();
+        if let Err(error) = self.process.kill() {
+            // A second refusal says nothing new.
+            let _ = self.refused.set(error.to_string());
+        }
+    }
+
+    /// Gives up a worker that could not be signalled.
+    fn check_reach(&self) -> Result<(), String> {
+        let Some(refused) = self.refused.get() else {
+            return Ok(());
+        };
+        let words = format!("the worker (pid {}) cannot be ended: {refused}", self.pid());
+        log::error!("{words}");
+        Err(words)
     }
 }
 
