@@ -20,10 +20,12 @@
 //! - [`parent`]: what happens to this process when its parent ends;
 //! - [`lifeline`]: a socket whose end is the end of a process;
 //! - [`lifetime`]: what runs when this process exits;
+//! - [`capabilities`] and [`sched`]: what a thread may do, and how it is scheduled;
 //! - [`words`]: how errors show themselves.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
+pub mod capabilities;
 pub mod file_size;
 pub mod fork;
 pub mod futex;
@@ -36,6 +38,7 @@ pub mod parent;
 pub mod pidfd;
 pub mod policy;
 pub mod robust;
+pub mod sched;
 pub mod socket;
 pub mod spawn;
 pub mod turns;

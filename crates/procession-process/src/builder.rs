@@ -8,6 +8,7 @@ use crate::parcel::Packed;
 use crate::process::Process;
 use crate::settings::{Choices, Settings};
 use crate::stdio::{Ends, Stdio};
+use crate::surroundings::Surroundings;
 use crate::task::{Task, TaskOnce, captures_nothing};
 use crate::{children, exit, init, parcel, start, stdio};
 use procession_pipe::SendError;
@@ -201,13 +202,15 @@ impl Builder {
         if method == StartMethod::Fork {
             return self.copy(move || F::call(args));
         }
-        let (described, settings, ends) = self.prepare(method)?;
+        let now = Surroundings::now()?;
+        let (described, mut settings, ends) = self.prepare(method)?;
+        settings.rights = Some(now.rights()?);
         let message = start::message::<F, A, M>(described.clone(), settings, &args)?;
         let message = parcel::pack(message).map_err(refused)?;
         drop(args);
         let child = match method {
-            StartMethod::ForkServer => fork_server::start(&described),
-            _ => spawn::start(&described, &self.choices.environment.apply()),
+            StartMethod::ForkServer => fork_server::start(&described, &now),
+            _ => spawn::start(&described, &self.choices.environment.apply(), &now),
         }?;
         let process = hand_over(Process::new(child, ends), message)?;
         Ok(process.wait_until_settled())

@@ -18,8 +18,8 @@ use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, RecvError};
-use procession_shm::family;
-use procession_wire::{Kind, Message, Packet};
+use procession_shm::family::{self, HandedLease};
+use procession_wire::{Fd, Kind, Message, Packet};
 use std::error::Error;
 use std::ffi::CString;
 use std::io;
@@ -124,6 +124,7 @@ fn join(channel: &Channel, packet: &mut Packet) -> Result<Option<Joined>, Box<dy
     let Start {
         image: executable,
         family: (id, key),
+        lease,
         process,
         mut settings,
         setups,
@@ -132,11 +133,16 @@ fn join(channel: &Channel, packet: &mut Packet) -> Result<Option<Joined>, Box<dy
     if executable != image().identity() {
         return Err("it was started by another executable".into());
     }
+    // Before the kernel is asked for a signal, which a change of rights takes back.
+    if let Some(rights) = &settings.rights {
+        rights.take_up_after_exec()?;
+    }
     if !stay(&process, &settings, channel)? {
         return Ok(None);
     }
     // Before the limits on what this process may open.
-    family::adopt(&id, key)?;
+    let lease = lease.map(|(Fd(file), shared)| HandedLease { file, shared });
+    family::adopt_with(&id, key, lease)?;
     let settled = settle(process, &mut settings);
     confirm(channel, &settings);
     remember_panics();

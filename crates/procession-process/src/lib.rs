@@ -36,6 +36,18 @@
 //! The child's environment, working directory, standard streams, limits and the like are the
 //! [`Builder`]'s. What several children need may be loaded once, with [`preload`].
 //!
+//! # What a child inherits
+//!
+//! A child is as the thread that starts it is at that moment, by each start method: users, groups and
+//! capabilities, `no_new_privs` and filters of system calls, the root directory, namespaces and control
+//! groups, umask, limits, ignored signals, processors, nice value and scheduler, and how likely the
+//! kernel ends it for want of memory. What the program has laid down, no later child has. Children
+//! that run already keep what they have.
+//!
+//! By [`Spawn`](StartMethod::Spawn) and [`ForkServer`](StartMethod::ForkServer) the executable is run
+//! again, so it must be one that the thread's user may run, and `/proc` must be there. Capabilities that
+//! the kernel does not let another program have are missing in the child.
+//!
 //! # Tasks
 //!
 //! A *task* is a function or a closure that captures nothing, with up to eight arguments
@@ -68,12 +80,14 @@ mod parcel;
 mod parent_process;
 mod per_process;
 mod process;
+mod rights;
 pub mod routine;
 mod settings;
 mod start;
 mod stdio;
 #[cfg(test)]
 mod strangers;
+mod surroundings;
 mod task;
 mod waitable;
 mod watch;

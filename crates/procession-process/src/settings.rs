@@ -4,6 +4,7 @@ use crate::environment::{Changes, Environment};
 use crate::error::StartError;
 use crate::limits::Limits;
 use crate::method::{StartMethod, fork_server, start_method};
+use crate::rights::Rights;
 use crate::stdio::{Ends, Plan, Streams};
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
@@ -35,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) method: StartMethod,
     pub(crate) default_method: StartMethod,
     pub(crate) detached: bool,
+    /// What the child may do; `None` for a copy, which has its parent's rights.
+    pub(crate) rights: Option<Rights>,
     /// `None` if the child has the right one from its start.
     environment: Option<Environment>,
     /// The parent's working directory, where the child has another.
@@ -66,6 +69,7 @@ impl Choices {
             method,
             default_method: start_method(),
             detached: self.detached,
+            rights: None,
             environment: self.environment_for(method),
             parent_directory: parent_directory.map(Fd),
             directory,

@@ -9,7 +9,7 @@ use crate::settings::Settings;
 use crate::task::Task;
 use procession_os::image::image;
 use procession_shm::family;
-use procession_wire::{Encoder, Kind, Message, Packet};
+use procession_wire::{Encoder, Fd, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::any::Any;
@@ -24,6 +24,8 @@ pub(crate) struct Start {
     /// The executable for which the routines below are meant.
     pub(crate) image: u64,
     pub(crate) family: (String, [u8; 32]),
+    /// The family's lease, if the child cannot open it.
+    pub(crate) lease: Option<(Fd, bool)>,
     pub(crate) process: CurrentProcess,
     pub(crate) settings: Settings,
     pub(crate) setups: Vec<Routine>,
@@ -45,6 +47,7 @@ where
     let start = Start {
         image: image().identity(),
         family: (family.id().to_owned(), *family.key()),
+        lease: family::hand_over()?.map(|lease| (Fd(lease.file), lease.shared)),
         process,
         settings,
         setups: inherit::routines(&setups),

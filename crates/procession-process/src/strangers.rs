@@ -5,6 +5,7 @@ use crate::init::MARKER;
 use crate::method::{StartMethod, fork_server};
 use crate::settings::Choices;
 use crate::start;
+use crate::surroundings::Surroundings;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use procession_pipe::{Channel, Deadline};
 use procession_testkit::watchdog;
@@ -93,7 +94,8 @@ fn a_server_of_another_build_serves_nobody() {
     let _watchdog = watchdog();
     let directory = tempfile::tempdir().unwrap();
     let other = copy(directory.path(), "other", rebuild);
-    let message = fork_server::first_message(std::process::id()).unwrap();
+    let message =
+        fork_server::first_message(std::process::id(), &Surroundings::now().unwrap()).unwrap();
     let output = tell(&other, message);
     assert!(refused(&output), "{output:?}");
 }

@@ -235,7 +235,7 @@ fn interrupt_the_group() {
     procession_os::parent::ignore_interrupts().unwrap();
     kill(Pid::from_raw(0), Signal::SIGINT).unwrap();
     assert_eq!(ended(child), ExitStatus::Signal(2));
-    assert_eq!(server(), first);
+    assert!(alive(first));
 }
 
 #[test]

@@ -36,10 +36,10 @@ pub enum StartMethod {
     ///
     /// As safe as [`Spawn`](Self::Spawn) and several times as fast: the helper has one thread and
     /// nothing of this process. The child gets this process's environment, working directory,
-    /// standard streams and process group as they are at its start; what else a process inherits,
-    /// such as resource limits, the umask and ignored signals, is what this process had when the
-    /// helper was started. A helper that dies is replaced, and its children live on: they are this
-    /// process's own. Where the system or the C library does not allow such copies, children are
+    /// standard streams and process group as they are at its start. When something else has changed
+    /// that a process inherits, its [rights](crate#what-a-child-inherits) for example, the next start
+    /// replaces the helper, and so takes as long as one by `Spawn`. A helper that dies is replaced,
+    /// and its children live on: they are this process's own. Where the system or the C library does not allow such copies, children are
     /// started as by `Spawn`.
     #[default]
     ForkServer,

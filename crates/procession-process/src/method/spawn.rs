@@ -6,6 +6,8 @@ use crate::environment::Environment;
 use crate::error::StartError;
 use crate::init::{self, MARKER};
 use crate::per_process::PerProcess;
+use crate::rights::Rights;
+use crate::surroundings::Surroundings;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
@@ -20,7 +22,7 @@ use procession_pipe::Channel;
 use std::ffi::{CString, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::{fs, io, thread};
 
 /// The descriptor under which a child finds its end of the control socket.
@@ -33,19 +35,25 @@ const PROGRAM: &str = "/proc/self/exe";
 pub(crate) fn start(
     described: &CurrentProcess,
     environment: &Environment,
+    now: &Surroundings,
 ) -> Result<Arc<Child>, StartError> {
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-    let pidfd = exec(control.into(), environment)?;
+    let pidfd = exec(control.into(), environment, now)?;
     Ok(children::add(pidfd, described.clone(), channel))
 }
 
-/// Starts the executable with `control` and the standard descriptors, and nothing else.
-pub(crate) fn exec(control: OwnedFd, environment: &Environment) -> Result<Pidfd, StartError> {
+/// Starts the executable with `control` and the standard descriptors, and nothing else. It inherits
+/// what this thread has `now`.
+pub(crate) fn exec(
+    control: OwnedFd,
+    environment: &Environment,
+    now: &Surroundings,
+) -> Result<Pidfd, StartError> {
     if image().is_through_loader() {
         return Err(StartError::ThroughLoader);
     }
     let environment = strings(environment.entries());
-    let started = on_lasting_thread(move || spawn(control.as_fd(), &environment));
+    let started = on_lasting_thread(now, move || spawn(control.as_fd(), &environment));
     started.and_then(|started| started).map_err(|error| {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(
@@ -56,10 +64,11 @@ pub(crate) fn exec(control: OwnedFd, environment: &Environment) -> Result<Pidfd,
     })
 }
 
-/// Runs `work` on a thread that ends with the process.
+/// Runs `work` on a thread that ends with the process, and has what this thread has `now`.
 ///
 /// The kernel tells a child of its parent's death when the *thread* that started it ends.
 fn on_lasting_thread<R: Send + 'static>(
+    now: &Surroundings,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
     if on_main_thread() {
@@ -70,25 +79,43 @@ fn on_lasting_thread<R: Send + 'static>(
         let _ = reply.send(work());
     });
     let ended = || io::Error::other("the thread that starts processes has ended");
-    starter()?.send(job).map_err(|_| ended())?;
+    starter(now)?.send(job).map_err(|_| ended())?;
     result.recv().map_err(|_| ended())
 }
 
 type Job = Box<dyn FnOnce() + Send>;
 
-fn starter() -> io::Result<Sender<Job>> {
-    static STARTER: PerProcess<Sender<Job>> = PerProcess::new();
-    STARTER.get_or_make(|| {
-        let (sender, jobs) = unbounded::<Job>();
-        thread::Builder::new()
-            .name("procession-start".to_owned())
-            .spawn(move || jobs.into_iter().for_each(|job| job()))?;
-        Ok(sender)
-    })
+/// Returns a thread that was made by one that had what this one has `now`.
+///
+/// Threads inherit all of it from who makes them, and what changes it for all threads changes both.
+/// A thread that is not needed any more stays, as its children do.
+fn starter(now: &Surroundings) -> io::Result<Sender<Job>> {
+    static STARTERS: PerProcess<Arc<Mutex<Vec<Starter>>>> = PerProcess::new();
+    let starters = STARTERS.get_or_make(|| Ok(Arc::default()))?;
+    let mut starters = starters.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(starter) = starters.iter().find(|starter| starter.surroundings == *now) {
+        return Ok(starter.jobs.clone());
+    }
+    let (sender, jobs) = unbounded::<Job>();
+    thread::Builder::new()
+        .name("procession-start".to_owned())
+        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+    starters.push(Starter {
+        surroundings: now.clone(),
+        jobs: sender.clone(),
+    });
+    Ok(sender)
+}
+
+/// A thread that starts processes.
+struct Starter {
+    surroundings: Surroundings,
+    jobs: Sender<Job>,
 }
 
 fn spawn(control: BorrowedFd<'_>, environment: &[CString]) -> io::Result<Pidfd> {
     let (descriptors, attributes) = (descriptors(control)?, attributes()?);
+    let _kept = Rights::kept_on_exec()?;
     let pid = posix_spawn(
         PROGRAM,
         &descriptors,

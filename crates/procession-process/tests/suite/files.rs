@@ -118,6 +118,8 @@ pub(crate) fn without_descriptors_nothing_is_started_and_nothing_left() {
         let started: Vec<bool> = (0..40).map(start_with).collect();
         assert!(!started[5]);
         assert!(started[39]);
+        // Each limit had a server of its own.
+        start_two();
         assert_eq!(open_files().len(), before);
         assert!(active_children().is_empty());
         assert_eq!(children(std::process::id()), []);

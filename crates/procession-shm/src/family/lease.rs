@@ -3,6 +3,7 @@
 use super::sweep::{DIRECTORY, remove_segments};
 use super::{FamilyError, fill, id_of};
 use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -13,6 +14,8 @@ use std::path::PathBuf;
 pub(crate) struct Lease {
     family: u64,
     file: File,
+    /// Whether another process has the same open file description, whose lock it may not change.
+    shared: bool,
 }
 
 /// How many ids are tried before something else must be wrong.
@@ -53,7 +56,11 @@ impl Lease {
             .custom_flags(NO_LINK)
             .open(path(family));
         match options {
-            Ok(file) => Ok(Some(Self { family, file })),
+            Ok(file) => Ok(Some(Self {
+                family,
+                file,
+                shared: false,
+            })),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -70,8 +77,45 @@ impl Lease {
         self.take_alone() && self.is_linked()
     }
 
+    /// Returns a lease for another process, which holds the family as long as either does: one with a
+    /// lock of its own if this process may open it.
+    pub(super) fn for_other(&self) -> io::Result<Self> {
+        if let Ok(Some(lease)) = Self::join(self.family) {
+            return Ok(lease);
+        }
+        Ok(Self {
+            family: self.family,
+            file: self.file.try_clone()?,
+            shared: true,
+        })
+    }
+
+    /// Returns the lease that another process made with [`for_other`](Self::for_other).
+    pub(super) fn of_file(family: u64, file: File, shared: bool) -> Option<Self> {
+        let lease = Self {
+            family,
+            file,
+            shared,
+        };
+        Some(lease).filter(Self::is_itself)
+    }
+
+    pub(super) fn into_file(self) -> (File, bool) {
+        (self.file, self.shared)
+    }
+
+    /// Returns whether it is this process's user's, so that every process of that user can open it.
+    pub(super) fn is_own(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|found| found.uid() == geteuid().as_raw())
+    }
+
     /// Gives up the lease; removes what the family made if nobody else holds it.
     pub(super) fn leave(self) {
+        if self.shared {
+            return;
+        }
         if !self.is_itself() {
             // Who closed every descriptor may have opened another file under this number.
             return std::mem::forget(self);
@@ -100,6 +144,7 @@ impl Lease {
         let lease = Self {
             family,
             file: options.open(path(family))?,
+            shared: false,
         };
         lease
             .admit_owner()

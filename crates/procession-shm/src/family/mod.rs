@@ -46,6 +46,7 @@ mod sweep;
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -200,6 +201,33 @@ pub fn joined() -> Option<&'static Family> {
 /// assert!(matches!(refused, FamilyError::Gone));
 /// ```
 pub fn adopt(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
+    adopt_with(id, key, None)
+}
+
+/// As [`adopt`], by a lease that another process of the family has handed over: see [`hand_over`].
+///
+/// # Errors
+///
+/// As [`adopt`].
+///
+/// # When the other side is gone
+///
+/// As [`adopt`].
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family;
+///
+/// // In a process that this one starts, and that belongs to another user:
+/// let adopt = |id, key, lease| family::adopt_with(id, key, lease);
+/// # let _ = adopt;
+/// ```
+pub fn adopt_with(
+    id: &str,
+    key: [u8; 32],
+    lease: Option<HandedLease>,
+) -> Result<&'static Family, FamilyError> {
     let number = number_of(id).ok_or(FamilyError::BadId)?;
     let mut membership = write();
     match &*membership {
@@ -211,8 +239,63 @@ pub fn adopt(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
     if family.number != number {
         return Err(FamilyError::AlreadyJoined);
     }
-    join(&mut membership, family)?;
+    match lease {
+        None => join(&mut membership, family)?,
+        Some(HandedLease { file, shared }) => {
+            *membership = Membership::None;
+            let lease = Lease::of_file(number, file.into(), shared).ok_or(FamilyError::Gone)?;
+            enter(&mut membership, lease)?;
+        }
+    }
     Ok(family)
+}
+
+/// The family's lease, on its way to a process that cannot open it.
+#[derive(Debug)]
+pub struct HandedLease {
+    /// The open file.
+    pub file: OwnedFd,
+    /// Whether it shares the lock of the process that handed it over.
+    pub shared: bool,
+}
+
+/// Returns the lease for a process that this one starts, if the lease is another user's: this process
+/// has become another user since its family was started, and so has what it starts.
+///
+/// A lease whose lock is shared does not clean up: the process that handed it over does. What the
+/// other user has made in `/dev/shm` is removed by the next [`sweep`] of a process of that user.
+///
+/// # Errors
+///
+/// Those of [`current`], and [`FamilyError::Lease`] if no descriptor is left.
+///
+/// # When the other side is gone
+///
+/// As [`current`].
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family;
+///
+/// family::current()?;
+/// assert!(family::hand_over()?.is_none()); // the user is the same
+/// # Ok::<(), family::FamilyError>(())
+/// ```
+pub fn hand_over() -> Result<Option<HandedLease>, FamilyError> {
+    let stay = stay()?;
+    let Membership::Member(member) = &*stay.membership else {
+        return Ok(None);
+    };
+    if member.lease.is_own() {
+        return Ok(None);
+    }
+    let lease = member.lease.for_other().map_err(FamilyError::Lease)?;
+    let (file, shared) = lease.into_file();
+    Ok(Some(HandedLease {
+        file: file.into(),
+        shared,
+    }))
 }
 
 /// Leaves the family; the last one out removes all that bears its name.
@@ -270,7 +353,7 @@ impl Member {
 /// Keeps this process from leaving its family for as long as it is held.
 pub(crate) struct Stay {
     pub(crate) family: &'static Family,
-    _membership: RwLockReadGuard<'static, Membership>,
+    membership: RwLockReadGuard<'static, Membership>,
 }
 
 /// The family that this process, or the one it was forked from, has had.
@@ -293,10 +376,9 @@ fn stay_if_joined() -> Result<Stay, FamilyError> {
     let membership = MEMBERSHIP.read().unwrap_or_else(PoisonError::into_inner);
     match (&*membership, FAMILY.get()) {
         (Membership::Left, _) => Err(FamilyError::Left),
-        (Membership::Member(member), Some(family)) if member.is_ours() => Ok(Stay {
-            family,
-            _membership: membership,
-        }),
+        (Membership::Member(member), Some(family)) if member.is_ours() => {
+            Ok(Stay { family, membership })
+        }
         _ => Err(FamilyError::Gone),
     }
 }
@@ -323,8 +405,13 @@ fn join(membership: &mut Membership, family: &Family) -> Result<(), FamilyError>
 
 /// Makes and holds a lease that a child will have, and this process will not.
 pub(crate) fn lease_for_child() -> Result<Lease, FamilyError> {
-    let family = stay()?.family;
-    Lease::join(family.number)?.ok_or(FamilyError::Gone)
+    let stay = stay()?;
+    match &*stay.membership {
+        Membership::Member(member) if !member.lease.is_own() => {
+            member.lease.for_other().map_err(FamilyError::Lease)
+        }
+        _ => Lease::join(stay.family.number)?.ok_or(FamilyError::Gone),
+    }
 }
 
 /// Makes this process, which was just forked, a member by the lease that its parent made for it.

@@ -46,6 +46,7 @@
 mod owner;
 mod server;
 
+use crate::rights::Rights;
 use crate::routine::Routine;
 use procession_wire::Fd;
 use procession_wire::Kind;
@@ -72,6 +73,8 @@ pub(crate) struct Serve {
     owner: u32,
     /// What each request has to bear: that of the owner's family.
     key: [u8; 32],
+    /// What its children may do.
+    rights: Rights,
     preloaded: Vec<Routine>,
 }
 

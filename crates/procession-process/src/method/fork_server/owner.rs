@@ -9,6 +9,7 @@ use crate::error::StartError;
 use crate::inherit::{self, PRELOADED};
 use crate::method::spawn;
 use crate::parcel;
+use crate::surroundings::Surroundings;
 use nix::unistd::{Pid, getpgid};
 use procession_os::image::image;
 use procession_os::pidfd::Pidfd;
@@ -35,6 +36,8 @@ struct Server {
     owner: u32,
     process: Pidfd,
     channel: Channel,
+    /// What it has inherited, and its children will have.
+    surroundings: Surroundings,
     /// Whether it has said that it has reached `init`.
     begun: bool,
     /// Whether it has made a child before.
@@ -57,12 +60,15 @@ static STATE: Mutex<State> = Mutex::new(State::None);
 const ATTEMPTS: usize = 3;
 
 /// Starts a child that waits for its start message at the other end of the channel.
-pub(crate) fn start(described: &CurrentProcess) -> Result<Arc<Child>, StartError> {
+pub(crate) fn start(
+    described: &CurrentProcess,
+    now: &Surroundings,
+) -> Result<Arc<Child>, StartError> {
     let mut state = lock();
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let Some(server) = state.server()? else {
-            return spawn::start(described, environment());
+        let Some(server) = state.server(now)? else {
+            return spawn::start(described, environment(), now);
         };
         match server.child() {
             Ok(Ok((pidfd, channel))) => {
@@ -111,15 +117,18 @@ fn lock() -> MutexGuard<'static, State> {
 }
 
 impl State {
-    /// Returns the server, started if there is none; `None` if there can be none.
-    fn server(&mut self) -> Result<Option<&mut Server>, StartError> {
+    /// Returns the server, started if there is none that has inherited what a child is to have;
+    /// `None` if there can be none.
+    fn server(&mut self, now: &Surroundings) -> Result<Option<&mut Server>, StartError> {
         match self {
             Self::Running(server) if server.owner != process::id() => *self = Self::None,
             Self::Running(server) if !server.is_alive() => drop(self.bury("it has ended")),
+            // The child that was made in advance goes with it.
+            Self::Running(server) if server.surroundings != *now => self.end(),
             _ => {}
         }
         if matches!(self, Self::None) {
-            *self = Self::Running(Box::new(Server::start()?));
+            *self = Self::Running(Box::new(Server::start(now)?));
         }
         Ok(match self {
             Self::Running(server) => Some(server),
@@ -171,19 +180,20 @@ impl State {
 }
 
 impl Server {
-    fn start() -> Result<Self, StartError> {
+    fn start(now: &Surroundings) -> Result<Self, StartError> {
         let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-        let process = spawn::exec(control.into(), environment())?;
+        let process = spawn::exec(control.into(), environment(), now)?;
         let server = Self {
             owner: process::id(),
             process,
             channel,
+            surroundings: now.clone(),
             begun: false,
             proven: false,
             ahead: None,
         };
         // A server that is gone already is noticed by the first request.
-        let _ = parcel::send(&server.channel, first_message(server.owner)?);
+        let _ = parcel::send(&server.channel, first_message(server.owner, now)?);
         Ok(server)
     }
 
@@ -289,12 +299,13 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Trouble {
 }
 
 /// Encodes what a server of process `owner` is told at its start.
-pub(crate) fn first_message(owner: u32) -> Result<Message, StartError> {
+pub(crate) fn first_message(owner: u32, now: &Surroundings) -> Result<Message, StartError> {
     let preloaded = PRELOADED.now();
     let serve = Serve {
         image: image().identity(),
         owner,
         key: *family::current()?.key(),
+        rights: now.rights()?,
         preloaded: inherit::routines(&preloaded),
     };
     let mut encoder = Encoder::new(SERVE);

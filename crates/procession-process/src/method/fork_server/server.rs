@@ -37,6 +37,8 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
     if serve.image != image().identity() {
         return Err("it was started by another executable".into());
     }
+    // Before the kernel is asked for a signal, which a change of rights takes back.
+    serve.rights.take_up_after_exec()?;
     if !parent::die_with(serve.owner)? {
         return Ok(None);
     }

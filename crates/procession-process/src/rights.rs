@@ -1,0 +1,148 @@
+//! What a process may do: whose it is, and its capabilities.
+
+use crate::surroundings;
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use procession_os::capabilities::{Capabilities, keep_on_exec};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Users, groups and capabilities of a thread.
+///
+/// A program that is started by exec may have others than who started it: one that belongs to root and
+/// has the bit for that becomes root's, and a process of root's gets all capabilities back that it had
+/// laid down. So whatever is started that way takes up the rights of who started it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rights {
+    /// The real, the effective and the saved one.
+    users: [u32; 3],
+    groups: [u32; 3],
+    others: Vec<u32>,
+    effective: u64,
+    permitted: u64,
+    inheritable: u64,
+    ambient: u64,
+}
+
+/// A process could not be given the rights that it is to have.
+#[derive(thiserror::Error)]
+#[error("cannot take up its parent's rights: {0}")]
+pub(crate) struct RightsError(io::Error);
+
+procession_os::debug_in_words!(RightsError);
+
+/// Takes the capabilities back from programs that are started later.
+pub(crate) struct KeptOnExec {
+    before: Capabilities,
+    raised: u64,
+}
+
+impl Drop for KeptOnExec {
+    fn drop(&mut self) {
+        // A thread may always lay down what it has.
+        let _ = keep_on_exec(self.raised, false);
+        let _ = self.before.set();
+    }
+}
+
+impl Rights {
+    /// Reads them from what `/proc` says of a thread's status.
+    pub(crate) fn of_status(status: &str) -> Option<Self> {
+        let field = |name: &str| {
+            let mut lines = status.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        };
+        let numbers = |name| {
+            let words = field(name)?.split_whitespace();
+            words
+                .map(|word| word.parse().ok())
+                .collect::<Option<Vec<u32>>>()
+        };
+        let first_three = |name| numbers(name)?.get(..3)?.try_into().ok();
+        let set = |name| u64::from_str_radix(field(name)?.trim(), 16).ok();
+        Some(Self {
+            users: first_three("Uid")?,
+            groups: first_three("Gid")?,
+            others: numbers("Groups")?,
+            effective: set("CapEff")?,
+            permitted: set("CapPrm")?,
+            inheritable: set("CapInh")?,
+            ambient: set("CapAmb")?,
+        })
+    }
+
+    /// Returns whether one of these capabilities can be put into force.
+    pub(crate) fn permits(&self, capabilities: u64) -> bool {
+        self.permitted & capabilities != 0
+    }
+
+    /// Has this process, which was started by exec and has one thread, have these rights and no
+    /// others, unless it or the server that it is a copy of has done so before. Capabilities that it
+    /// did not get are not among them.
+    pub(crate) fn take_up_after_exec(&self) -> Result<(), RightsError> {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        if !DONE.swap(true, Ordering::Relaxed) {
+            self.take_up().map_err(RightsError)?;
+        }
+        Ok(())
+    }
+
+    /// Has a program that this thread starts keep the thread's capabilities while what is returned is
+    /// held. The kernel takes them from all users' programs but root's.
+    pub(crate) fn kept_on_exec() -> io::Result<Option<KeptOnExec>> {
+        let before = Capabilities::now()?;
+        if before.permitted == 0 || geteuid().is_root() {
+            return Ok(None);
+        }
+        let own = surroundings::rights()?;
+        let raised = before.permitted & !own.ambient;
+        let inheritable = before.inheritable | before.permitted;
+        let (kept, wide) = (
+            KeptOnExec { before, raised },
+            Capabilities {
+                inheritable,
+                ..before
+            },
+        );
+        // Where the system forbids it, a child has fewer than this process, never more.
+        let raised = wide.set().and_then(|()| keep_on_exec(raised, true));
+        Ok(raised.is_ok().then_some(kept))
+    }
+
+    fn take_up(&self) -> io::Result<()> {
+        let own = surroundings::rights()?;
+        if own == *self {
+            return Ok(());
+        }
+        if own.others != self.others {
+            let others: Vec<Gid> = self.others.iter().copied().map(Gid::from_raw).collect();
+            setgroups(&others)?;
+        }
+        if own.groups != self.groups {
+            let [real, effective, saved] = self.groups.map(Gid::from_raw);
+            setresgid(real, effective, saved)?;
+        }
+        // Last, for it takes the capabilities away that the others need.
+        if own.users != self.users {
+            let [real, effective, saved] = self.users.map(Uid::from_raw);
+            setresuid(real, effective, saved)?;
+        }
+        self.limit_capabilities()
+    }
+
+    fn limit_capabilities(&self) -> io::Result<()> {
+        let permitted = Capabilities::now()?.permitted & self.permitted;
+        let limited = Capabilities {
+            effective: self.effective & permitted,
+            permitted,
+            inheritable: self.inheritable,
+        };
+        // Without a capability for it, nothing inheritable is added that is not permitted.
+        let without = Capabilities {
+            inheritable: limited.inheritable & permitted,
+            ..limited
+        };
+        limited.set().or_else(|_| without.set())?;
+        keep_on_exec(!self.ambient & permitted & self.inheritable, false)
+    }
+}
