@@ -20,12 +20,14 @@
 //! - [`parent`]: what happens to this process when its parent ends;
 //! - [`lifeline`]: a socket whose end is the end of a process;
 //! - [`lifetime`]: what runs when this process exits;
+//! - [`environ`]: what others see of this process's environment;
 //! - [`capabilities`] and [`sched`]: what a thread may do, and how it is scheduled;
 //! - [`words`]: how errors show themselves.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
 
 pub mod capabilities;
+pub mod environ;
 pub mod file_size;
 pub mod fork;
 pub mod futex;

@@ -104,7 +104,7 @@ impl Pidfd {
     /// use std::process::Command;
     /// use std::time::Duration;
     ///
-    /// let child = Pidfd::open(Command::new("cat").spawn()?.id())?;
+    /// let child = Pidfd::open(Command::new("sleep").arg("1000").spawn()?.id())?;
     /// child.end(Duration::from_secs(1))?;
     /// assert_eq!(child.reap()?, Some(ExitStatus::Signal(9)));
     /// # Ok::<(), std::io::Error>(())

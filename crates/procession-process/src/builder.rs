@@ -1,6 +1,7 @@
 //! Choosing how a process is started.
 
 use crate::current::{CurrentProcess, current_process};
+use crate::environment::{Environment, MOST_ROOM};
 use crate::error::StartError;
 use crate::method::{StartMethod, fork, fork_server, spawn, start_method};
 use crate::outcome::{Failure, produce};
@@ -112,6 +113,9 @@ impl Builder {
     }
 
     /// Takes all environment variables from the child but those that are set after this call.
+    ///
+    /// `/proc/PID/environ` does not show the others either. (That of a forked child shows of what was
+    /// added only what it has room for: as much as its parent was started with.)
     pub fn env_clear(mut self) -> Self {
         self.choices.environment.clear();
         self
@@ -205,11 +209,12 @@ impl Builder {
         let now = Surroundings::now()?;
         let (described, mut settings, ends) = self.prepare(method)?;
         settings.rights = Some(now.rights()?);
+        let room = settings.environment.as_ref().map_or(0, Environment::len);
         let message = start::message::<F, A, M>(described.clone(), settings, &args)?;
         let message = parcel::pack(message).map_err(refused)?;
         drop(args);
         let child = match method {
-            StartMethod::ForkServer => fork_server::start(&described, &now),
+            StartMethod::ForkServer => fork_server::start(&described, &now, room.min(MOST_ROOM)),
             _ => spawn::start(&described, &self.choices.environment.apply(), &now),
         }?;
         let process = hand_over(Process::new(child, ends), message)?;

@@ -1,6 +1,7 @@
 //! The environment variables of a child.
 
 use crate::error::StartError;
+use procession_os::environ;
 use serde::{Deserialize, Serialize};
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -14,6 +15,13 @@ pub(crate) struct Changes {
     /// A value of `None` removes the variable.
     variables: Vec<(OsString, Option<OsString>)>,
 }
+
+/// What is there to be overwritten.
+const ROOM: &str = "PROCESSION_ROOM";
+/// The longest value of it; the kernel allows 128 KiB.
+const LONGEST: usize = 100_000;
+/// The room that there is at most. Of an environment that needs more, not everything is shown.
+pub(crate) const MOST_ROOM: usize = 512 * 1024;
 
 /// All variables of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +94,35 @@ impl Environment {
             .map(|(name, value)| [name.as_slice(), value].join(&b'='))
     }
 
-    /// Replaces this process's environment. It must have no other thread.
+    /// Returns how much room the variables need where the kernel shows them.
+    pub(crate) fn len(&self) -> usize {
+        let lens = self.0.iter();
+        lens.map(|(name, value)| name.len() + value.len() + 2).sum()
+    }
+
+    /// Returns what the program is started with whose copies show environments of up to `room` bytes:
+    /// these variables, which are there until it serves, and something more to be overwritten.
+    pub(crate) fn with_room(mut self, room: usize) -> Self {
+        let mut left = room.min(MOST_ROOM).saturating_sub(self.len());
+        while left > 0 {
+            let len = left.min(LONGEST);
+            self.0.push((ROOM.into(), vec![b'.'; len]));
+            left -= len;
+        }
+        self
+    }
+
+    /// Removes what is there to be overwritten. This process must have no other thread.
+    pub(crate) fn forget_room() {
+        change(ROOM.as_ref(), None);
+    }
+
+    /// Removes all variables, and shows none. This process must have no other thread.
+    pub(crate) fn end() {
+        Self(Vec::new()).take_up();
+    }
+
+    /// Replaces this process's environment, and shows the new one. It must have no other thread.
     pub(crate) fn take_up(self) {
         for (name, _) in env::vars_os() {
             change(&name, None);
@@ -95,7 +131,18 @@ impl Environment {
             let (name, value) = (OsString::from_vec(name), OsString::from_vec(value));
             change(&name, Some(&value));
         }
+        show();
     }
+}
+
+/// Shows the environment that this process has, and no other, to those who ask the kernel for it.
+/// It must have no other thread.
+pub(crate) fn show() {
+    let entries: Vec<Vec<u8>> = Changes::default().apply().entries().collect();
+    // SAFETY: this process has one thread, and every variable that it still has is an entry.
+    let shown = unsafe { environ::show(&entries) };
+    // Without `/proc` nobody sees anything.
+    drop(shown);
 }
 
 fn change(name: &OsStr, value: Option<&OsStr>) {

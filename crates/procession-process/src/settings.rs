@@ -1,9 +1,9 @@
 //! What a child takes up before its task.
 
-use crate::environment::{Changes, Environment};
+use crate::environment::{self, Changes, Environment};
 use crate::error::StartError;
 use crate::limits::Limits;
-use crate::method::{StartMethod, fork_server, start_method};
+use crate::method::{StartMethod, start_method};
 use crate::rights::Rights;
 use crate::stdio::{Ends, Plan, Streams};
 use nix::fcntl::{OFlag, open};
@@ -39,7 +39,7 @@ pub(crate) struct Settings {
     /// What the child may do; `None` for a copy, which has its parent's rights.
     pub(crate) rights: Option<Rights>,
     /// `None` if the child has the right one from its start.
-    environment: Option<Environment>,
+    pub(crate) environment: Option<Environment>,
     /// The parent's working directory, where the child has another.
     parent_directory: Option<Fd>,
     directory: Option<Vec<u8>>,
@@ -87,9 +87,7 @@ impl Choices {
         match method {
             StartMethod::Spawn => None,
             StartMethod::Fork => (!self.environment.is_empty()).then(|| self.environment.apply()),
-            StartMethod::ForkServer => {
-                Some(self.environment.apply()).filter(|own| own != fork_server::environment())
-            }
+            StartMethod::ForkServer => Some(self.environment.apply()),
         }
     }
 }
@@ -126,8 +124,11 @@ impl Settings {
                 .take_up()
                 .map_err(cannot("take up the standard streams"))?;
         }
-        if let Some(environment) = self.environment.take() {
-            environment.take_up();
+        match self.environment.take() {
+            Some(environment) => environment.take_up(),
+            // What the parent has removed is not to be seen in its copy.
+            None if self.method == StartMethod::Fork => environment::show(),
+            None => {}
         }
         self.change_directory()?;
         // Before the terminal's interrupts reach it in the parent's group.

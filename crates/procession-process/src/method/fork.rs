@@ -8,6 +8,7 @@ use crate::method::fork_server;
 use crate::outcome::Outcome;
 use crate::settings::Settings;
 use crate::stdio::Ends;
+use procession_os::environ;
 use procession_os::fork::{self, Forked};
 use procession_pipe::Channel;
 use procession_shm::fork as shared;
@@ -22,6 +23,8 @@ pub(crate) fn start(
     work: impl FnOnce() -> Outcome,
 ) -> Result<(Arc<Child>, Ends), StartError> {
     check()?;
+    // Known to the copy then, which shows its environment there.
+    let _ = environ::room();
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
     let prepared = shared::before()?;
     procession_os::lifetime::flush();

@@ -99,6 +99,8 @@ macro_rules! suite {
                 an_environment_is_cleared,
                 a_variable_that_cannot_be_is_refused,
                 the_environment_is_that_of_the_moment,
+                the_system_shows_the_environment_that_a_child_was_given_and_no_other,
+                the_system_shows_a_large_environment_too,
                 the_working_directory_is_that_of_the_moment,
                 a_relative_directory_starts_at_the_parents,
                 a_directory_that_is_gone_is_still_the_childs,

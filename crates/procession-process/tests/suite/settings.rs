@@ -2,7 +2,9 @@
 
 use super::{alone, not_settled};
 use nix::unistd::{Pid, getpgrp, getpid};
-use procession_process::{Builder, Process, StartError};
+use procession_process::{
+    Builder, Process, StartError, StartMethod, set_start_method, start_method,
+};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -87,6 +89,94 @@ pub(crate) fn the_environment_is_that_of_the_moment() {
         unsafe { env::remove_var("PROCESSION_A") };
         assert_eq!(values(Process::builder())[0], NONE);
     });
+}
+
+/// Returns the variables that the system shows of a process.
+fn shown(pid: u32) -> Vec<Vec<u8>> {
+    let all = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let all = all.split(|&byte| byte == 0).filter(|one| !one.is_empty());
+    let mut all: Vec<_> = all.map(<[u8]>::to_vec).collect();
+    all.sort();
+    all
+}
+
+/// Returns the variables that this process has.
+fn own() -> Vec<Vec<u8>> {
+    let entry =
+        |(name, value): (OsString, OsString)| [name.as_bytes(), value.as_bytes()].join(&b'=');
+    let mut all: Vec<_> = env::vars_os().map(entry).collect();
+    all.sort();
+    all
+}
+
+/// Starts a child that returns what the system shows of it, which has to be what it has.
+fn shown_of(builder: Builder) -> Vec<Vec<u8>> {
+    let both = || (shown(std::process::id()), own());
+    let (shown, own) = builder.spawn(both, ()).unwrap().join().unwrap();
+    assert_eq!(shown, own);
+    shown
+}
+
+fn has_secret(shown: &[Vec<u8>]) -> bool {
+    let is_secret = |one: &Vec<u8>| one.windows(6).any(|part| part == b"secret");
+    shown.iter().any(is_secret)
+}
+
+/// What a process does that was started with a secret in its environment.
+fn keep_a_secret() {
+    let builder = Process::builder;
+    assert!(has_secret(&own()));
+    for _ in 0..2 {
+        assert!(has_secret(&shown_of(builder())));
+        assert!(!has_secret(&shown_of(builder().env_remove("PROCESSION_A"))));
+        assert_eq!(shown_of(builder().env_clear()), Vec::<Vec<u8>>::new());
+        let two = builder().env_clear().env("PROCESSION_B", "2").env("C", "");
+        assert_eq!(shown_of(two), [b"C=".to_vec(), b"PROCESSION_B=2".to_vec()]);
+        // A copy has no more room than its parent.
+        if start_method() != StartMethod::Fork {
+            let longer = shown_of(builder().env("PROCESSION_A", "a longer secret"));
+            assert!(longer.contains(&b"PROCESSION_A=a longer secret".to_vec()));
+        }
+    }
+    if let Some(server) = procession_testkit::fork_server(std::process::id()) {
+        assert!(!has_secret(&shown(server)));
+    }
+    // SAFETY: this process has one thread.
+    unsafe { env::remove_var("PROCESSION_A") };
+    for _ in 0..3 {
+        assert!(!has_secret(&shown_of(builder())));
+    }
+}
+
+// PRC-043
+pub(crate) fn the_system_shows_the_environment_that_a_child_was_given_and_no_other() {
+    let method = start_method();
+    let spawn = Process::builder().start_method(StartMethod::Spawn);
+    let keeper = spawn.daemon(true).env("PROCESSION_A", "the secret");
+    let keep = |method| {
+        set_start_method(method);
+        keep_a_secret();
+    };
+    keeper.spawn(keep, (method,)).unwrap().join().unwrap();
+}
+
+// PRC-043
+pub(crate) fn the_system_shows_a_large_environment_too() {
+    let large = "x".repeat(70_000);
+    for _ in 0..2 {
+        let builder = Process::builder().env_clear();
+        let builder = builder.env("A", &large).env("B", &large);
+        let both = || (shown(std::process::id()), own());
+        let (shown, own) = builder.spawn(both, ()).unwrap().join().unwrap();
+        assert_eq!(own.iter().map(Vec::len).collect::<Vec<_>>(), [70_002; 2]);
+        // A copy has no more room than its parent, whose list is as long as it was.
+        let room = if start_method() == StartMethod::Fork {
+            0
+        } else {
+            2
+        };
+        assert_eq!(shown, own[..room]);
+    }
 }
 
 fn directory_of(builder: Builder) -> String {

@@ -54,7 +54,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(crate) use owner::first_message;
-pub(crate) use owner::{end, environment, forget, renew, start};
+pub(crate) use owner::{end, forget, renew, start};
 pub(crate) use server::serve;
 
 /// The first message of a process that is to be a server.

@@ -19,7 +19,7 @@ use procession_shm::family;
 use procession_wire::Fd;
 use procession_wire::{Encoder, Message};
 use std::error::Error;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fs, io, process};
 
@@ -38,6 +38,8 @@ struct Server {
     channel: Channel,
     /// What it has inherited, and its children will have.
     surroundings: Surroundings,
+    /// How much room there is in it to show an environment.
+    room: usize,
     /// Whether it has said that it has reached `init`.
     begun: bool,
     /// Whether it has made a child before.
@@ -54,21 +56,31 @@ enum Trouble {
     There(Box<dyn Error + Send + Sync>),
 }
 
+/// How much room a server has beyond what is known to be needed.
+const MORE_ROOM: usize = 4096;
+
+/// Returns what the program is started with whose copies show environments of up to `room` bytes.
+fn surrounded(room: usize) -> Environment {
+    Changes::default().apply().with_room(room)
+}
+
 static STATE: Mutex<State> = Mutex::new(State::None);
 
 /// How many servers are asked for a child, each of which may be killed meanwhile.
 const ATTEMPTS: usize = 3;
 
-/// Starts a child that waits for its start message at the other end of the channel.
+/// Starts a child that waits for its start message at the other end of the channel, and will show an
+/// environment of `room` bytes.
 pub(crate) fn start(
     described: &CurrentProcess,
     now: &Surroundings,
+    room: usize,
 ) -> Result<Arc<Child>, StartError> {
     let mut state = lock();
     let mut last = None;
     for _ in 0..ATTEMPTS {
-        let Some(server) = state.server(now)? else {
-            return spawn::start(described, environment(), now);
+        let Some(server) = state.server(now, room)? else {
+            return spawn::start(described, &surrounded(room), now);
         };
         match server.child() {
             Ok(Ok((pidfd, channel))) => {
@@ -86,12 +98,6 @@ pub(crate) fn start(
     }
     let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
     Err(StartError::system("reach the fork server")(error))
-}
-
-/// Returns the environment with which servers are started, the first one's for all.
-pub(crate) fn environment() -> &'static Environment {
-    static FIRST: OnceLock<Environment> = OnceLock::new();
-    FIRST.get_or_init(|| Changes::default().apply())
 }
 
 /// Ends the server, at the exit of this process.
@@ -119,16 +125,22 @@ fn lock() -> MutexGuard<'static, State> {
 impl State {
     /// Returns the server, started if there is none that has inherited what a child is to have;
     /// `None` if there can be none.
-    fn server(&mut self, now: &Surroundings) -> Result<Option<&mut Server>, StartError> {
+    fn server(
+        &mut self,
+        now: &Surroundings,
+        room: usize,
+    ) -> Result<Option<&mut Server>, StartError> {
         match self {
             Self::Running(server) if server.owner != process::id() => *self = Self::None,
             Self::Running(server) if !server.is_alive() => drop(self.bury("it has ended")),
             // The child that was made in advance goes with it.
-            Self::Running(server) if server.surroundings != *now => self.end(),
+            Self::Running(server) if server.surroundings != *now || server.room < room => {
+                self.end();
+            }
             _ => {}
         }
         if matches!(self, Self::None) {
-            *self = Self::Running(Box::new(Server::start(now)?));
+            *self = Self::Running(Box::new(Server::start(now, room)?));
         }
         Ok(match self {
             Self::Running(server) => Some(server),
@@ -180,14 +192,17 @@ impl State {
 }
 
 impl Server {
-    fn start(now: &Surroundings) -> Result<Self, StartError> {
+    fn start(now: &Surroundings, room: usize) -> Result<Self, StartError> {
+        // Some more, so that an environment which grows by and by does not need a server each time.
+        let room = room + room / 4 + MORE_ROOM;
         let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-        let process = spawn::exec(control.into(), environment(), now)?;
+        let process = spawn::exec(control.into(), &surrounded(room), now)?;
         let server = Self {
             owner: process::id(),
             process,
             channel,
             surroundings: now.clone(),
+            room,
             begun: false,
             proven: false,
             ahead: None,

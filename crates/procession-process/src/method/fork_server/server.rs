@@ -1,6 +1,7 @@
 //! The server's side.
 
 use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
+use crate::environment::Environment;
 use crate::inherit;
 use crate::panic::{as_server, remember_panics};
 use crate::routine::Routine;
@@ -43,7 +44,10 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
         return Ok(None);
     }
     channel.send(Message::encode(BEGUN, &())?)?;
+    Environment::forget_room();
     let ready = preload(&serve.preloaded, &mut packet);
+    // What the owner removes from its own is to be seen neither here nor in a child.
+    Environment::end();
     settle()?;
     let make = || ready.clone().and_then(|()| make());
     let control = requests(channel, serve.key, make);
