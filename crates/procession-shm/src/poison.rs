@@ -274,3 +274,10 @@ pub trait Repair {
     /// Declares what is guarded sound again.
     fn clear_poison(&self);
 }
+
+/// A guard with something beside it, as from waiting with a timeout.
+impl<G: Repair, T> Repair for (G, T) {
+    fn clear_poison(&self) {
+        self.0.clear_poison();
+    }
+}

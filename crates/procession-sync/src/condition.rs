@@ -2,7 +2,7 @@
 
 use crate::machine::notice::{self, NoticeState, Ticket};
 use crate::place::{Placed, Shared};
-use crate::{Lock, LockGuard};
+use crate::{ConditionLock, Lock};
 use procession_os::identity::Identity;
 use procession_os::wait::Deadline;
 use procession_shm::{LockError, LockResult, SegmentKind, ShmError};
@@ -10,7 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 
-/// A place to wait, while not holding a [`Lock`], for what happens under it.
+/// A place to wait, while not holding a lock, for what happens under it.
+///
+/// The lock is a [`Lock`], or an [`RLock`](crate::RLock), as Python's is if nothing else is said.
+/// Whoever waits then releases it at once however often its thread has acquired it, and has it as
+/// often afterwards.
 ///
 /// Who waits gives up the lock's guard and gets one back when it was notified. Notifying wakes as
 /// many waiters as asked for, of those that waited before; it is not kept for later ones.
@@ -47,13 +51,31 @@ use std::time::Duration;
 /// });
 /// # Ok::<(), procession_sync::ShmError>(())
 /// ```
+///
+/// With an [`RLock`](crate::RLock), a function that waits may be called with the lock held:
+///
+/// ```
+/// use procession_sync::{Condition, RLock};
+/// use std::time::Duration;
+///
+/// fn pause(changed: &Condition<RLock>) -> anyhow::Result<bool> {
+///     let guard = changed.acquire()?;
+///     Ok(changed.wait_timeout(guard, Duration::from_millis(1))?.1)
+/// }
+///
+/// let changed = Condition::new(&RLock::new()?)?;
+/// let _guard = changed.acquire()?;
+/// assert!(!pause(&changed)?);
+/// assert_eq!(changed.lock().depth(), 1);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 #[derive(Clone)]
-pub struct Condition {
+pub struct Condition<L = Lock> {
     place: Placed<NoticeState>,
-    lock: Lock,
+    lock: L,
 }
 
-impl Condition {
+impl<L: ConditionLock> Condition<L> {
     /// Makes a condition that is bound to `lock`.
     ///
     /// # Errors
@@ -74,7 +96,7 @@ impl Condition {
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn new(lock: &Lock) -> Result<Self, ShmError> {
+    pub fn new(lock: &L) -> Result<Self, ShmError> {
         let (place, lock) = (Placed::new(|_| {})?, lock.clone());
         Ok(Self { place, lock })
     }
@@ -92,7 +114,7 @@ impl Condition {
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn lock(&self) -> &Lock {
+    pub fn lock(&self) -> &L {
         &self.lock
     }
 
@@ -118,7 +140,7 @@ impl Condition {
     /// # drop(held);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
+    pub fn acquire(&self) -> LockResult<L::Guard<'_>> {
         self.lock.acquire()
     }
 
@@ -160,9 +182,9 @@ impl Condition {
     /// });
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn wait<'a>(&'a self, guard: LockGuard<'a>) -> LockResult<LockGuard<'a>> {
-        self.await_notice(guard, Deadline::NEVER)?;
-        self.lock.acquire()
+    pub fn wait<'a>(&'a self, guard: L::Guard<'a>) -> LockResult<L::Guard<'a>> {
+        let (levels, _) = self.await_notice(guard, Deadline::NEVER)?;
+        self.lock.acquire_again(levels, |guard| guard)
     }
 
     /// Waits as [`wait`](Self::wait) does, for `timeout` at the longest; tells beside the guard
@@ -197,9 +219,9 @@ impl Condition {
     /// ```
     pub fn wait_timeout<'a>(
         &'a self,
-        guard: LockGuard<'a>,
+        guard: L::Guard<'a>,
         timeout: Duration,
-    ) -> LockResult<(LockGuard<'a>, bool)> {
+    ) -> LockResult<(L::Guard<'a>, bool)> {
         self.wait_until(guard, Deadline::after(timeout))
     }
 
@@ -218,9 +240,9 @@ impl Condition {
     /// As `wait`.
     pub fn wait_for<'a>(
         &'a self,
-        guard: LockGuard<'a>,
+        guard: L::Guard<'a>,
         mut holds: impl FnMut() -> bool,
-    ) -> LockResult<LockGuard<'a>> {
+    ) -> LockResult<L::Guard<'a>> {
         let mut guard = guard;
         while !holds() {
             guard = self.wait(guard)?;
@@ -259,10 +281,10 @@ impl Condition {
     /// ```
     pub fn wait_for_timeout<'a>(
         &'a self,
-        guard: LockGuard<'a>,
+        guard: L::Guard<'a>,
         timeout: Duration,
         mut holds: impl FnMut() -> bool,
-    ) -> LockResult<(LockGuard<'a>, bool)> {
+    ) -> LockResult<(L::Guard<'a>, bool)> {
         let deadline = Deadline::after(timeout);
         let (mut guard, mut held) = (guard, holds());
         while !held && !deadline.passed() {
@@ -370,23 +392,27 @@ impl Condition {
 
     fn wait_until<'a>(
         &'a self,
-        guard: LockGuard<'a>,
+        guard: L::Guard<'a>,
         deadline: Deadline,
-    ) -> LockResult<(LockGuard<'a>, bool)> {
-        let notified = self.await_notice(guard, deadline)?;
-        self.lock.acquire_with(notified)
+    ) -> LockResult<(L::Guard<'a>, bool)> {
+        let (levels, notified) = self.await_notice(guard, deadline)?;
+        self.lock.acquire_again(levels, |guard| (guard, notified))
     }
 
-    fn await_notice(&self, guard: LockGuard<'_>, deadline: Deadline) -> Result<bool, LockError> {
+    fn await_notice(
+        &self,
+        guard: L::Guard<'_>,
+        deadline: Deadline,
+    ) -> Result<(L::Levels, bool), LockError> {
         assert!(
-            guard.is_of(&self.lock),
+            self.lock.is_of(&guard),
             "the guard is of another lock than the one the condition is bound to"
         );
         // Before the lock is released: who changes something under it from then on, and notifies,
         // reaches this waiter.
         let ticket = self.join()?;
-        drop(guard);
-        notice::wait(&self.place, ticket, deadline)
+        let levels = self.lock.release(guard);
+        Ok((levels, notice::wait(&self.place, ticket, deadline)?))
     }
 
     fn join(&self) -> Result<Ticket, LockError> {
@@ -399,7 +425,7 @@ impl Condition {
     }
 }
 
-impl fmt::Debug for Condition {
+impl<L: ConditionLock + fmt::Debug> fmt::Debug for Condition<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Condition")
             .field("waiters", &self.waiters())
@@ -409,13 +435,13 @@ impl fmt::Debug for Condition {
 }
 
 /// Encodes a handle; only into a message to another process.
-impl Serialize for Condition {
+impl<L: Serialize> Serialize for Condition<L> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         (&self.place, &self.lock).serialize(serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Condition {
+impl<'de, L: Deserialize<'de>> Deserialize<'de> for Condition<L> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (place, lock) = Deserialize::deserialize(deserializer)?;
         Ok(Self { place, lock })

@@ -21,6 +21,8 @@ use std::rc::Rc;
 pub(crate) struct Hold {
     what: Cell<What>,
     guards: Cell<u32>,
+    /// The lock was released though there are guards: their thread waits for a condition.
+    laid_down: Cell<bool>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,17 @@ struct What {
     mutex: Kept,
     /// A process that was forked while the lock was held is another one.
     who: Identity,
+}
+
+impl What {
+    #[inline]
+    fn of(held: Held<'_>) -> Self {
+        Self {
+            payload: held.segment().payload(),
+            mutex: held.keep(),
+            who: Identity::of_this_process(),
+        }
+    }
 }
 
 impl Hold {
@@ -48,15 +61,27 @@ impl Hold {
         let guards = self.guards.get().saturating_sub(1);
         self.guards.set(guards);
         let ours = self.what.get().who == Identity::of_this_process();
-        ours.then_some(guards)
+        (ours && !self.laid_down.get()).then_some(guards)
+    }
+
+    /// Notes that the guards do not hold the lock any more; false if they do not anyway.
+    pub(crate) fn lay_down(&self) -> bool {
+        let ours = self.what.get().who == Identity::of_this_process();
+        ours && !self.laid_down.replace(true)
+    }
+
+    /// Notes that the guards hold the lock again.
+    pub(crate) fn take_up(&self, held: Held<'_>) {
+        self.what.set(What::of(held));
+        self.laid_down.set(false);
     }
 
     /// Makes the mutex's guard again, for the last guard.
     ///
     /// # Safety
     ///
-    /// The hold must be this process's and of this segment, without guards, and this must not have
-    /// been called since.
+    /// The hold must be this process's and of this segment, without guards or
+    /// [laid down](Self::lay_down), and this must not have been called since.
     #[inline]
     pub(crate) unsafe fn resume<'a>(&self, segment: &'a Segment) -> Held<'a> {
         // SAFETY: the caller vouches for it.
@@ -65,7 +90,8 @@ impl Hold {
 
     fn is_of(&self, payload: NonNull<u8>) -> bool {
         let what = self.what.get();
-        self.guards.get() != 0 && what.payload == payload && what.who == Identity::of_this_process()
+        let holds = self.guards.get() != 0 && !self.laid_down.get();
+        holds && what.payload == payload && what.who == Identity::of_this_process()
     }
 }
 
@@ -83,15 +109,10 @@ pub(crate) fn of_this_thread(segment: &Segment) -> Option<Rc<Hold>> {
 /// Keeps the mutex for guards that are yet to be counted.
 #[inline]
 pub(crate) fn keep(held: Held<'_>) -> Rc<Hold> {
-    let what = What {
-        payload: held.segment().payload(),
-        mutex: held.keep(),
-        who: Identity::of_this_process(),
-    };
     let Some(unused) = find(|hold| hold.guards.get() == 0) else {
-        return another(what);
+        return another(What::of(held));
     };
-    unused.what.set(what);
+    unused.take_up(held);
     unused
 }
 
@@ -109,6 +130,7 @@ fn another(what: What) -> Rc<Hold> {
     let hold = Rc::new(Hold {
         what: Cell::new(what),
         guards: Cell::new(0),
+        laid_down: Cell::new(false),
     });
     // A thread that is ending has no list any more, and cannot acquire again what it holds.
     let _ = HOLDS.try_with(|holds| holds.borrow_mut().push(Rc::clone(&hold)));

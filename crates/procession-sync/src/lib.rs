@@ -24,7 +24,7 @@
 //! | [`RLock`] | one at a time, who may come in again |
 //! | [`RwLock`] | one that writes, or any number that read |
 //! | [`Semaphore`], [`BoundedSemaphore`] | so many at a time |
-//! | [`Condition`] | waiting for what others do under a lock |
+//! | [`Condition`] | waiting for what others do under a lock or an rlock |
 //! | [`Event`] | waiting until something has happened |
 //! | [`Barrier`] | waiting until all are there |
 //!
@@ -69,6 +69,8 @@ mod barrier;
 #[cfg(not(loom))]
 mod condition;
 #[cfg(not(loom))]
+mod condition_lock;
+#[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]
 mod handle;
@@ -91,6 +93,7 @@ use procession_shm::machine::{atomic, sleeper};
 pub use crate::{
     barrier::Barrier,
     condition::Condition,
+    condition_lock::ConditionLock,
     event::Event,
     lock::{Lock, LockGuard},
     rlock::{RLock, RLockGuard},

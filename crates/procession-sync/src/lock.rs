@@ -223,10 +223,13 @@ impl Lock {
         self.segment.clear_poison();
     }
 
-    /// Acquires it and puts `beside` beside the guard.
-    pub(crate) fn acquire_with<T>(&self, beside: T) -> LockResult<(LockGuard<'_>, T)> {
+    /// Acquires it and wraps the guard.
+    pub(crate) fn acquire_as<'a, G>(
+        &'a self,
+        wrap: impl FnOnce(LockGuard<'a>) -> G,
+    ) -> LockResult<G> {
         let held = self.segment.lock()?;
-        held.into_guard(|held| (LockGuard::new(held), beside))
+        held.into_guard(|held| wrap(LockGuard::new(held)))
     }
 }
 

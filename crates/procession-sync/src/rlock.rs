@@ -258,6 +258,20 @@ impl RLock {
         held.into_guard(|held| self.guard(hold::keep(held)))
     }
 
+    /// Acquires the lock for the guards of a hold that was [released](RLockGuard::release_all), and
+    /// for one more.
+    pub(crate) fn acquire_all_again<'a, G>(
+        &'a self,
+        levels: Rc<Hold>,
+        wrap: impl FnOnce(RLockGuard<'a>) -> G,
+    ) -> LockResult<G> {
+        let held = self.place.segment.lock()?;
+        held.into_guard(|held| {
+            levels.take_up(held);
+            wrap(self.guard(levels))
+        })
+    }
+
     #[inline]
     fn guard(&self, hold: Rc<Hold>) -> RLockGuard<'_> {
         self.write_depth(hold.enter());
@@ -290,6 +304,27 @@ impl fmt::Debug for RLock {
 pub struct RLockGuard<'a> {
     lock: &'a RLock,
     hold: Rc<Hold>,
+}
+
+impl RLockGuard<'_> {
+    /// Tells whether it is a guard of this lock.
+    pub(crate) fn is_of(&self, lock: &RLock) -> bool {
+        // A process maps a segment once, whatever the number of its handles.
+        self.lock.place.segment.payload() == lock.place.segment.payload()
+    }
+
+    /// Drops this guard, and releases the lock though this thread may have others. Until it is
+    /// [acquired again](RLock::acquire_all_again), they hold nothing.
+    pub(crate) fn release_all(self) -> Rc<Hold> {
+        let hold = Rc::clone(&self.hold);
+        if hold.lay_down() {
+            self.lock.write_depth(0);
+            // SAFETY: the hold is of this lock, since this is a guard of it, and none of its guards
+            // holds the lock any more from now on.
+            drop(unsafe { hold.resume(&self.lock.place.segment) });
+        }
+        hold
+    }
 }
 
 impl Repair for RLockGuard<'_> {

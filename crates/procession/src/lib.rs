@@ -84,9 +84,9 @@ pub use procession_shm::{
     ShareableList, Shared, SharedMemory, ShmError, Value, View, ViewError, Zeroable, bytemuck,
 };
 pub use procession_sync::{
-    AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, LockError,
-    LockGuard, LockResult, Permit, PermitError, Poisoned, RLock, RLockGuard, Repair, RwLock,
-    RwLockReadGuard, RwLockWriteGuard, Semaphore, WaitPolicy, set_wait_policy, wait_policy,
+    AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, ConditionLock, Event, Lock,
+    LockError, LockGuard, LockResult, Permit, PermitError, Poisoned, RLock, RLockGuard, Repair,
+    RwLock, RwLockReadGuard, RwLockWriteGuard, Semaphore, WaitPolicy, set_wait_policy, wait_policy,
 };
 /// The other end of a socket as the argument of a task:
 ///

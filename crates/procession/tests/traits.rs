@@ -24,7 +24,7 @@ macro_rules! all {
 
 all! {
     Array<u64>, Value<u64>, Array<bool>, Value<char>, RawValue<bool>, Shared<AtomicBool>, RawArray<u64>, RawValue<u64>,
-    Lock, RLock, RwLock, Semaphore, BoundedSemaphore, Condition, Event, Barrier,
+    Lock, RLock, RwLock, Semaphore, BoundedSemaphore, Condition, Condition<RLock>, Event, Barrier,
     Queue<String>, JoinableQueue<String>, SimpleQueue<String>, Producer<String>,
 }
 
