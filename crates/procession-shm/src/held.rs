@@ -1,7 +1,6 @@
 //! The raw guard of a segment's lock, which the typed guards contain.
 
 use crate::machine::place::Place;
-use crate::machine::readers::ReadersState;
 use crate::poison::{LockResult, Repair, guarded};
 use crate::{Reading, Segment};
 use procession_os::identity::Identity;
@@ -27,9 +26,8 @@ pub struct Held<'a> {
     segment: &'a Segment,
     panicking: bool,
     poisoned: bool,
-    /// Who is noted as the writer of what can be read side by side. A process that was forked
-    /// meanwhile is another one.
-    writer: Option<Identity>,
+    /// Whether there is a readers' state, which knows the holder to write.
+    writes: bool,
     // The lock belongs to the thread that took it.
     _not_send: PhantomData<*const ()>,
 }
@@ -41,23 +39,20 @@ impl<'a> Held<'a> {
             segment,
             panicking: thread::panicking(),
             poisoned: segment.is_poisoned(),
-            writer: None,
+            writes: false,
             _not_send: PhantomData,
         }
     }
 
-    /// Notes that the holder writes what nobody reads.
-    #[inline]
-    pub(crate) fn begin_writing(self, readers: &ReadersState) -> Self {
-        readers.begin_writing();
-        self.writing()
-    }
-
     /// For a holder that the readers' state knows to write.
     #[inline]
-    pub(crate) fn writing(mut self) -> Self {
-        self.writer = Some(Identity::of_this_process());
-        self
+    pub(crate) fn writing(self) -> Self {
+        let segment = self.segment;
+        let kept = Kept {
+            writes: true,
+            ..self.keep()
+        };
+        Self::of_kept(segment, kept)
     }
 
     /// Gives the lock up for reading, without letting a writer come in between.
@@ -70,7 +65,7 @@ impl<'a> Held<'a> {
     ///
     /// ```
     /// let array = procession_shm::Array::from_slice(&[1, 2, 3])?;
-    /// let reading = array.segment().lock()?.downgrade();
+    /// let reading = array.segment().write()?.downgrade();
     /// assert_eq!((array.segment().readers(), array.segment().holder()), (1, None));
     /// # drop(reading);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -78,9 +73,9 @@ impl<'a> Held<'a> {
     pub fn downgrade(mut self) -> Reading<'a> {
         let segment = self.segment;
         // A copy that a fork made writes as little as it reads.
-        let who = self.writer.take().expect("what is locked can be read");
+        let who = segment.noted_writer().expect("what is locked can be read");
         let ours = who == Identity::of_this_process();
-        let wake = ours && segment.state().downgrade(who);
+        let wake = mem::take(&mut self.writes) && ours && segment.state().downgrade(who);
         let reading = Reading::counted(segment, who);
         drop(self);
         if wake {
@@ -100,7 +95,7 @@ impl<'a> Held<'a> {
     pub fn keep(self) -> Kept {
         let kept = Kept {
             panicking: self.panicking,
-            writer: self.writer,
+            writes: self.writes,
             _not_send: PhantomData,
         };
         mem::forget(self);
@@ -114,7 +109,7 @@ impl<'a> Held<'a> {
             segment,
             panicking: kept.panicking,
             poisoned: segment.is_poisoned(),
-            writer: kept.writer,
+            writes: kept.writes,
             _not_send: PhantomData,
         }
     }
@@ -139,16 +134,8 @@ impl<'a> Held<'a> {
 #[must_use = "the lock is held until its thread ends if it is not resumed"]
 pub struct Kept {
     panicking: bool,
-    writer: Option<Identity>,
+    writes: bool,
     _not_send: PhantomData<*const ()>,
-}
-
-impl Held<'_> {
-    /// True if readers have to be woken when it is unlocked.
-    #[inline]
-    fn end_writing(&self) -> bool {
-        self.writer == Some(Identity::of_this_process()) && self.segment.state().end_writing()
-    }
 }
 
 impl Repair for Held<'_> {
@@ -163,12 +150,12 @@ impl Drop for Held<'_> {
         if !self.panicking && thread::panicking() {
             self.segment.poison();
         }
-        let wake = self.writer.is_some() && self.end_writing();
-        // SAFETY: this exists because the calling thread took the lock, and is not `Send`.
-        unsafe { self.segment.unlock() };
-        if wake {
-            self.segment.state().wake_readers();
+        if self.writes {
+            // SAFETY: this exists because the calling thread took the lock, and is not `Send`.
+            return unsafe { self.segment.unlock_after_writing() };
         }
+        // SAFETY: as above.
+        unsafe { self.segment.unlock() };
     }
 }
 

@@ -71,6 +71,7 @@ pub mod ring;
 mod segment;
 mod shared;
 mod value;
+mod writing;
 
 pub use array::{AccessError, Array};
 pub use block::{BlockError, NameError, OutOfBlock, SharedMemory, View, ViewError};

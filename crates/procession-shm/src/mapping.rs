@@ -21,13 +21,15 @@ use std::panic::RefUnwindSafe;
 use std::process;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 pub(crate) struct Mapping {
     pub(crate) name: Name,
     pub(crate) found: Found,
     /// Whether a thread of this process holds the lock; written by the holder only.
     pub(crate) held: AtomicBool,
+    /// Which process writes; written by the holder only.
+    pub(crate) writer: AtomicU64,
     memory: ManuallyDrop<Shmem>,
     /// Where the memory begins.
     header: NonNull<Header>,
@@ -121,6 +123,7 @@ impl Mapping {
             name,
             found,
             held: AtomicBool::new(false),
+            writer: AtomicU64::new(0),
             memory: ManuallyDrop::new(memory),
             // SAFETY: no mapping is at zero.
             header: unsafe { NonNull::new_unchecked(start.cast()) },

@@ -43,7 +43,7 @@ impl Segment {
     /// std::thread::scope(|scope| {
     ///     scope.spawn(|| {
     ///         assert!(array.segment().try_read().is_ok());
-    ///         assert_eq!(array.segment().try_lock().unwrap_err(), LockError::WouldBlock);
+    ///         assert_eq!(array.segment().try_write().unwrap_err(), LockError::WouldBlock);
     ///     });
     /// });
     /// # drop(reading);
@@ -133,7 +133,7 @@ impl Place for Segment {
     }
 
     fn enter(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
-        self.look_until(deadline)
+        self.lock_until(deadline)
     }
 }
 

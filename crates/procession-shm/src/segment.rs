@@ -2,12 +2,9 @@
 
 use crate::format::Format;
 use crate::machine::place::Recover;
-use crate::machine::readers::{self, ReadersState};
 use crate::mapping::{Entry, Mapping};
 use crate::name::Name;
-use crate::reading::is_read_by_this_thread;
 use crate::{Held, Kept, OpenError, ShmError};
-use procession_os::identity::Identity;
 use procession_os::robust::{Acquired, LockError};
 use procession_os::wait::Deadline;
 use procession_wire::handle::{self, Claim};
@@ -51,7 +48,7 @@ use std::sync::atomic::Ordering;
 /// ```
 #[derive(Clone)]
 pub struct Segment {
-    mapping: Arc<Mapping>,
+    pub(crate) mapping: Arc<Mapping>,
 }
 
 impl Segment {
@@ -203,11 +200,14 @@ impl Segment {
         self.mapping.header().holders()
     }
 
-    /// Takes the segment's lock, waiting for as long as a living thread holds it, or reads.
+    /// Takes the segment's lock, waiting for as long as a living thread holds it.
+    ///
+    /// Where several [read side by side](crate::SegmentKind::read_side_by_side), it keeps them from
+    /// beginning and ending; to keep them out is to [write](Self::write).
     ///
     /// # Errors
     ///
-    /// [`LockError::HeldByThisThread`], also if this thread reads, or [`LockError::Damaged`] and its like if the memory was
+    /// [`LockError::HeldByThisThread`], or [`LockError::Damaged`] and its like if the memory was
     /// overwritten.
     ///
     /// # When the other side is gone
@@ -227,12 +227,7 @@ impl Segment {
     /// ```
     #[inline]
     pub fn lock(&self) -> Result<Held<'_>, LockError> {
-        let held = self.hold(self.mapping.header().mutex.lock()?);
-        match self.readers_state() {
-            None => Ok(held),
-            Some(readers) if readers.readers() == 0 => Ok(held.begin_writing(readers)),
-            Some(_) => self.lock_after_readers(held, Deadline::NEVER),
-        }
+        Ok(self.hold(self.mapping.header().mutex.lock()?))
     }
 
     /// Takes the segment's lock if nobody else holds it at this moment.
@@ -258,11 +253,7 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> Result<Held<'_>, LockError> {
-        if self.readers_state().is_none() {
-            return Ok(self.hold(self.mapping.header().mutex.try_lock()?));
-        }
-        let held = readers::try_write(self).map_err(|error| self.or_reading(error))?;
-        Ok(held.writing())
+        Ok(self.hold(self.mapping.header().mutex.try_lock()?))
     }
 
     /// Takes the segment's lock, waiting until `deadline` at the longest.
@@ -291,58 +282,7 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
-        let held = self.look_until(deadline)?;
-        match self.readers_state() {
-            None => Ok(held),
-            Some(readers) if readers.readers() == 0 => Ok(held.begin_writing(readers)),
-            Some(_) => self.lock_after_readers(held, deadline),
-        }
-    }
-
-    /// Takes the lock though others may read; nothing is to be written.
-    #[inline]
-    pub(crate) fn look(&self) -> Result<Held<'_>, LockError> {
-        Ok(self.hold(self.mapping.header().mutex.lock()?))
-    }
-
-    /// As [`look`](Self::look), waiting until `deadline` at the longest.
-    pub(crate) fn look_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
         Ok(self.hold(self.mapping.header().mutex.lock_until(deadline)?))
-    }
-
-    #[inline]
-    pub(crate) fn readers_state(&self) -> Option<&ReadersState> {
-        self.mapping.readers()
-    }
-
-    /// Returns what tells it from all other segments there ever are.
-    pub(crate) fn key(&self) -> Name {
-        self.mapping.name
-    }
-
-    #[cold]
-    fn lock_after_readers<'a>(
-        &'a self,
-        held: Held<'a>,
-        deadline: Deadline,
-    ) -> Result<Held<'a>, LockError> {
-        drop(held);
-        if self.is_read_here() {
-            return Err(LockError::HeldByThisThread);
-        }
-        Ok(readers::write(self, deadline)?.writing())
-    }
-
-    /// Says what is the matter if this thread is among those who read.
-    fn or_reading(&self, error: LockError) -> LockError {
-        if error == LockError::WouldBlock && self.is_read_here() {
-            return LockError::HeldByThisThread;
-        }
-        error
-    }
-
-    fn is_read_here(&self) -> bool {
-        is_read_by_this_thread(self, Identity::of_this_process())
     }
 
     /// Makes the guard of the lock that [`Held::keep`] left held.
@@ -448,6 +388,11 @@ impl Segment {
             Ok(held) => held,
             Err(error) => unreachable_memory(error),
         }
+    }
+
+    /// Returns what tells it from all other segments that there ever are.
+    pub(crate) fn key(&self) -> Name {
+        self.mapping.name
     }
 
     pub(crate) fn poison(&self) {

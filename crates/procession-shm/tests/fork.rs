@@ -155,11 +155,11 @@ fn a_forked_child_neither_reads_nor_writes_with_its_parents_guards() {
         drop(unsafe { std::ptr::read(&raw const guard) });
         let own = array.read().expect("the parent only reads");
         assert_eq!(array.segment().readers(), 2);
-        let refused = array.segment().try_lock().map(drop);
+        let refused = array.segment().try_write().map(drop);
         assert_eq!(refused, Err(LockError::HeldByThisThread));
         drop(own);
         // It has the parent's list of what that reads, which is not its own.
-        let refused = array.segment().try_lock().map(drop);
+        let refused = array.segment().try_write().map(drop);
         assert_eq!(refused, Err(LockError::WouldBlock));
     }));
     assert_eq!(array.segment().readers(), 1);

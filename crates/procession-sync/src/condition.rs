@@ -58,7 +58,7 @@ use std::time::Duration;
 /// use procession_sync::{Condition, RLock};
 /// use std::time::Duration;
 ///
-/// fn pause(changed: &Condition<RLock>) -> anyhow::Result<bool> {
+/// fn pause(changed: &Condition<RLock>) -> Result<bool, Box<dyn std::error::Error>> {
 ///     let guard = changed.acquire()?;
 ///     Ok(changed.wait_timeout(guard, Duration::from_millis(1))?.1)
 /// }
@@ -67,7 +67,7 @@ use std::time::Duration;
 /// let _guard = changed.acquire()?;
 /// assert!(!pause(&changed)?);
 /// assert_eq!(changed.lock().depth(), 1);
-/// # Ok::<(), anyhow::Error>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Condition<L = Lock> {

@@ -198,7 +198,7 @@ impl RwLock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_>> {
-        self.segment.lock()?.into_guard(RwLockWriteGuard::new)
+        self.segment.write()?.into_guard(RwLockWriteGuard::new)
     }
 
     /// Holds the lock to write if nobody reads or writes at this moment.
@@ -221,7 +221,7 @@ impl RwLock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_write(&self) -> LockResult<RwLockWriteGuard<'_>> {
-        self.segment.try_lock()?.into_guard(RwLockWriteGuard::new)
+        self.segment.try_write()?.into_guard(RwLockWriteGuard::new)
     }
 
     /// Waits until nobody reads or writes, for `timeout` at the longest, and holds the lock to
@@ -253,7 +253,7 @@ impl RwLock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_timeout(&self, timeout: Duration) -> LockResult<RwLockWriteGuard<'_>> {
-        let held = self.segment.lock_until(Deadline::after(timeout))?;
+        let held = self.segment.write_until(Deadline::after(timeout))?;
         held.into_guard(RwLockWriteGuard::new)
     }
 

@@ -179,7 +179,7 @@ impl<T: Plain> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock(&self) -> LockResult<Guard<'_, [T]>> {
-        self.guard_of(self.segment.lock()?)
+        self.guard_of(self.segment.write()?)
     }
 
     /// Takes the array if nobody else has it at this moment.
@@ -202,7 +202,7 @@ impl<T: Plain> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> LockResult<Guard<'_, [T]>> {
-        self.guard_of(self.segment.try_lock()?)
+        self.guard_of(self.segment.try_write()?)
     }
 
     /// Takes the array, waiting for `timeout` at the longest.
@@ -233,7 +233,7 @@ impl<T: Plain> Array<T> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_timeout(&self, timeout: Duration) -> LockResult<Guard<'_, [T]>> {
-        self.guard_of(self.segment.lock_until(Deadline::after(timeout))?)
+        self.guard_of(self.segment.write_until(Deadline::after(timeout))?)
     }
 
     /// Returns whether somebody died or panicked with the guard since the poison was last cleared.

@@ -17,7 +17,7 @@ impl<T: Plain> Array<T> {
     #[inline]
     #[track_caller]
     pub(super) fn part(&self, range: Range<usize>) -> Guard<'_, [T]> {
-        match self.checked(self.segment.lock_or_panic(), &range) {
+        match self.checked(self.segment.write_or_panic(), &range) {
             Some(held) => self.wrap(held, range),
             None => no_value(),
         }
@@ -26,7 +26,7 @@ impl<T: Plain> Array<T> {
     /// Takes the lock, for reading these elements; they must exist.
     #[inline]
     pub(super) fn try_part(&self, range: Range<usize>) -> Result<Guard<'_, [T]>, AccessError> {
-        let held = self.checked(self.segment.lock()?, &range);
+        let held = self.checked(self.segment.write()?, &range);
         Ok(self.wrap(held.ok_or(AccessError::NoValue)?, range))
     }
 
@@ -34,13 +34,13 @@ impl<T: Plain> Array<T> {
     #[inline]
     #[track_caller]
     pub(super) fn places(&self, range: Range<usize>) -> Places<'_, T> {
-        self.uninit(self.segment.lock_or_panic(), range)
+        self.uninit(self.segment.write_or_panic(), range)
     }
 
     /// Takes the lock, for overwriting these elements, whatever they are; they must exist.
     #[inline]
     pub(super) fn try_places(&self, range: Range<usize>) -> Result<Places<'_, T>, LockError> {
-        Ok(self.uninit(self.segment.lock()?, range))
+        Ok(self.uninit(self.segment.write()?, range))
     }
 
     /// Passes on what was taken if these elements, which must exist, are values.

@@ -114,7 +114,7 @@ impl<T: Plain> Array<T> {
     ) -> Result<R, AccessError> {
         // Whoever has the lock without writing keeps writers out, and readers only from coming and
         // going.
-        let held = self.checked(self.segment.look()?, &range);
+        let held = self.checked(self.segment.lock()?, &range);
         Ok(look(&self.wrap(held.ok_or(AccessError::NoValue)?, range)))
     }
 
