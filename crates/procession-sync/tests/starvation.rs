@@ -12,7 +12,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procession_shm::{Array, Shared, Value};
-use procession_sync::{BoundedSemaphore, Condition, Lock, RLock, Semaphore};
+use procession_sync::{BoundedSemaphore, Condition, Lock, RLock, RwLock, Semaphore};
 use procession_testkit::helper::{Helper, arrive, say, wait_for_end};
 use procession_testkit::{eventually, watchdog};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,13 @@ enum Thing {
     Array(Array<u64>),
     ArrayRange(Array<u64>),
     ArrayElement(Array<u64>),
+    ArrayRead(Array<u64>),
+    /// The test writes, and a reader waits.
+    Writing(RwLock),
+    /// The test reads, and a writer waits.
+    Reading(RwLock),
+    /// Both write.
+    WritingBoth(RwLock),
 }
 
 impl Thing {
@@ -68,6 +75,9 @@ impl Thing {
             Self::Array(array) => with(array.lock().unwrap(), work),
             Self::ArrayRange(array) => with((), || array.update_range(1..3, |_| work()).unwrap()),
             Self::ArrayElement(array) => with((), || array.update(1, |_| work())),
+            Self::ArrayRead(array) => with(array.read().unwrap(), work),
+            Self::Writing(lock) | Self::WritingBoth(lock) => with(lock.write().unwrap(), work),
+            Self::Reading(lock) => with(lock.read().unwrap(), work),
         }
     }
 
@@ -76,6 +86,9 @@ impl Thing {
         match self.clone() {
             Self::TriedLock(lock) | Self::TimedLock(lock) => Self::Lock(lock),
             Self::TriedSemaphore(it) | Self::TimedSemaphore(it) => Self::Semaphore(it),
+            Self::ArrayRead(array) => Self::Array(array),
+            Self::Writing(lock) => Self::Reading(lock),
+            Self::Reading(lock) => Self::Writing(lock),
             other => other,
         }
     }
@@ -210,6 +223,25 @@ fn the_waiter_for_a_range_gets_it() {
 #[test]
 fn the_waiter_for_an_element_gets_it() {
     is_not_starved(&Thing::ArrayElement(Array::zeroed(4).unwrap()));
+}
+
+// SYN-040
+#[test]
+fn the_writer_that_waits_for_an_array_that_is_read_gets_it() {
+    is_not_starved(&Thing::ArrayRead(Array::zeroed(3).unwrap()));
+}
+
+// SYN-034, SYN-040
+#[test]
+fn the_reader_that_waits_for_an_rwlock_gets_it() {
+    is_not_starved(&Thing::Writing(RwLock::new().unwrap()));
+}
+
+// SYN-034, SYN-040
+#[test]
+fn the_writer_that_waits_for_an_rwlock_gets_it() {
+    is_not_starved(&Thing::Reading(RwLock::new().unwrap()));
+    is_not_starved(&Thing::WritingBoth(RwLock::new().unwrap()));
 }
 
 // SYN-040
