@@ -68,10 +68,16 @@ fn leads_nowhere(page: &Path, text: &str, link: &str) -> bool {
     let target = page.parent().unwrap_or(page).join(path);
     let is_source = path.split('/').any(|part| part == "src");
     match fs::read_to_string(&target) {
-        Ok(text) => !is_source && !has_place(&text, place),
+        Ok(text) => !is_source && !is_redirection(&text) && !has_place(&text, place),
         // A font or a picture.
         Err(_) => !target.is_file(),
     }
+}
+
+/// Tells whether the page sends its reader on, and the place with it: it stands where an item is
+/// defined, in a private module, for the page of where it is public.
+fn is_redirection(text: &str) -> bool {
+    values_of(text, "http-equiv").any(|kind| kind == "refresh")
 }
 
 fn has_place(text: &str, place: &str) -> bool {
@@ -110,6 +116,10 @@ mod tests {
         };
         write("a/struct.A.html", page);
         write("b/index.html", r#"<h2 id="there">"#);
+        write(
+            "b/moved.html",
+            r#"<meta http-equiv="refresh" content="0;URL=index.html">"#,
+        );
         write("src/b/lib.rs.html", "");
         broken(docs.path(), "a").unwrap()
     }
@@ -118,7 +128,7 @@ mod tests {
     fn links_that_lead_somewhere_are_well() {
         let page = r##"<a id="here" href="../b/index.html"><a href="../b/index.html#there">
             <a href="#here"><a class="x" href="https://example.org/no#where"><a href="#">
-            <a href="../src/b/lib.rs.html#1-9"><code>[x]</code>"##;
+            <a href="../b/moved.html#there"><a href="../src/b/lib.rs.html#1-9"><code>[x]</code>"##;
         assert!(broken_in(page).is_empty(), "{:?}", broken_in(page));
     }
 

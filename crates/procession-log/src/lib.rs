@@ -67,6 +67,7 @@
 //!
 //! A process starts with the level that its parent has at that moment, and
 //! [`log::set_max_level`] changes it for one process and for those that it starts later.
+#![doc(html_root_url = "https://docs.rs/procession-log/latest")]
 #![forbid(unsafe_code)]
 
 mod builder;

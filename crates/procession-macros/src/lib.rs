@@ -2,6 +2,7 @@
 //!
 //! Use them through the facade, as `#[procession::main]` and so on; the code that they generate names
 //! the facade's items.
+#![doc(html_root_url = "https://docs.rs/procession-macros/latest")]
 #![forbid(unsafe_code)]
 
 mod entry;

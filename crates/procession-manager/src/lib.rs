@@ -84,6 +84,7 @@
 //! executable. A client that sends garbage, or says nothing, loses its connection, and nobody else
 //! notices. What arrives in the server is only ever taken for one of the functions that the
 //! executable has for this purpose, with arguments of the right types.
+#![doc(html_root_url = "https://docs.rs/procession-manager/latest")]
 #![forbid(unsafe_code)]
 
 mod address;

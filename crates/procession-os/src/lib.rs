@@ -25,6 +25,7 @@
 //! - [`words`]: how errors show themselves.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
+#![doc(html_root_url = "https://docs.rs/procession-os/latest")]
 
 pub mod capabilities;
 pub mod environ;

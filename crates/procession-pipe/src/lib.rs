@@ -41,6 +41,7 @@
 //!   monotonic clock, and a message half received when the time runs out is not lost.
 //! - The other side's end is told apart: between messages, inside one, or without having read
 //!   what it was sent. See [`RecvError`].
+#![doc(html_root_url = "https://docs.rs/procession-pipe/latest")]
 #![forbid(unsafe_code)]
 
 mod address;

@@ -45,6 +45,7 @@
 //! one for each worker, run nothing of the user's and only move bytes, so that no `Serialize` of a
 //! user's type can stop them. A worker calls one task at a time, on its main thread. It dies with
 //! the process that made the pool. A task may make a pool of its own.
+#![doc(html_root_url = "https://docs.rs/procession-pool/latest")]
 #![forbid(unsafe_code)]
 
 mod batch;

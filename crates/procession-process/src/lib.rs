@@ -62,6 +62,7 @@
 //! it when the parent is killed, and a parent that exits normally first ends its daemons and waits
 //! for its other children; only a [detached](Builder::detached) child outlives it. A `Process` that
 //! is dropped goes on running; once it has ended, the next start of a child reaps it.
+#![doc(html_root_url = "https://docs.rs/procession-process/latest")]
 
 mod builder;
 mod child;

@@ -58,7 +58,7 @@
 //! - *What is lost.* A process that is killed takes along what it was itself putting or had just
 //!   got: one item, or the items of one `put_many` or `get_many`. A chunk that it was about to
 //!   make part of the queue is removed with the family.
-
+#![doc(html_root_url = "https://docs.rs/procession-queue/latest")]
 #![cfg_attr(
     loom,
     expect(dead_code, reason = "the model has no handles and no large items")

@@ -119,11 +119,11 @@ impl<'a> Held<'a> {
         self.poisoned
     }
 
-    /// Makes a typed guard of this one, inside of a [`Poisoned`] if the segment is.
+    /// Makes a typed guard of this one, inside of a [`Poisoned`](crate::Poisoned) if the segment is.
     ///
     /// # Errors
     ///
-    /// [`AcquireError::Poisoned`].
+    /// [`AcquireError::Poisoned`](crate::AcquireError::Poisoned).
     pub fn into_guard<G>(self, wrap: impl FnOnce(Self) -> G) -> LockResult<G> {
         guarded(self.poisoned, wrap(self))
     }

@@ -43,6 +43,7 @@
 //! when it is made, so that a full `/dev/shm` is an error and not a signal later; has a header
 //! that is checked when it is opened; is counted, so that the last holder and nobody else takes
 //! its name away; and is never confused by forks.
+#![doc(html_root_url = "https://docs.rs/procession-shm/latest")]
 
 mod array;
 mod block;
@@ -75,7 +76,7 @@ mod writing;
 
 pub use array::{AccessError, Array};
 pub use block::{BlockError, NameError, OutOfBlock, SharedMemory, View, ViewError};
-pub use bytemuck::{self, CheckedBitPattern, NoUninit, Pod, Zeroable};
+pub use bytemuck::{self, AnyBitPattern, CheckedBitPattern, NoUninit, Pod, Zeroable};
 pub use error::{OpenError, ShmError};
 pub use flag::AtomicFlag;
 pub use format::Format;

@@ -58,6 +58,7 @@
 //! millisecond if what it asks for is free and left to a waiter. And waiters that are killed or
 //! stopped delay others: what is left to them in vain is taken after 8 ms, and after 16 ms in all
 //! they are forgotten.
+#![doc(html_root_url = "https://docs.rs/procession-sync/latest")]
 
 mod machine;
 #[cfg(loom)]

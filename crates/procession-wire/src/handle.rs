@@ -182,7 +182,8 @@ pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owne
 }
 
 /// Makes a deserializer's error of `problem`, for a handle that could be decoded if there were more
-/// file descriptors or memory: the message's error is a [`DecodeError::Shortage`].
+/// file descriptors or memory: the message's error is a
+/// [`DecodeError::Shortage`](crate::DecodeError::Shortage).
 pub fn decode_shortage<E: de::Error>(problem: &str) -> E {
     let keep = |context: &mut Incoming| context.shortage = Some(problem.to_owned());
     // Without a context there is nobody to read it.

@@ -39,6 +39,7 @@
 //! A handle to something that several processes share implements `Serialize` and `Deserialize`
 //! with the functions of [`handle`]. It may then stand anywhere inside a user's own type. Encoding
 //! it outside of a message, to JSON or to a file, is an error that says so.
+#![doc(html_root_url = "https://docs.rs/procession-wire/latest")]
 #![forbid(unsafe_code)]
 
 mod context;

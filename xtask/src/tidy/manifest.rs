@@ -55,7 +55,7 @@ fn wrong_with(tree: &Tree, package: &Package, has_others_keywords: bool) -> Vec<
             "{name} is wanted for tests with a version: write `{name} = {{ path = \"../{name}\" }}`"
         ));
     }
-    let documentation = format!("https://docs.rs/{}", package.name);
+    let documentation = documentation_of(&package.name);
     if package.documentation.as_ref() != Some(&documentation) {
         wrong.push(format!("its documentation is at {documentation}"));
     }
@@ -80,12 +80,25 @@ fn wrong_with(tree: &Tree, package: &Package, has_others_keywords: bool) -> Vec<
             "has other than 1 to {MOST} categories of {CATEGORIES:?}"
         ));
     }
+    let pages = format!("#![doc(html_root_url = \"{documentation}/latest\")]");
+    let library = tree.text(&format!("{}/src/lib.rs", package.folder));
+    let is_below = |other: &Package| other.dependencies.contains(&package.name);
+    let is_shown = tree.crates().filter(|other| other.published).any(is_below);
+    if is_shown && !library.unwrap_or_default().contains(&pages) {
+        wrong.push(format!(
+            "src/lib.rs should have `{pages}`: another crate that shows its items links there"
+        ));
+    }
     for licence in LICENCES {
         if tree.text(&format!("{}/{licence}", package.folder)) != tree.text(licence) {
             wrong.push(format!("{licence} beside it should link to the project's"));
         }
     }
     wrong
+}
+
+fn documentation_of(name: &str) -> String {
+    format!("https://docs.rs/{name}")
 }
 
 /// Tells whether the registry takes this as a keyword.
@@ -101,7 +114,7 @@ mod tests {
 
     fn good(name: &str) -> Package {
         Package {
-            documentation: Some(format!("https://docs.rs/{name}")),
+            documentation: Some(documentation_of(name)),
             documented_for: SYSTEMS.iter().map(ToString::to_string).collect(),
             keywords: vec![name.to_owned()],
             categories: vec!["concurrency".to_owned()],
@@ -113,7 +126,10 @@ mod tests {
         let text = |path: &str| (path.to_owned(), "Do as you like.".to_owned());
         let beside = packages.iter().flat_map(|package| {
             let path = |licence: &&str| text(&format!("{}/{licence}", package.folder));
-            LICENCES.iter().map(path)
+            let pages = documentation_of(&package.name) + "/latest";
+            let library = format!("#![doc(html_root_url = \"{pages}\")]");
+            let library = (format!("{}/src/lib.rs", package.folder), library);
+            LICENCES.iter().map(path).chain([library])
         });
         let tree = Tree {
             texts: LICENCES
@@ -174,5 +190,25 @@ mod tests {
             ..Tree::default()
         };
         assert_eq!(check(&tree).len(), 1);
+    }
+
+    #[test]
+    fn a_crate_whose_items_another_shows_says_where_its_pages_are() {
+        let facade = Package {
+            dependencies: vec!["a".to_owned()],
+            ..good("facade")
+        };
+        let text = |path: &str| (path.to_owned(), String::new());
+        let tree = Tree {
+            texts: vec![text("crates/a/src/lib.rs")],
+            packages: vec![good("a"), facade],
+            ..Tree::default()
+        };
+        let told = check(&tree);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].what.contains("https://docs.rs/a/latest"),
+            "{told:?}"
+        );
     }
 }

@@ -12,7 +12,7 @@ impl<T: Plain> Array<T> {
     /// # Errors
     ///
     /// [`AccessError::RangeOutOfBounds`] if not all of them exist, [`AccessError::Lock`] if this
-    /// thread has a [`Guard`] of the array or if the memory was overwritten.
+    /// thread has a [`Guard`](crate::Guard) of the array or if the memory was overwritten.
     ///
     /// # Examples
     ///
