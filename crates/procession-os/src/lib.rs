@@ -28,6 +28,7 @@
 #![doc(html_root_url = "https://docs.rs/procession-os/latest")]
 
 pub mod capabilities;
+pub mod eldest;
 pub mod environ;
 pub mod file_size;
 pub mod fork;

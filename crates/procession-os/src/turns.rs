@@ -34,7 +34,7 @@ pub const KEPT: Duration = Duration::from_millis(1);
 /// How often whoever is to wait anyway leaves it to them in vain.
 pub const YIELDS: u32 = if cfg!(loom) { 2 } else { 8 };
 /// How often they may miss their turn before they are forgotten.
-pub const MISSES: u32 = if cfg!(loom) { 1 } else { 15 };
+pub const MISSES: u32 = if cfg!(loom) { 1 } else { 63 };
 
 /// A value of the word that counts the overdue waiters.
 ///
@@ -42,8 +42,8 @@ pub const MISSES: u32 = if cfg!(loom) { 1 } else { 15 };
 /// |---|---|
 /// | 0–14 | how many are counted |
 /// | 15 | somebody sleeps until one of them has had its turn |
-/// | 16–19 | how often they were waited for in vain |
-/// | 20–31 | the round: changes when all are forgotten |
+/// | 16–21 | how often they were waited for in vain |
+/// | 22–31 | the round: changes when all are forgotten |
 ///
 /// # Examples
 ///
@@ -68,8 +68,8 @@ pub struct Turns(u32);
 const COUNT: u32 = 0x7fff;
 const WATCHED: u32 = 1 << 15;
 const MISS: u32 = 1 << 16;
-const MISSED: u32 = 0xf * MISS;
-const ROUND: u32 = 1 << 20;
+const MISSED: u32 = 0x3f * MISS;
+const ROUND: u32 = 1 << 22;
 
 impl Turns {
     /// Returns what the word says.

@@ -8,6 +8,7 @@ use crate::near::Near;
 use crate::patience::Patience;
 use crate::read::Reader;
 use crate::sides::Sides;
+use crate::turn::Turn;
 use crate::undone::Table;
 use crate::write::Writer;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
@@ -124,22 +125,33 @@ impl Core {
     /// Puts as many of the records as there is room for, at least one; returns how many.
     #[inline]
     fn put_some(&self, records: &[Record<'_>], patience: Patience) -> Result<usize, PutError> {
-        match self.try_put(records, patience)? {
-            0 => self.put_later(records, patience),
-            put => Ok(put),
+        if !self.sides().put.eldest().any() {
+            let put = self.try_put(records, patience)?;
+            if put != 0 {
+                return Ok(put);
+            }
         }
+        self.put_later(records, patience)
     }
 
     #[cold]
     fn put_later(&self, records: &[Record<'_>], patience: Patience) -> Result<usize, PutError> {
+        let turn = Turn::new(self.sides().put.eldest());
+        let room = || self.room() as u64;
+        let check = || {
+            let most = self.most(&turn, records.len(), room)?;
+            match self.try_put(&records[..most], patience) {
+                Ok(0) => None,
+                put => Some(put),
+            }
+        };
         let Patience::Until(deadline) = patience else {
-            return Err(PutError::Full);
+            return turn
+                .take_or_let_pass(room, check)
+                .unwrap_or(Err(PutError::Full));
         };
-        let check = || match self.try_put(records, patience) {
-            Ok(0) => None,
-            put => Some(put),
-        };
-        let park = |deadline| self.sides().get.sleep(deadline, || self.may_put());
+        let sleep = |until| self.sides().get.sleep(until, || self.may_put());
+        let park = |deadline| turn.wait(deadline, room, sleep);
         let put = wait_policy().wait(deadline, check, park)?;
         put.unwrap_or(Err(PutError::Full))
     }
@@ -155,13 +167,13 @@ impl Core {
             locked => locked?,
         };
         self.sides().check_shut()?;
-        let room = self.room();
+        let room = self.room().min(records.len());
         if room == 0 {
             return Ok(0);
         }
         let mut local = self.put.lock();
         let writer = Writer::new(&self.home, &locked, &mut local)?;
-        write(writer, &records[..records.len().min(room)])
+        write(writer, &records[..room])
     }
 
     /// Whether a producer needs not wait.
@@ -186,10 +198,10 @@ impl Core {
         patience: Patience,
         mut sink: impl FnMut(Taken),
     ) -> Result<(), GetError> {
-        match self.try_get(max, patience, &mut sink)? {
-            0 => self.get_later(max, patience, &mut sink),
-            _ => Ok(()),
+        if !self.sides().get.eldest().any() && self.try_get(max, patience, &mut sink)? != 0 {
+            return Ok(());
         }
+        self.get_later(max, patience, &mut sink)
     }
 
     #[cold]
@@ -199,17 +211,22 @@ impl Core {
         patience: Patience,
         sink: &mut impl FnMut(Taken),
     ) -> Result<(), GetError> {
-        let Patience::Until(deadline) = patience else {
-            if self.end_if_deserted(now()) && self.try_get(max, patience, sink)? != 0 {
-                return Ok(());
+        let turn = Turn::new(self.sides().get.eldest());
+        let items = || self.sides().items();
+        let mut check = || {
+            let most = self.most(&turn, max, items)?;
+            match self.try_get(most, patience, sink) {
+                Ok(0) => None,
+                got => Some(got.map(drop)),
             }
-            return Err(GetError::Empty);
         };
-        let check = || match self.try_get(max, patience, sink) {
-            Ok(0) => None,
-            got => Some(got.map(drop)),
+        let Patience::Until(deadline) = patience else {
+            let got = turn.take_or_let_pass(items, &mut check);
+            let got = got.or_else(|| self.end_if_deserted(now()).then(check).flatten());
+            return got.unwrap_or(Err(GetError::Empty));
         };
-        let park = |deadline| self.sleep_for_item(deadline);
+        let sleep = |until| self.sleep_for_item(until);
+        let park = |deadline| turn.wait(deadline, items, sleep);
         let got = wait_policy().wait(deadline, check, park)?;
         got.unwrap_or(Err(GetError::Empty))
     }
@@ -301,6 +318,18 @@ impl Core {
     #[inline]
     pub(crate) fn may_get(&self) -> bool {
         self.sides().may_get(&self.get.seen)
+    }
+
+    /// Returns how many of `wanted` items a caller may put or get; `None` if it is another's turn.
+    fn most(&self, turn: &Turn<'_>, wanted: usize, available: impl Fn() -> u64) -> Option<usize> {
+        // What is left in a queue that is shut goes to whoever comes: the other one may be dead, and
+        // this the last.
+        let share = if self.sides().is_shut() {
+            u64::MAX
+        } else {
+            turn.share(available)
+        };
+        (share != 0).then(|| share.min(wanted as u64) as usize)
     }
 
     /// Gives back what is in a queue that nobody has a handle to any more.

@@ -47,6 +47,15 @@
 //! again only when it has come there: two processes on two processors are in each other's way once
 //! for many items.
 //!
+//! # Whose turn it is
+//!
+//! An item, or room for one, goes to whoever comes first. But one of what there is, is left to the
+//! caller that has waited longest, once it has slept for a millisecond: so no consumer and no
+//! producer is starved by one that is there again at once. A call that does not wait may take a
+//! millisecond then. If the one that has waited longest is killed or stopped, what is left to it is
+//! taken by others after 8 ms, and after 64 ms in all it is forgotten. In a queue that is shut
+//! nothing is left to anybody.
+//!
 //! # Why no death does harm
 //!
 //! - *No half change is ever seen.* Each side of the queue writes where nobody looks, and makes
@@ -103,6 +112,8 @@ mod producer;
 mod queue;
 #[cfg(not(loom))]
 mod simple;
+#[cfg(not(loom))]
+mod turn;
 #[cfg(not(loom))]
 mod undone;
 #[cfg(not(loom))]

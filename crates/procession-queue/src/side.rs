@@ -6,6 +6,7 @@ use crate::cursor::{At, Cursor};
 use crate::event::Event;
 use crate::name::{Name, NameCell};
 use crate::patience::Patience;
+use procession_os::eldest::Eldest;
 #[cfg(not(loom))]
 use procession_os::futexes::Watch;
 use procession_os::robust::{Acquired, LockError};
@@ -28,6 +29,9 @@ struct Inner {
     mutex: RobustMutex,
     /// Where the other side sleeps until this one publishes.
     event: Event,
+    /// Which of those that wait to go through this side has waited longest. Advice, and no part of
+    /// what the model of a queue tries.
+    eldest: Eldest,
     places: [Place; 2],
 }
 
@@ -97,6 +101,7 @@ impl Side {
         let inner = Inner {
             mutex: RobustMutex::new(),
             event: Event::new(),
+            eldest: Eldest::new(),
             places: [place(), place()],
         };
         Self {
@@ -134,6 +139,12 @@ impl Side {
             }),
             (acquired, _) => Ok(acquired?),
         }
+    }
+
+    /// Returns what says who goes through this side first.
+    #[inline]
+    pub(crate) fn eldest(&self) -> &Eldest {
+        &self.inner.eldest
     }
 
     /// Sleeps until this side announces something, unless `ready` under its lock; may also return

@@ -106,6 +106,13 @@ impl Sides {
             || self.is_shut()
     }
 
+    /// Returns how many items there are, if nothing is put or got meanwhile.
+    #[cfg(not(loom))]
+    pub(crate) fn items(&self) -> u64 {
+        let got = self.get.cursor.load();
+        self.put.cursor.load().left(got).unwrap_or(0)
+    }
+
     /// Returns how many items there are for the consumers, who have come to `got`; fewer than in
     /// truth, but never none if there is one. `None` if the words make no sense.
     #[inline]

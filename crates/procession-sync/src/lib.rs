@@ -56,7 +56,7 @@
 //!
 //! Two things follow. A call that does not wait, such as [`Lock::try_acquire`], may take a
 //! millisecond if what it asks for is free and left to a waiter. And waiters that are killed or
-//! stopped delay others: what is left to them in vain is taken after 8 ms, and after 16 ms in all
+//! stopped delay others: what is left to them in vain is taken after 8 ms, and after 64 ms in all
 //! they are forgotten.
 #![doc(html_root_url = "https://docs.rs/procession-sync/latest")]
 

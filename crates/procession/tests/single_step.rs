@@ -18,6 +18,8 @@ use procession_testkit::steps::{self, Reached, Traced};
 use procession_testkit::watchdog;
 use std::cell::Cell;
 use std::env;
+use std::sync::mpsc::channel;
+use std::thread;
 use std::time::Duration;
 
 procession::enable_in_tests!();
@@ -316,5 +318,119 @@ fn at_most_the_message_that_was_being_received_is_lost() {
         drop(there);
         let left: Vec<_> = same.iter().map_while(Result::ok).collect();
         assert!(left == ["2"] || (left == ["1", "2"] && reached == Reached::Inside));
+    });
+}
+
+/// How long a waiter waits before it has what it waits for: it has counted itself by then as one
+/// that must not be overtaken.
+const WAIT: Duration = Duration::from_millis(5);
+
+/// In the child: as [`stepped`], when the test says that it holds what this waits for.
+fn stepped_waiting(before: &Event, go: &Event, work: impl Fn()) {
+    work();
+    before.set();
+    go.wait();
+    steps::begin();
+    work();
+    steps::end();
+}
+
+/// Holds something from before this returns until a child has waited for it for a while; `work`
+/// calls what it is given when it holds it.
+fn hold(work: impl FnOnce(&dyn Fn()) + Send + 'static) {
+    let (tell, told) = channel();
+    thread::spawn(move || {
+        work(&|| {
+            tell.send(()).unwrap();
+            thread::sleep(WAIT);
+        });
+    });
+    told.recv().unwrap();
+}
+
+#[test]
+fn a_waiter_blocks_no_other() {
+    fn wait(value: Value<u64>, before: Event, go: Event) {
+        stepped_waiting(&before, &go, || drop(value.lock().unwrap()));
+    }
+    let value = Value::new(0_u64).unwrap();
+    let start = |go| {
+        let before = Event::new().unwrap();
+        let args = (value.clone(), before.clone(), go);
+        let child = Process::spawn(wait, args).unwrap();
+        before.wait();
+        let same = value.clone();
+        hold(move |hold| same.update(|_| hold()));
+        child
+    };
+    cut_short(start, |reached| {
+        let got = value.lock_timeout(LONG);
+        assert!(got.is_ok() || reached == Reached::Inside);
+        drop(recovered(got));
+        value.clear_poison();
+        for _ in 0..100 {
+            value.set(1);
+        }
+        assert_eq!(value.segment().overdue(), 0, "the dead are not forgotten");
+    });
+}
+
+#[test]
+fn a_waiter_for_a_permit_keeps_none() {
+    fn wait(semaphore: Semaphore, before: Event, go: Event) {
+        stepped_waiting(&before, &go, || drop(semaphore.acquire().unwrap()));
+    }
+    let semaphore = Semaphore::new(1).unwrap();
+    let start = |go| {
+        let before = Event::new().unwrap();
+        let args = (semaphore.clone(), before.clone(), go);
+        let child = Process::spawn(wait, args).unwrap();
+        before.wait();
+        let same = semaphore.clone();
+        hold(move |hold| {
+            let _held = same.acquire().unwrap();
+            hold();
+        });
+        child
+    };
+    cut_short(start, |_| {
+        let permit = semaphore.acquire_timeout(LONG).unwrap();
+        semaphore.try_acquire().unwrap_err();
+        drop(permit);
+        for _ in 0..100 {
+            drop(semaphore.try_acquire().unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_waiter_for_an_item_blocks_no_other() {
+    fn wait(queue: Queue<String>, before: Event, go: Event) {
+        stepped_waiting(&before, &go, || drop(queue.get().unwrap()));
+    }
+    let queue = Queue::new().unwrap();
+    let putting = Cell::new(None);
+    let start = |go| {
+        queue.put(&"first".to_owned()).unwrap();
+        let before = Event::new().unwrap();
+        let args = (queue.clone(), before.clone(), go);
+        let child = Process::spawn(wait, args).unwrap();
+        before.wait();
+        let same = queue.clone();
+        let put = move || {
+            thread::sleep(WAIT);
+            same.put(&"second".to_owned()).unwrap();
+        };
+        putting.set(Some(thread::spawn(put)));
+        child
+    };
+    cut_short(start, |reached| {
+        putting.take().unwrap().join().unwrap();
+        let items = drained(&queue);
+        assert!(items.is_empty() || (items == ["second"] && reached == Reached::Inside));
+        for _ in 0..100 {
+            queue.put(&"item".to_owned()).unwrap();
+            assert_eq!(queue.try_get().unwrap(), "item");
+        }
     });
 }
