@@ -6,7 +6,7 @@
 //! | from | message | values |
 //! |---|---|---|
 //! | client | [`HELLO`] | the family's key, a [`Hello`] |
-//! | server | [`WELCOME`] | an [`Admission`] |
+//! | server | [`WELCOME`] | an [`Admission`]; to one that begins a session, its pidfd |
 //!
 //! On a call connection requests and replies follow in turn:
 //!

@@ -8,8 +8,9 @@
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getppid};
 use procession::{
-    Cause, ExitStatus, JoinableQueue, Lock, Manager, PipeReader, PipeWriter, Pool, PoolError,
-    Process, Queue, Semaphore, StartMethod, Stdio, Value, at_exit, inherit, pipe, preload,
+    Cause, ExitStatus, JoinableQueue, Lock, Manager, ManagerError, PipeReader, PipeWriter, Pool,
+    PoolError, Process, Queue, Semaphore, StartMethod, Stdio, Value, at_exit, inherit, manager,
+    pipe, preload,
 };
 use procession_testkit::{alive, eventually, kill9, watchdog};
 use std::io::{Read, Write, stdout};
@@ -387,6 +388,57 @@ fn a_hosted_object_is_dropped_by_the_original_alone() {
     reader.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(dropped.get(), 5);
     manager.shutdown().unwrap();
+}
+
+/// Leaves a copy behind that lives until it is killed.
+fn leave_a_copy(copy: Value<u32>) {
+    if split().is_none() {
+        copy.set(std::process::id());
+        park_until_killed();
+    }
+    while copy.get() == 0 {
+        std::thread::yield_now();
+    }
+}
+
+// MGR-032
+#[test]
+fn the_end_of_a_server_is_noticed_though_a_copy_of_it_lives() {
+    let _watchdog = watchdog();
+    let manager = Manager::start().unwrap();
+    let (copy, list) = (Value::new(0).unwrap(), manager.create(Vec::<u32>::new, ()));
+    let (list, queue) = (list.unwrap(), manager.queue::<u32>().unwrap());
+    // One that waits in a call, on a connection that was there before the copy.
+    queue.put(1).unwrap();
+    assert_eq!(queue.get().unwrap(), 1);
+    let waits = std::thread::spawn(move || queue.get().unwrap_err().to_string());
+    let task = |_: &mut Vec<u32>, copy| leave_a_copy(copy);
+    list.call(task, copy.clone()).unwrap();
+    kill9(manager.pid());
+    let gone = list.with(|list| list.len());
+    assert!(matches!(gone, Err(ManagerError::Gone)));
+    assert!(matches!(manager.list::<u32>(), Err(ManagerError::Gone)));
+    assert_eq!(waits.join().unwrap(), ManagerError::Gone.to_string());
+    kill9(copy.get());
+}
+
+fn hold_and_die(lock: manager::Lock, copy: Value<u32>) {
+    let _guard = lock.acquire().unwrap();
+    leave_a_copy(copy);
+    kill9(std::process::id());
+}
+
+// MGR-032
+#[test]
+fn the_end_of_a_client_is_noticed_though_a_copy_of_it_lives() {
+    let _watchdog = watchdog();
+    let manager = Manager::start().unwrap();
+    let lock = manager.lock().unwrap();
+    let copy = Value::new(0).unwrap();
+    let client = Process::spawn(hold_and_die, (lock.clone(), copy.clone()));
+    assert!(client.unwrap().join().is_err());
+    drop(lock.acquire().unwrap());
+    kill9(copy.get());
 }
 
 // PRC-083

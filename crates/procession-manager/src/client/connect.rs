@@ -1,5 +1,6 @@
 //! Opening a connection.
 
+use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
 use crate::protocol::{Admission, HELLO, Hello, Purpose, SessionId, WELCOME};
@@ -8,15 +9,42 @@ use procession_os::image::image;
 use procession_os::socket::peer_credentials;
 use procession_pipe::{Channel, SendError};
 use procession_shm::family;
-use procession_wire::{EncodeError, Encoder, Message};
+use procession_wire::{EncodeError, Encoder, Fd, Message, Packet};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Connects to a server and is admitted, or learns why not.
-pub(crate) fn connect(
+/// Begins a session at a server, or learns why not.
+pub(super) fn begin(
+    address: &Address,
+) -> Result<(Channel, SessionId, ServerProcess), ManagerError> {
+    let unknown = ServerProcess::default();
+    let (presence, mut welcome) = enter(address, Purpose::Presence, &unknown)?;
+    let session = admitted(welcome.take()?)?;
+    let process = welcome.decode::<Option<Fd>>()?;
+    Ok((
+        presence,
+        session,
+        ServerProcess(process.map(Fd::into_inner)),
+    ))
+}
+
+/// Connects for calls in a session, or learns why not.
+pub(super) fn connect(
+    address: &Address,
+    session: SessionId,
+    server: &ServerProcess,
+) -> Result<Channel, ManagerError> {
+    let (channel, welcome) = enter(address, Purpose::Calls(session), server)?;
+    admitted(welcome.decode()?)?;
+    Ok(channel)
+}
+
+/// Connects to a server, and returns its answer.
+fn enter(
     address: &Address,
     purpose: Purpose,
-) -> Result<(Channel, SessionId), ManagerError> {
+    server: &ServerProcess,
+) -> Result<(Channel, Packet), ManagerError> {
     let stream = address.connect().map_err(refused)?;
     check(peer_credentials(stream.as_fd())?.uid)?;
     let channel = Channel::from(OwnedFd::from(stream));
@@ -25,8 +53,8 @@ pub(crate) fn connect(
         Ok(()) | Err(SendError::Closed) => {}
         Err(error) => return Err(error.into()),
     }
-    let session = admitted(channel.recv()?.expect(WELCOME)?.decode()?)?;
-    Ok((channel, session))
+    let answer = server.receive(&channel)?.expect(WELCOME)?;
+    Ok((channel, answer))
 }
 
 fn refused(error: io::Error) -> ManagerError {

@@ -1,9 +1,10 @@
 //! This process's presence at a server.
 
-use super::connect;
+use super::connect::{begin, connect};
+use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
-use crate::protocol::{NOTE, Note, Purpose, RINGS, SessionId};
+use crate::protocol::{NOTE, Note, RINGS, SessionId};
 use procession_pipe::Channel;
 use procession_shm::ring::RingEnd;
 use procession_wire::{Kind, Message, Packet};
@@ -38,6 +39,7 @@ pub(crate) struct Endpoint {
     /// The process that opened it. One that was forked from it must not use its connections.
     pid: u32,
     session: SessionId,
+    server: ServerProcess,
     presence: Channel,
     /// Held by the one thread that waits for an answer on `presence`.
     asking: Mutex<()>,
@@ -53,11 +55,12 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn open(address: Address) -> Result<Self, ManagerError> {
-        let (presence, session) = connect(&address, Purpose::Presence)?;
+        let (presence, session, server) = begin(&address)?;
         Ok(Self {
             address,
             pid: std::process::id(),
             session,
+            server,
             presence,
             asking: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
@@ -92,7 +95,7 @@ impl Endpoint {
         let mut connection = self.connection()?;
         connection.calls = connection.calls.saturating_add(1);
         connection.channel.send(request.with_number(number))?;
-        let mut reply = connection.channel.recv()?;
+        let mut reply = self.server.receive(&connection.channel)?;
         if reply.take_number()? != number {
             return Err(stray());
         }
@@ -110,7 +113,8 @@ impl Endpoint {
     pub(crate) fn ask<R: DeserializeOwned>(&self, note: &Note) -> Result<R, ManagerError> {
         let _asking = lock(&self.asking);
         self.note(note)?;
-        Ok(self.presence.recv()?.expect(Kind::REPLY)?.decode()?)
+        let answer = self.server.receive(&self.presence)?;
+        Ok(answer.expect(Kind::REPLY)?.decode()?)
     }
 
     fn connection(&self) -> Result<Calls, ManagerError> {
@@ -118,7 +122,7 @@ impl Endpoint {
         if let Some(idle) = idle.and_then(|idle| self.with_rings(idle).transpose()) {
             return idle;
         }
-        let (channel, _) = connect(&self.address, Purpose::Calls(self.session))?;
+        let channel = connect(&self.address, self.session, &self.server)?;
         Ok(Calls { channel, calls: 0 })
     }
 
@@ -130,7 +134,12 @@ impl Endpoint {
         }
         let channel = &connection.channel;
         channel.send(Message::encode(RINGS, &())?)?;
-        match channel.recv()?.expect(RINGS)?.decode::<Option<RingEnd>>() {
+        match self
+            .server
+            .receive(channel)?
+            .expect(RINGS)?
+            .decode::<Option<RingEnd>>()
+        {
             Ok(Some(end)) => channel.add_rings(end),
             Ok(None) => {}
             Err(_) => {

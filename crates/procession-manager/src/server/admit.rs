@@ -7,7 +7,7 @@ use crate::protocol::{Admission, HELLO, Hello, Purpose, WELCOME};
 use procession_os::image::image;
 use procession_pipe::{Channel, DEFAULT_MAX_LEN, Deadline};
 use procession_shm::family;
-use procession_wire::{Message, Packet};
+use procession_wire::{EncodeError, Encoder, Message, Packet};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose) {
     match purpose {
         Purpose::Presence => {
             let session = home.begin(Arc::clone(channel));
-            welcome(channel, &session);
+            begin(home, channel, &session);
             keep_presence(home, &session, channel);
             home.end(&session);
         }
@@ -72,14 +72,24 @@ fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose) {
                 return send(channel, &Admission::NoSession);
             };
             channel.set_max_len(DEFAULT_MAX_LEN);
-            welcome(channel, &session);
+            send(channel, &Admission::Welcome(session.id()));
             serve_calls(home, &session, channel);
         }
     }
 }
 
-fn welcome(channel: &Channel, session: &Session) {
-    send(channel, &Admission::Welcome(session.id()));
+/// Welcomes a client to a session, with a descriptor by which it notices this process's end.
+fn begin(home: &Home, channel: &Channel, session: &Session) {
+    let encoded = || -> Result<_, EncodeError> {
+        let mut encoder = Encoder::new(WELCOME);
+        encoder.push(&Admission::Welcome(session.id()))?;
+        encoder.push(&home.pidfd())?;
+        Ok(encoder.finish())
+    };
+    if let Ok(message) = encoded() {
+        // A client that has gone meanwhile needs no answer.
+        let _ = channel.send(message);
+    }
 }
 
 /// Answers a client that has not been answered yet, which therefore has room for the answer.

@@ -11,12 +11,14 @@ use crate::remote::Remote;
 use crate::reply::is_replying;
 use crate::threads::this_thread;
 use crossbeam_channel::Sender;
+use procession_os::pidfd::Pidfd;
 use procession_pipe::Channel;
 use procession_process::outcome::failed;
-use procession_wire::{DecodeError, Kind, Message, Packet};
+use procession_wire::{DecodeError, Fd, Kind, Message, Packet};
 use std::any::Any;
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -35,6 +37,8 @@ pub(crate) struct Home {
     last_session: AtomicU64,
     /// The session of the server's own threads.
     own: Arc<Session>,
+    /// This process, for those who wait for it; without a descriptor they do without.
+    process: Option<Pidfd>,
     dropped: Sender<Object>,
     end: Sender<()>,
 }
@@ -48,6 +52,7 @@ impl Home {
             sessions: Mutex::default(),
             last_session: AtomicU64::new(HOME),
             own: Arc::new(Session::new(HOME, None)),
+            process: Pidfd::open(std::process::id()).ok(),
             dropped: undertaker::start()?,
             end,
         };
@@ -63,6 +68,12 @@ impl Home {
     /// Hosts an object and returns the first handle of it.
     pub(crate) fn adopt(&'static self, object: Object) -> Remote {
         Remote::at_home(self, self.table.insert(object))
+    }
+
+    /// Returns a descriptor of this process to send, if there is room for one.
+    pub(super) fn pidfd(&self) -> Option<Fd> {
+        let fd = self.process.as_ref()?.as_fd();
+        fd.try_clone_to_owned().ok().map(Fd)
     }
 
     pub(crate) fn count(&self) -> u64 {

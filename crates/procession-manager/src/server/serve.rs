@@ -3,11 +3,17 @@
 use super::home::Home;
 use super::session::Session;
 use crate::protocol::{NOTE, Note, RINGS};
-use procession_pipe::{Channel, SendError};
+use nix::poll::{PollFd, PollFlags};
+use procession_os::pidfd::Pidfd;
+use procession_os::socket::peer_credentials;
+use procession_os::wait;
+use procession_pipe::{Channel, Deadline, RecvError, SendError};
 use procession_shm::ring::Rings;
 use procession_wire::{Kind, Message, Packet};
 use serde::Serialize;
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Answers one request after the other, until the client goes or sends what is no request.
 pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &Channel) {
@@ -49,7 +55,8 @@ fn give_rings(client: &Channel) -> Result<(), SendError> {
 /// All that it wrote before it was killed is still read, so that a handle that it sent on is
 /// counted before its own are taken back.
 pub(super) fn keep_presence(home: &'static Home, session: &Session, client: &Channel) {
-    while let Ok(note) = client.recv().map_err(|_| ()).and_then(read) {
+    let process = ClientProcess::of(client);
+    while let Some(note) = process.receive(client).and_then(read) {
         match note {
             Note::Departed(object) => home.transit(object, 1),
             Note::Returned(object) => home.take_back(object),
@@ -61,8 +68,44 @@ pub(super) fn keep_presence(home: &'static Home, session: &Session, client: &Cha
     }
 }
 
-fn read(packet: Packet) -> Result<Note, ()> {
-    packet.expect(NOTE).and_then(Packet::decode).map_err(|_| ())
+fn read(packet: Packet) -> Option<Note> {
+    packet.expect(NOTE).and_then(Packet::decode).ok()
+}
+
+/// The process that has connected, if it could be opened.
+struct ClientProcess(Option<Pidfd>);
+
+impl ClientProcess {
+    /// Opens the process at the other end.
+    ///
+    /// It has just said who it is. Should its number be another's all the same, the end of the
+    /// connection tells of it as well, unless a copy of it holds that open.
+    fn of(client: &Channel) -> Self {
+        let peer = peer_credentials(client.as_fd());
+        Self(peer.and_then(|peer| Pidfd::open(peer.pid)).ok())
+    }
+
+    /// Waits for the next message; `None` if the client is gone.
+    ///
+    /// A copy of the client, which the C library's `fork` has made, may hold the connection open.
+    fn receive(&self, client: &Channel) -> Option<Packet> {
+        let Some(process) = &self.0 else {
+            return client.recv().ok();
+        };
+        loop {
+            let mut fds = [
+                PollFd::new(client.as_fd(), PollFlags::POLLIN),
+                PollFd::new(process.as_fd(), PollFlags::POLLIN),
+            ];
+            wait::poll(&mut fds, Deadline::NEVER).ok()?;
+            let ended = fds[1].any().unwrap_or(true);
+            // What it wrote before its end is there.
+            match client.recv_by(Deadline::after(Duration::ZERO)) {
+                Err(RecvError::TimedOut) if !ended => {}
+                received => return received.ok(),
+            }
+        }
+    }
 }
 
 fn tell<T: Serialize>(client: &Channel, answer: &T) {
