@@ -9,18 +9,14 @@ use crate::server::task;
 use procession_process::Process;
 use procession_wire::Fd;
 use std::fmt;
-use std::net::Shutdown;
+use std::io;
 use std::ops::Deref;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a server may take to end before it is killed: its objects are dropped meanwhile.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How long a server may take to end that could not be signalled.
-const LAST_GRACE: Duration = Duration::from_secs(1);
 
 /// A server process that hosts objects, and the one who ends it.
 ///
@@ -54,15 +50,7 @@ pub struct Manager {
     pid: u32,
     starter: u32,
     /// The server, until it was shut down.
-    server: Mutex<Option<Server>>,
-}
-
-/// The server's process, and what ends it.
-struct Server {
-    process: Process<()>,
-    /// Nothing is sent here. The kernel kills the server when this end is closed, also where
-    /// signals are refused to this process.
-    lifeline: UnixStream,
+    process: Mutex<Option<Process<()>>>,
 }
 
 impl Manager {
@@ -76,29 +64,27 @@ impl Manager {
     /// called `init`; [`ManagerError::Server`] if it ended at once; [`ManagerError::Io`].
     pub fn start() -> Result<Self, ManagerError> {
         let (address, listener) = Address::bind()?;
-        let (lifeline, tie) = UnixStream::pair()?;
         let process = Process::builder()
             .name(next_name())
             .daemon(true)
             .ignore_interrupts(true)
-            .spawn(task::run, (Fd(listener), address.clone(), Fd(tie)))?;
-        let server = Server { process, lifeline };
+            .spawn(task::run, (Fd(listener), address.clone()))?;
         match Route::to(&address) {
-            Ok(Route::Gone(_)) => Err(ended_at_once(server.process)),
-            Ok(route) => Ok(Self::new(route, server)),
+            Ok(Route::Gone(_)) => Err(ended_at_once(process)),
+            Ok(route) => Ok(Self::new(route, process)),
             Err(error) => {
-                server.kill()?;
+                kill(&process)?;
                 Err(error)
             }
         }
     }
 
-    fn new(route: Route, server: Server) -> Self {
+    fn new(route: Route, process: Process<()>) -> Self {
         Self {
             handle: ManagerHandle::new(route),
-            pid: server.process.pid(),
+            pid: process.pid(),
             starter: std::process::id(),
-            server: Mutex::new(Some(server)),
+            process: Mutex::new(Some(process)),
         }
     }
 
@@ -143,34 +129,26 @@ impl Manager {
     /// ```
     pub fn shutdown(&self) -> Result<(), ManagerError> {
         let taken = self
-            .server
+            .process
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let Some(server) = taken else { return Ok(()) };
+        let Some(process) = taken else { return Ok(()) };
         let asked = self.handle.route().note(&Note::Shutdown);
-        if asked.is_err() || server.process.wait_timeout(GRACE)?.is_none() {
-            server.kill()?;
+        if asked.is_err() || process.wait_timeout(GRACE)?.is_none() {
+            kill(&process)?;
         }
-        Ok(server.process.join()?)
+        Ok(process.join()?)
     }
 }
 
-impl Server {
-    /// Kills the server. What cannot be signalled and does not end is left, with an error.
-    fn kill(&self) -> Result<(), ManagerError> {
-        // Nobody can refuse this; a lifeline that is shut down already is as good.
-        let _ = self.lifeline.shutdown(Shutdown::Both);
-        let Err(refused) = self.process.kill() else {
-            return Ok(());
-        };
-        if self.process.wait_timeout(LAST_GRACE)?.is_some() {
-            return Ok(());
-        }
-        let pid = self.process.pid();
-        log::error!("the manager's server (pid {pid}) cannot be ended: {refused}");
-        Err(refused.into())
-    }
+/// Kills a server. What cannot be ended is left, with an error.
+fn kill(process: &Process<()>) -> Result<(), ManagerError> {
+    let refused = |error: &io::Error| {
+        let pid = process.pid();
+        log::error!("the manager's server (pid {pid}) cannot be ended: {error}");
+    };
+    Ok(process.kill().inspect_err(refused)?)
 }
 
 fn next_name() -> String {

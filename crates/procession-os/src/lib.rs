@@ -18,7 +18,6 @@
 //! - [`identity`]: a process in 64 bits, never mistaken for a later one;
 //! - [`image`]: the running executable: its identity, and which addresses lie in its data;
 //! - [`parent`]: what happens to this process when its parent ends;
-//! - [`lifeline`]: a socket whose end is the end of a process;
 //! - [`lifetime`]: what runs when this process exits;
 //! - [`environ`]: what others see of this process's environment;
 //! - [`capabilities`] and [`sched`]: what a thread may do, and how it is scheduled;
@@ -36,7 +35,6 @@ pub mod futex;
 pub mod futexes;
 pub mod identity;
 pub mod image;
-pub mod lifeline;
 pub mod lifetime;
 pub mod parent;
 pub mod pidfd;

@@ -412,8 +412,8 @@ impl Pool {
     ///
     /// Workers that die are replaced for as long as there is something to run. A
     /// [`terminate`](Self::terminate) by another thread ends the wait. A worker that cannot be
-    /// signalled, and has closed its sockets or is still being set up, is given up after a second,
-    /// with an error in the log.
+    /// signalled, and has closed all its sockets, is given up after a moment, with an error in the
+    /// log.
     ///
     /// # Examples
     ///

@@ -4,22 +4,15 @@
 //! arguments that cannot be decoded and results that cannot be encoded or sent are outcomes too.
 
 use crate::protocol::{Arguments, Request, ready, refused};
-use procession_os::lifeline;
 use procession_pipe::{Channel, RecvError, SendError};
 use procession_process::Failure;
 use procession_process::outcome::{Outcome, failed, for_item};
 use procession_process::routine::{Routine, Run};
-use procession_wire::{Fd, Kind, Packet};
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
+use procession_wire::{Kind, Packet};
 
-/// Answers requests until the pool closes its end; the lifeline ends this process when it is told to
-/// end in the middle of a call.
+/// Answers requests until the pool closes its end.
 #[expect(clippy::needless_pass_by_value, reason = "a task owns its arguments")]
-pub(crate) fn serve(channel: Channel, lifeline: Fd<UnixStream>) -> anyhow::Result<()> {
-    if !lifeline::end_with(lifeline.0.as_fd())? {
-        return Ok(());
-    }
+pub(crate) fn serve(channel: Channel) {
     let mut sent = channel.send(ready());
     while sent.is_ok() {
         sent = match receive(&channel) {
@@ -29,11 +22,10 @@ pub(crate) fn serve(channel: Channel, lifeline: Fd<UnixStream>) -> anyhow::Resul
                 // The rest of the request is on its way, and can be neither read nor passed over;
                 // or the pool is gone and hears nothing.
                 let _ = refuse(&channel, &error);
-                return Ok(());
+                return;
             }
         };
     }
-    Ok(())
 }
 
 /// Returns whether the next request can be received all the same.
@@ -85,7 +77,8 @@ fn prepare(routine: Routine, arguments: Arguments<'static>) -> Result<(Run, Pack
     Ok((run, packet))
 }
 
-/// Sends the outcome of the call with this number; if the kernel refuses what the task returned, sends that instead.
+/// Sends the outcome of the call with this number; if the kernel refuses what the task returned,
+/// sends that instead.
 fn reply(channel: &Channel, number: u64, outcome: Outcome) -> Result<(), SendError> {
     let send = |outcome: Outcome| channel.send(outcome.message.with_number(number));
     match send(outcome) {

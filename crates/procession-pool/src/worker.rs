@@ -10,10 +10,7 @@ use crate::serve::serve;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use procession_pipe::Channel;
 use procession_process::{Cause, ExitStatus, Process, StartError, current_process};
-use procession_wire::Fd;
 use std::io;
-use std::net::Shutdown;
-use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -33,15 +30,11 @@ pub(crate) struct Worker {
 /// The process of a worker, and all by which it can be ended.
 ///
 /// A signal may be refused: to a pool whose process has become another user since, or is in a
-/// sandbox. So the sockets come first, which nobody can refuse. The *lifeline* ends the worker
-/// whatever it is doing; the link ends one that is not tied to its lifeline yet, or not any more,
-/// when it comes to look there.
+/// sandbox. So the link comes first, which nobody can refuse.
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     process: Process<()>,
     link: Link,
-    /// Nothing is sent here. The kernel kills the worker when this end is closed.
-    lifeline: UnixStream,
     /// What the system said when it refused a signal.
     refused: OnceLock<String>,
 }
@@ -50,15 +43,13 @@ impl Worker {
     /// Starts a process. It is a daemon, so that this process does not wait for it at its exit.
     pub(crate) fn start() -> Result<Self, StartError> {
         let (link, of_worker) = Channel::pair().map_err(system("make a socket"))?;
-        let (lifeline, tie) = UnixStream::pair().map_err(system("make a socket"))?;
         let builder = Process::builder()
             .name(next_name())
             .daemon(true)
             .ignore_interrupts(true);
         let process = Arc::new(WorkerProcess {
-            process: builder.spawn(serve, (of_worker, Fd(tie)))?,
+            process: builder.spawn(serve, (of_worker,))?,
             link: Link::new(link),
-            lifeline,
             refused: OnceLock::new(),
         });
         let (sender, ended) = bounded(1);
@@ -161,10 +152,9 @@ impl WorkerProcess {
         self.process.is_alive()
     }
 
-    /// Ends the worker, without waiting for that, and wakes whoever waits for its messages.
+    /// Ends the worker, without waiting for one that can be ended, and wakes whoever waits for its
+    /// messages.
     pub(crate) fn kill(&self) {
-        // A socket that is shut down already is as good.
-        let _ = self.lifeline.shutdown(Shutdown::Both);
         self.link.hang_up();
         if let Err(error) = self.process.kill() {
             // A second refusal says nothing new.

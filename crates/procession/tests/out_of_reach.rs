@@ -10,7 +10,7 @@ mod seccomp;
 use log::{LevelFilter, Log, Metadata, Record};
 use nix::unistd::{Uid, geteuid, setuid};
 use procession::{
-    Event, Manager, ManagerError, Pool, PoolError, Process, StartMethod, Task, Value, inherit,
+    Event, Manager, ManagerError, Pool, PoolError, Process, StartMethod, Task, Value,
     set_start_method,
 };
 use procession_testkit::{alive, eventually, kill9, watchdog};
@@ -200,7 +200,11 @@ impl Log for Kept {
     fn flush(&self) {}
 }
 
-fn hang(begun: Event) {
+/// Closes all by which the worker could be reached, and goes on.
+fn close_and_work(go: Event, begun: Event) {
+    go.wait();
+    // SAFETY: nothing that this process does from here on needs a descriptor.
+    assert_eq!(unsafe { libc::close_range(3, u32::MAX, 0) }, 0);
     work(begun);
 }
 
@@ -208,14 +212,15 @@ fn drop_a_pool_that_cannot_be_ended(loss: Loss, told: Told) {
     log::set_logger(&KEPT).unwrap();
     log::set_max_level(LevelFilter::Info);
     set_start_method(StartMethod::Spawn);
-    let begun = Event::new().unwrap();
-    // A worker that is still set up is not tied to its pool yet.
-    inherit(hang, begun.clone()).unwrap();
+    let (go, begun) = (Event::new().unwrap(), Event::new().unwrap());
     let pool = Pool::new(1).unwrap();
+    let call = pool.apply_async(close_and_work, (go.clone(), begun.clone()));
+    let _call = call.unwrap();
     let worker = pool.worker_pids()[0];
     told.set([worker, 0, 0]);
-    begun.wait();
     loss.take_effect();
+    go.set();
+    begun.wait();
     drop(pool);
     let expected = format!("ERROR the worker (pid {worker}) cannot be ended: ");
     let kept = KEPT.0.lock().unwrap();

@@ -4,22 +4,12 @@ use super::accept::accept_all;
 use super::home::Home;
 use crate::address::Address;
 use crossbeam_channel::bounded;
-use procession_os::lifeline;
 use procession_wire::Fd;
-use std::os::fd::AsFd;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixListener;
 use std::thread;
 
-/// Hosts objects until somebody asks for the end, or ends the lifeline.
-#[expect(clippy::needless_pass_by_value, reason = "a task owns its arguments")]
-pub(crate) fn run(
-    listening: Fd<UnixListener>,
-    address: Address,
-    lifeline: Fd<UnixStream>,
-) -> anyhow::Result<()> {
-    if !lifeline::end_with(lifeline.0.as_fd())? {
-        return Ok(());
-    }
+/// Hosts objects until somebody asks for the end.
+pub(crate) fn run(listening: Fd<UnixListener>, address: Address) -> anyhow::Result<()> {
     let (end, ended) = bounded(1);
     let home = Home::settle(address, end)?;
     thread::Builder::new()
