@@ -171,8 +171,8 @@ impl Channel {
     /// there.add_rings(near);
     ///
     /// here.add_rings(here.recv()?.decode()?);
-    /// here.send(Message::encode(Kind::REQUEST, &"through the ring")?)?;
-    /// assert_eq!(there.recv()?.decode::<String>()?, "through the ring");
+    /// here.send(Message::encode(Kind::REQUEST, &7_u32)?)?;
+    /// assert_eq!(there.recv()?.decode::<u32>()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn add_rings(&self, end: RingEnd) {
