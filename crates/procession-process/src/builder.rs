@@ -177,7 +177,8 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Process::spawn`]. A setting that the child cannot take up is reported by
-    /// [`join`](Process::join), as [`Cause::Settings`](crate::Cause::Settings).
+    /// [`join`](Process::join), as [`Cause::Settings`](crate::Cause::Settings), and so is what else
+    /// keeps it from its task, as [`Cause::Refused`](crate::Cause::Refused).
     pub fn spawn<F, A, M>(self, task: F, args: A) -> Result<Process<F::Output>, StartError>
     where
         F: Task<A, M>,

@@ -13,6 +13,7 @@ use crate::start::{SETTLED, Start};
 use crate::{parcel, stdio};
 use nix::sys::prctl;
 use nix::sys::stat::fstat;
+use nix::unistd::getppid;
 use procession_os::image::image;
 use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
@@ -22,7 +23,6 @@ use procession_shm::family::{self, HandedLease};
 use procession_wire::{Fd, Kind, Message, Packet};
 use std::error::Error;
 use std::ffi::CString;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -100,8 +100,7 @@ fn begin(channel: &Channel) -> Result<Told, Box<dyn Error>> {
 /// Settles, runs the setups and the task, sends what came of it, and returns the exit code.
 fn work(channel: Channel, mut packet: Packet) -> i32 {
     match join(&channel, &mut packet) {
-        Ok(Some(joined)) => deliver(channel, || joined.run(&mut packet)),
-        Ok(None) => REFUSED,
+        Ok(joined) => deliver(channel, || joined.run(&mut packet)),
         Err(error) => refuse(&channel, &*error),
     }
 }
@@ -119,8 +118,8 @@ impl Joined {
     }
 }
 
-/// Becomes the process that the message describes; `None` if the parent has ended meanwhile.
-fn join(channel: &Channel, packet: &mut Packet) -> Result<Option<Joined>, Box<dyn Error>> {
+/// Becomes the process that the message describes.
+fn join(channel: &Channel, packet: &mut Packet) -> Result<Joined, Box<dyn Error>> {
     let Start {
         image: executable,
         family: (id, key),
@@ -137,20 +136,18 @@ fn join(channel: &Channel, packet: &mut Packet) -> Result<Option<Joined>, Box<dy
     if let Some(rights) = &settings.rights {
         rights.take_up_after_exec()?;
     }
-    if !stay(&process, &settings, channel)? {
-        return Ok(None);
-    }
+    stay(&process, &settings, channel)?;
     // Before the limits on what this process may open.
     let lease = lease.map(|(Fd(file), shared)| HandedLease { file, shared });
     family::adopt_with(&id, key, lease)?;
     let settled = settle(process, &mut settings);
     confirm(channel, &settings);
     remember_panics();
-    Ok(Some(Joined {
+    Ok(Joined {
         settled,
         setups,
         task,
-    }))
+    })
 }
 
 /// Does `work` as a copy of the parent, and exits without what the parent would do at its exit.
@@ -172,10 +169,8 @@ fn work_as_copy(
     mut settings: Settings,
     work: impl FnOnce() -> Outcome,
 ) -> i32 {
-    match stay(&process, &settings, &channel) {
-        Ok(true) => {}
-        Ok(false) => return REFUSED,
-        Err(error) => return refuse(&channel, &error),
+    if let Err(error) = stay(&process, &settings, &channel) {
+        return refuse(&channel, &*error);
     }
     let settled = settle(process, &mut settings);
     confirm(&channel, &settings);
@@ -200,15 +195,35 @@ fn confirm(channel: &Channel, settings: &Settings) {
     }
 }
 
-/// Ties this process to its parent; returns whether the parent is still there.
-fn stay(process: &CurrentProcess, settings: &Settings, channel: &Channel) -> io::Result<bool> {
+/// Ties this process to its parent; an error if that is not there, in which case nobody hears of it,
+/// or is not known here.
+fn stay(
+    process: &CurrentProcess,
+    settings: &Settings,
+    channel: &Channel,
+) -> Result<(), Box<dyn Error>> {
     let parent = process.parent_pid().unwrap_or_default();
-    if settings.detached {
-        return parent::outlive(parent);
+    let is_there = if settings.detached {
+        parent::outlive(parent)?
+    } else {
+        // Each for what the other does not reach: a program in this one's place, which closes the
+        // socket, and a process that has become another user, for which the kernel's signal is
+        // lost.
+        parent::die_with(parent)? && parent::die_with_socket(channel.as_fd())?
+    };
+    if is_there {
+        return Ok(());
     }
-    // Each for what the other does not reach: a program in this one's place, which closes the
-    // socket, and a process that has become another user, for which the kernel's signal is lost.
-    Ok(parent::die_with(parent)? && parent::die_with_socket(channel.as_fd())?)
+    Err(not_a_child_of(parent).into())
+}
+
+/// Says why a process is not one's child: the other has ended, or has another number here.
+pub(crate) fn not_a_child_of(parent: u32) -> String {
+    format!(
+        "it is a child of process {}, not of process {parent}: a process that has entered or made a \
+         PID namespace for its children cannot start any",
+        getppid()
+    )
 }
 
 /// Becomes the described process, in the system's list of processes too.

@@ -17,7 +17,10 @@ static INITIALISED: AtomicBool = AtomicBool::new(false);
 /// In a process that the library started, `init` does that process's work and exits; it returns
 /// only in the program that the user started. `#[procession::main]` calls it, and
 /// [`enable_in_tests!`](crate::enable_in_tests) has it called in test programs, whose `main`
-/// cannot be changed. What the program does before `init`, every child does too.
+/// cannot be changed. What the program does before `init`, every child does too, with two arguments
+/// more than the program has: nothing may be shared there, and a parser of arguments comes later. A
+/// child that fails before it gets here is [`Cause::BeforeInit`](crate::Cause::BeforeInit) or
+/// [`StartError::BeforeInit`](crate::StartError::BeforeInit).
 pub fn init() {
     INITIALISED.store(true, Ordering::Relaxed);
     if let Some(control) = control() {

@@ -15,9 +15,18 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 crate::enable_in_tests!();
+
+/// Held by a test that writes programs: a child that another test starts meanwhile would have such a
+/// file open for writing, and it could not be run.
+static WRITING: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    WRITING.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Writes a copy of this program that `change` may change.
 fn copy(directory: &Path, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
@@ -77,7 +86,7 @@ fn start_of<F: crate::Task<(PathBuf,), M>, M>(task: F, mark: PathBuf) -> Message
 
 #[test]
 fn a_start_by_another_build_is_refused_and_calls_nothing() {
-    let _watchdog = watchdog();
+    let (_watchdog, _alone) = (watchdog(), alone());
     let directory = tempfile::tempdir().unwrap();
     let same = copy(directory.path(), "same", |_| ());
     let other = copy(directory.path(), "other", rebuild);
@@ -91,7 +100,7 @@ fn a_start_by_another_build_is_refused_and_calls_nothing() {
 
 #[test]
 fn a_server_of_another_build_serves_nobody() {
-    let _watchdog = watchdog();
+    let (_watchdog, _alone) = (watchdog(), alone());
     let directory = tempfile::tempdir().unwrap();
     let other = copy(directory.path(), "other", rebuild);
     let message =

@@ -56,6 +56,11 @@ fn play(scene: &str) -> ! {
     match scene {
         "lease" => remove_lease(),
         "proc" => hide_proc().unwrap_or_else(|_| exit(NOT_ALLOWED)),
+        "namespace" => make_namespace().unwrap_or_else(|_| exit(NOT_ALLOWED)),
+        "user" => {
+            family::current().unwrap();
+            become_nobody();
+        }
         "executable" => chmod(&env::current_exe().unwrap(), 0o600),
         "preload" => preload(|(): ()| -> () { exit(3) }, ()).unwrap(),
         _ => {}
@@ -114,6 +119,12 @@ fn hide_proc() -> io::Result<()> {
     succeeds(unsafe { libc::mount(none, root, std::ptr::null(), private, no_data) })?;
     // SAFETY: as above.
     succeeds(unsafe { libc::mount(none, proc, none, 0, no_data) })
+}
+
+/// Has the children of this process numbered anew.
+fn make_namespace() -> io::Result<()> {
+    // SAFETY: the call takes no memory.
+    succeeds(unsafe { libc::unshare(libc::CLONE_NEWPID) })
 }
 
 fn succeeds(result: i32) -> io::Result<()> {
@@ -227,6 +238,31 @@ fn a_missing_proc_is_named() {
         // Who may not mount has a `/proc`.
         if let Some(words) = play_by(program, "proc", method) {
             expect(&words, &["start: /proc is not there", "mount -t proc"]);
+        }
+    }
+}
+
+// PRC-060
+#[test]
+fn a_namespace_of_the_childrens_own_is_named() {
+    let _watchdog = watchdog();
+    for method in StartMethod::ALL {
+        let program = Command::new(env::current_exe().unwrap());
+        // Who may not make one has none.
+        if let Some(words) = play_by(program, "namespace", method) {
+            expect(&words, &["cannot start", "PID namespace"]);
+        }
+    }
+}
+
+// PRC-060
+#[test]
+fn a_program_that_has_become_another_user_starts_children_or_says_why_not() {
+    let _watchdog = watchdog();
+    for method in StartMethod::ALL {
+        let words = scene("user", method);
+        if words != "fine: 7\n" {
+            expect(&words, &["lease in /dev/shm", "Permission denied"]);
         }
     }
 }

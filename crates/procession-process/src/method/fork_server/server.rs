@@ -1,6 +1,7 @@
 //! The server's side.
 
 use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
+use crate::child::not_a_child_of;
 use crate::environment::Environment;
 use crate::inherit;
 use crate::panic::{as_server, remember_panics};
@@ -41,7 +42,7 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
     // Before the kernel is asked for a signal, which a change of rights takes back.
     serve.rights.take_up_after_exec()?;
     if !parent::die_with(serve.owner)? {
-        return Ok(None);
+        return Err(not_a_child_of(serve.owner).into());
     }
     channel.send(Message::encode(BEGUN, &())?)?;
     Environment::forget_room();
