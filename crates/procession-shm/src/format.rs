@@ -1,7 +1,7 @@
 //! What is in a segment: its kind, and the type of its elements.
 
+use crate::claims::SideBySide;
 use crate::kind::SIDE_BY_SIDE;
-use crate::machine::readers::ReadersState;
 use crate::{OpenError, SegmentKind, ShmError};
 use procession_wire::schema;
 
@@ -99,9 +99,8 @@ pub(crate) struct Measure {
 /// The bytes before the first element, unless it asks for a larger alignment.
 pub(crate) const HEADER_LEN: usize = 128;
 
-/// The bytes of the header and the readers' state, which lies behind it where there is one: whole
-/// pages.
-const WITH_READERS_LEN: usize = (HEADER_LEN + size_of::<ReadersState>()).next_multiple_of(4096);
+/// The bytes of the header and of what lies behind it where several are side by side: whole pages.
+const WITH_READERS_LEN: usize = (HEADER_LEN + size_of::<SideBySide>()).next_multiple_of(4096);
 
 /// Whether segments of the kind with this number have a readers' state.
 pub(crate) fn has_readers(kind: u32) -> bool {

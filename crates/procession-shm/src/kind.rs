@@ -32,8 +32,8 @@ impl SegmentKind {
         Self { number, name }
     }
 
-    /// Makes a kind of segments that can be [read](crate::Segment::read) side by side. Each takes two
-    /// pages more.
+    /// Makes a kind of segments that can be [read](crate::Segment::read) side by side. Each takes
+    /// three pages more.
     ///
     /// # Panics
     ///

@@ -47,6 +47,7 @@
 
 mod array;
 mod block;
+mod claims;
 mod error;
 pub mod family;
 mod flag;
@@ -74,7 +75,7 @@ mod shared;
 mod value;
 mod writing;
 
-pub use array::{AccessError, Array};
+pub use array::{AccessError, Array, ArrayPart, PartGuard};
 pub use block::{BlockError, NameError, OutOfBlock, SharedMemory, View, ViewError};
 pub use bytemuck::{self, AnyBitPattern, CheckedBitPattern, NoUninit, Pod, Zeroable};
 pub use error::{OpenError, ShmError};

@@ -5,11 +5,11 @@
 //! to zero unlinks the name; it cannot rise again. What a killed process or a lost message left
 //! in the count is removed with the family.
 
+use crate::claims::SideBySide;
 use crate::family::{self, DIRECTORY, Stay};
 use crate::fork::Counted;
 use crate::format::{Format, Found, HEADER_LEN, has_readers};
 use crate::header::Header;
-use crate::machine::readers::ReadersState;
 use crate::name::Name;
 use crate::{OpenError, ShmError, registry, reserve};
 use nix::unistd::geteuid;
@@ -33,8 +33,8 @@ pub(crate) struct Mapping {
     memory: ManuallyDrop<Shmem>,
     /// Where the memory begins.
     header: NonNull<Header>,
-    /// Where the readers' state is, if there is one.
-    readers: Option<NonNull<ReadersState>>,
+    /// Where the state of readers and of parts is, if there is one.
+    side_by_side: Option<NonNull<SideBySide>>,
     /// Where the first element is.
     payload: NonNull<u8>,
     /// The process that the header counts for this mapping. A forked child is not, unless it
@@ -118,7 +118,7 @@ impl Mapping {
     fn new(name: Name, memory: Shmem, found: Found) -> Self {
         let start = memory.as_ptr();
         let payload = start.wrapping_add(found.measure.payload_at);
-        let readers = start.wrapping_add(HEADER_LEN).cast();
+        let side_by_side = start.wrapping_add(HEADER_LEN).cast();
         Self {
             name,
             found,
@@ -127,7 +127,7 @@ impl Mapping {
             memory: ManuallyDrop::new(memory),
             // SAFETY: no mapping is at zero.
             header: unsafe { NonNull::new_unchecked(start.cast()) },
-            readers: NonNull::new(readers).filter(|_| has_readers(found.kind)),
+            side_by_side: NonNull::new(side_by_side).filter(|_| has_readers(found.kind)),
             // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
             payload: unsafe { NonNull::new_unchecked(payload) },
             process: AtomicU32::new(process::id()),
@@ -143,10 +143,10 @@ impl Mapping {
     }
 
     #[inline]
-    pub(crate) fn readers(&self) -> Option<&ReadersState> {
+    pub(crate) fn side_by_side(&self) -> Option<&SideBySide> {
         // SAFETY: a segment of such a kind has the state behind its header, any bytes are a valid
         // one, and all of it is atomic; the mapping lives as long as `self`.
-        self.readers.map(|readers| unsafe { readers.as_ref() })
+        self.side_by_side.map(|state| unsafe { state.as_ref() })
     }
 
     #[inline]

@@ -1,7 +1,7 @@
 //! Reading a segment side by side with other readers.
 
 use crate::machine::place::Place;
-use crate::machine::readers::{self, ReadersState};
+use crate::machine::readers::{self, Purpose, ReadersState};
 use crate::name::Name;
 use crate::poison::{LockResult, Repair, guarded};
 use crate::{Held, Segment};
@@ -63,7 +63,7 @@ impl Segment {
     ///
     /// As [`read`](Self::read).
     pub fn try_read(&self) -> Result<Reading<'_>, LockError> {
-        self.read_by(|who, again| readers::try_read(self, who, again))
+        self.try_enter(Purpose::Read)
     }
 
     /// Keeps everybody from writing, waiting until `deadline` at the longest.
@@ -76,7 +76,7 @@ impl Segment {
     ///
     /// As [`read`](Self::read).
     pub fn read_until(&self, deadline: Deadline) -> Result<Reading<'_>, LockError> {
-        self.read_by(|who, again| readers::read(self, who, again, deadline))
+        self.enter_until(Purpose::Read, deadline)
     }
 
     /// Returns how many read at this moment. Those that died are counted until a writer finds them
@@ -113,13 +113,43 @@ impl Segment {
         self.holder().filter(|_| writes)
     }
 
-    fn read_by(
+    /// Is in, beside others who are in for the same purpose.
+    pub(crate) fn enter_until(
         &self,
-        read: impl FnOnce(Identity, bool) -> Result<(), LockError>,
+        purpose: Purpose,
+        deadline: Deadline,
     ) -> Result<Reading<'_>, LockError> {
+        self.enter_by(
+            purpose,
+            |who, again| readers::read(self, purpose, who, again, deadline),
+            || self.write_until(deadline),
+        )
+    }
+
+    /// As [`enter_until`](Self::enter_until), without waiting.
+    pub(crate) fn try_enter(&self, purpose: Purpose) -> Result<Reading<'_>, LockError> {
+        self.enter_by(
+            purpose,
+            |who, again| readers::try_read(self, purpose, who, again),
+            || self.try_write(),
+        )
+    }
+
+    fn enter_by<'a>(
+        &'a self,
+        purpose: Purpose,
+        enter: impl FnOnce(Identity, bool) -> Result<bool, LockError>,
+        write: impl FnOnce() -> Result<Held<'a>, LockError>,
+    ) -> Result<Reading<'a>, LockError> {
         let who = Identity::of_this_process();
-        read(who, is_read_by_this_thread(self, who))?;
-        Ok(Reading::counted(self, who))
+        if enter(who, is_read_by_this_thread(self, who))? {
+            return Ok(Reading::counted(self, who));
+        }
+        // Others are in for something else: this one waits as a writer does, and is the first of
+        // those who are in for this.
+        let held = write()?;
+        self.state().set_purpose(purpose);
+        Ok(held.downgrade())
     }
 }
 

@@ -434,6 +434,9 @@ impl Segment {
             readers.end_writing();
         }
         readers.recover();
+        if let Some(claims) = self.claims() {
+            claims.wake();
+        }
     }
 
     fn find(name: Name, entry: Entry) -> Result<Self, OpenError> {

@@ -1,6 +1,8 @@
 //! Writing to a segment that others read side by side.
 
-use crate::machine::readers::{self, ReadersState};
+use crate::claims::ClaimsState;
+use crate::machine::place::Place;
+use crate::machine::readers::{self, Purpose, ReadersState};
 use crate::reading::is_read_by_this_thread;
 use crate::{Held, Segment};
 use procession_os::identity::Identity;
@@ -72,7 +74,7 @@ impl Segment {
     /// ```
     pub fn try_write(&self) -> Result<Held<'_>, LockError> {
         match readers::try_write(self) {
-            Ok(held) => Ok(self.noted(held)),
+            Ok(held) => Ok(self.noted(held, self.state())),
             Err(LockError::WouldBlock) if self.is_read_here() => Err(LockError::HeldByThisThread),
             Err(error) => Err(error),
         }
@@ -133,7 +135,7 @@ impl Segment {
         match self.readers_state() {
             Some(readers) if readers.readers() == 0 => {
                 readers.begin_writing();
-                Ok(self.noted(held))
+                Ok(self.noted(held, readers))
             }
             _ => self.wait_for_readers(held, deadline),
         }
@@ -149,14 +151,35 @@ impl Segment {
         if self.is_read_here() {
             return Err(LockError::HeldByThisThread);
         }
-        Ok(self.noted(readers::write(self, deadline)?))
+        Ok(self.noted(readers::write(self, deadline)?, self.state()))
     }
 
     #[inline]
-    fn noted<'a>(&self, held: Held<'a>) -> Held<'a> {
+    fn noted<'a>(&self, held: Held<'a>, readers: &ReadersState) -> Held<'a> {
+        if readers.purpose() == Purpose::Parts {
+            self.settle_parts(readers);
+        }
         let who = Identity::of_this_process().to_word();
         self.mapping.writer.store(who, Ordering::Relaxed);
         held.writing()
+    }
+
+    /// Ends the time of parts, which nobody is in for any more.
+    #[cold]
+    fn settle_parts(&self, readers: &ReadersState) {
+        // What is still held was held by the dead.
+        if let Some(claims) = self.claims() {
+            claims.remove(|_| true, || self.poison());
+        }
+        readers.set_purpose(Purpose::Read);
+    }
+
+    /// Returns whether some of it may be written though nobody holds the lock to write.
+    #[inline]
+    pub(crate) fn is_written_in_parts(&self) -> bool {
+        let parts =
+            |readers: &ReadersState| readers.purpose() == Purpose::Parts && readers.readers() > 0;
+        self.readers_state().is_some_and(parts)
     }
 
     fn is_read_here(&self) -> bool {
@@ -167,6 +190,11 @@ impl Segment {
 impl Segment {
     #[inline]
     pub(crate) fn readers_state(&self) -> Option<&ReadersState> {
-        self.mapping.readers()
+        self.mapping.side_by_side().map(|state| &state.readers)
+    }
+
+    #[inline]
+    pub(crate) fn claims(&self) -> Option<&ClaimsState> {
+        self.mapping.side_by_side().map(|state| &state.claims)
     }
 }

@@ -12,7 +12,7 @@ use loom::sync::{Mutex, MutexGuard};
 use procession_os::identity::Identity;
 use procession_os::robust::LockError;
 use procession_os::wait::Deadline;
-use procession_shm::machine::readers::{self, ReadersState};
+use procession_shm::machine::readers::{self, Purpose, ReadersState};
 use std::time::Duration;
 
 /// The deadline that a wait is tried with: none, or one that has passed.
@@ -267,7 +267,13 @@ impl RwLock {
     /// Does something among readers; `again` if the thread is one already.
     pub fn read(&self, again: bool, read: impl FnOnce()) -> Result<(), LockError> {
         let who = Identity::of_this_process();
-        readers::read(&self.0, who, again, Deadline::NEVER)?;
+        assert!(readers::read(
+            &self.0,
+            Purpose::Read,
+            who,
+            again,
+            Deadline::NEVER
+        )?);
         read();
         readers::end_reading(&self.0, who)
     }

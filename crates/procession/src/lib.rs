@@ -79,10 +79,10 @@ pub use procession_queue::{
 };
 pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
-    AccessError, AnyBitPattern, Array, AtomicFlag, Atomics, BlockError, CheckedBitPattern, Guard,
-    ListError, ListItem, NameError, NoUninit, OutOfBlock, Plain, Pod, RawArray, RawValue,
-    ReadGuard, ShareableList, Shared, SharedMemory, ShmError, Value, View, ViewError, Zeroable,
-    bytemuck,
+    AccessError, AnyBitPattern, Array, ArrayPart, AtomicFlag, Atomics, BlockError,
+    CheckedBitPattern, Guard, ListError, ListItem, NameError, NoUninit, OutOfBlock, PartGuard,
+    Plain, Pod, RawArray, RawValue, ReadGuard, ShareableList, Shared, SharedMemory, ShmError,
+    Value, View, ViewError, Zeroable, bytemuck,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, ConditionLock, Event, Lock,

@@ -319,13 +319,13 @@ impl<T: Plain> Array<T> {
     #[track_caller]
     fn element(&self, index: usize) -> Guard<'_, [T]> {
         self.assert_exists(index);
-        self.part(index..index + 1)
+        self.span(index..index + 1)
     }
 
     /// Takes the lock if there is such an element, for reading that.
     fn try_element(&self, index: usize) -> Result<Guard<'_, [T]>, AccessError> {
         self.check(index)?;
-        self.try_part(index..index + 1)
+        self.try_span(index..index + 1)
     }
 
     /// Looked at before the lock is taken, for a panic under it would poison the array.

@@ -1,9 +1,11 @@
 //! A fixed number of shared values: the type, its making, and its lock.
 //!
 //! What reads and writes elements is in [`access`], several at once in [`ranges`]; all of it goes
-//! through [`reach`], and what only reads through [`read`].
+//! through [`reach`], what only reads through [`read`], and
+//! what is written in parts through [`parts`].
 
 mod access;
+mod parts;
 mod ranges;
 mod reach;
 mod read;
@@ -19,6 +21,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 pub use access::AccessError;
+pub use parts::{ArrayPart, PartGuard};
 pub(crate) use ranges::within;
 
 /// A fixed number of values in memory that several processes share.
@@ -30,7 +33,8 @@ pub(crate) use ranges::within;
 /// Each method takes the array's lock for a moment, so that no other sees an element half
 /// written. [`lock`](Self::lock) takes it for longer and gives a slice. While a thread has a
 /// [`Guard`], it uses that, not the methods of the array. [`read`](Self::read) gives a slice to
-/// several threads and processes at once, which only read.
+/// several threads and processes at once, which only read; [`split`](Self::split) gives handles to
+/// parts that several write at once.
 ///
 /// # When the other side is gone
 ///

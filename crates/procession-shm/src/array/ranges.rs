@@ -72,7 +72,7 @@ impl<T: Plain> Array<T> {
     ) -> Result<R, AccessError> {
         // Looked at before the lock is taken, for a panic under it would poison the array.
         let range = within(range, self.len())?;
-        Ok(change(&mut self.try_part(range)?))
+        Ok(change(&mut self.try_span(range)?))
     }
 
     /// Returns an iterator over the elements as they are at this moment, all of them at once.

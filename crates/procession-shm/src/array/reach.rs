@@ -16,7 +16,7 @@ impl<T: Plain> Array<T> {
     /// Takes the lock, for reading these elements; they must exist.
     #[inline]
     #[track_caller]
-    pub(super) fn part(&self, range: Range<usize>) -> Guard<'_, [T]> {
+    pub(super) fn span(&self, range: Range<usize>) -> Guard<'_, [T]> {
         match self.checked(self.segment.write_or_panic(), &range) {
             Some(held) => self.wrap(held, range),
             None => no_value(),
@@ -25,7 +25,7 @@ impl<T: Plain> Array<T> {
 
     /// Takes the lock, for reading these elements; they must exist.
     #[inline]
-    pub(super) fn try_part(&self, range: Range<usize>) -> Result<Guard<'_, [T]>, AccessError> {
+    pub(super) fn try_span(&self, range: Range<usize>) -> Result<Guard<'_, [T]>, AccessError> {
         let held = self.checked(self.segment.write()?, &range);
         Ok(self.wrap(held.ok_or(AccessError::NoValue)?, range))
     }

@@ -114,7 +114,15 @@ impl<T: Plain> Array<T> {
     ) -> Result<R, AccessError> {
         // Whoever has the lock without writing keeps writers out, and readers only from coming and
         // going.
-        let held = self.checked(self.segment.lock()?, &range);
+        let held = self.segment.lock()?;
+        if self.segment.is_written_in_parts() {
+            drop(held);
+            let reading = self.checked(self.segment.read()?, &range);
+            return Ok(look(
+                &self.wrap_reading(reading.ok_or(AccessError::NoValue)?, range),
+            ));
+        }
+        let held = self.checked(held, &range);
         Ok(look(&self.wrap(held.ok_or(AccessError::NoValue)?, range)))
     }
 

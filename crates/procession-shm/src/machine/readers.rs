@@ -12,6 +12,7 @@
 //! | `first` | the ticket of the writer that readers let go first, or zero | under the mutex; taken back without it |
 //! | `first_until` | until when they do so, in milliseconds; wraps around | under the mutex |
 //! | `tickets` | the ticket that was given last | under the mutex |
+//! | `purpose` | what those are in for who are counted; all for the same | under the mutex, when nobody is in |
 //! | `asleep`, `held_back` | how many writers and readers may have to be woken; too many if one died | grows under the mutex |
 //!
 //! # Nobody is starved
@@ -57,7 +58,17 @@ pub struct ReadersState {
     turns: AtomicU32,
     asleep: AtomicU32,
     held_back: AtomicU32,
+    purpose: AtomicU32,
     reading: Roster,
+}
+
+/// What those who are in at one time are in for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// They read all of it.
+    Read,
+    /// Each writes a part of its own.
+    Parts,
 }
 
 /// For how long readers let a writer go first that gives no sign of life.
@@ -82,6 +93,7 @@ impl ReadersState {
             turns: word(),
             asleep: word(),
             held_back: word(),
+            purpose: word(),
             reading: Roster::new(),
         }
     }
@@ -90,6 +102,21 @@ impl ReadersState {
     #[inline]
     pub fn readers(&self) -> u32 {
         self.reading.sum()
+    }
+
+    /// Returns what those are in for who are counted as readers, or were last.
+    #[inline]
+    pub fn purpose(&self) -> Purpose {
+        match self.purpose.load(Relaxed) {
+            0 => Purpose::Read,
+            _ => Purpose::Parts,
+        }
+    }
+
+    /// Says what those are in for who come next. Under the mutex, when nobody is in.
+    pub fn set_purpose(&self, purpose: Purpose) {
+        self.purpose
+            .store(u32::from(purpose == Purpose::Parts), Relaxed);
     }
 
     /// Returns whether the holder of the mutex writes, or died writing.
@@ -273,11 +300,18 @@ where
 }
 
 /// Waits until nobody writes, and counts `who` as a reader; `again` if the thread is one already.
+/// Returns false, and does not count it, if others are in for another purpose, or were last.
 ///
 /// # Errors
 ///
 /// [`LockError::TimedOut`], [`LockError::TooManyProcesses`], and why the mutex was not taken.
-pub fn read<P>(place: &P, who: Identity, again: bool, deadline: Deadline) -> Result<(), LockError>
+pub fn read<P>(
+    place: &P,
+    purpose: Purpose,
+    who: Identity,
+    again: bool,
+    deadline: Deadline,
+) -> Result<bool, LockError>
 where
     P: Place<State = ReadersState>,
 {
@@ -290,7 +324,7 @@ where
         let waited = wait.as_ref().is_some_and(|wait| wait.turn != turn);
         let first = state.wait_for_the_first().filter(|_| !again && !waited);
         let Some(patience) = first else {
-            return count(place, pass, who);
+            return count(place, purpose, pass, who);
         };
         wait.get_or_insert_with(|| Wait::new(state, turn));
         drop(pass);
@@ -303,12 +337,18 @@ where
     }
 }
 
-/// Counts `who` as a reader if nobody writes, and no writer goes first.
+/// Counts `who` as a reader if nobody writes, and no writer goes first. Returns false, and does not
+/// count it, if others are in for another purpose, or were last.
 ///
 /// # Errors
 ///
 /// [`LockError::WouldBlock`], [`LockError::TooManyProcesses`], and why the mutex was not taken.
-pub fn try_read<P>(place: &P, who: Identity, again: bool) -> Result<(), LockError>
+pub fn try_read<P>(
+    place: &P,
+    purpose: Purpose,
+    who: Identity,
+    again: bool,
+) -> Result<bool, LockError>
 where
     P: Place<State = ReadersState>,
 {
@@ -316,7 +356,7 @@ where
     if !again && place.state().wait_for_the_first().is_some() {
         return Err(LockError::WouldBlock);
     }
-    count(place, pass, who)
+    count(place, purpose, pass, who)
 }
 
 /// Takes `who` out of the count of readers.
@@ -338,19 +378,31 @@ where
     Ok(())
 }
 
-fn count<'a, P>(place: &'a P, pass: P::Pass<'a>, who: Identity) -> Result<(), LockError>
+fn count<'a, P>(
+    place: &'a P,
+    purpose: Purpose,
+    pass: P::Pass<'a>,
+    who: Identity,
+) -> Result<bool, LockError>
 where
     P: Place<State = ReadersState>,
 {
-    if place.state().reading.add(who) {
-        return Ok(());
+    let state = place.state();
+    if state.purpose() != purpose {
+        return Ok(false);
+    }
+    if state.reading.add(who) {
+        return Ok(true);
     }
     drop(pass);
     // Their slots are free then.
     bury(place)?;
     let _pass = place.enter(Deadline::NEVER)?;
-    let counted = place.state().reading.add(who);
-    counted.then_some(()).ok_or(LockError::TooManyProcesses)
+    if state.purpose() != purpose {
+        return Ok(false);
+    }
+    let counted = state.reading.add(who);
+    counted.then_some(true).ok_or(LockError::TooManyProcesses)
 }
 
 /// Takes the mutex, unless somebody writes: whoever comes or goes has it for a moment only.
