@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | `released` | changes when a part is released; the futex | with each change |
 //! | `waiting` | how many may have to be woken; too many if one of them died | grows under the mutex |
+//! | `overdue` | what a thread waits for that has waited for long, and goes before others | under the mutex |
+//! | `overdue_until` | until when it does, in milliseconds; wraps around | under the mutex |
 //! | `slots` | a range, and the process and thread that hold it | under the mutex |
 //!
 //! A slot is free while its process is zero, which is written last when it is taken and first when
@@ -14,9 +16,11 @@
 
 use crate::machine::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed, wake};
 use crate::machine::readers::ReadersState;
+use crate::machine::roster::now_in_ms;
 use procession_os::identity::Identity;
 use procession_os::robust::LockError;
 use std::ops::Range;
+use std::time::Duration;
 
 /// What segments have that are read side by side.
 #[repr(C)]
@@ -26,12 +30,16 @@ pub(crate) struct SideBySide {
 }
 
 /// How many parts can be held at one time.
-const SLOTS: usize = 126;
+const SLOTS: usize = 125;
+/// For how long a waiter goes first that gives no sign of life.
+const PATIENCE: Duration = Duration::from_millis(256);
 
 #[repr(C)]
 pub(crate) struct ClaimsState {
     pub(crate) released: AtomicU32,
     pub(crate) waiting: AtomicU32,
+    overdue_until: AtomicU32,
+    overdue: Slot,
     slots: [Slot; SLOTS],
 }
 
@@ -63,13 +71,46 @@ impl ClaimsState {
         if holders().any(|slot| slot.is_of(who, thread)) {
             return Err(LockError::HeldByThisThread);
         }
-        if holders().next().is_some() {
+        if holders().next().is_some() || self.goes_first(range, who, thread) {
             return Ok(Claim::Held);
         }
         let free = self.slots.iter().position(|slot| slot.who() == 0);
         let free = free.ok_or(LockError::TooManyProcesses)?;
         self.slots[free].fill(range, who, thread);
+        if self.overdue.is_of(who, thread) {
+            self.overdue.who.store(0, Relaxed);
+        }
         Ok(Claim::Taken(free))
+    }
+
+    /// Has a thread that has waited for long go before others, if none does. Under the mutex.
+    ///
+    /// It is to say so again as long as it waits: one that is stopped or dead is let go.
+    pub(crate) fn let_first(&self, range: &Range<usize>, who: Identity, thread: u32) {
+        if self.overdue.is_of(who, thread) || !self.is_overdue() {
+            let until = now_in_ms().wrapping_add(PATIENCE.as_millis() as u32);
+            self.overdue_until.store(until, Relaxed);
+            self.overdue.fill(range, who, thread);
+        }
+    }
+
+    /// Has nobody wait for this thread any more. Under the mutex.
+    pub(crate) fn let_go(&self, who: Identity, thread: u32) {
+        if self.overdue.is_of(who, thread) {
+            self.overdue.who.store(0, Relaxed);
+            self.released.fetch_add(1, Relaxed);
+            self.wake();
+        }
+    }
+
+    /// Whether another thread goes first that waits for some of the range.
+    fn goes_first(&self, range: &Range<usize>, who: Identity, thread: u32) -> bool {
+        self.overdue.overlaps(range) && !self.overdue.is_of(who, thread) && self.is_overdue()
+    }
+
+    fn is_overdue(&self) -> bool {
+        let left = self.overdue_until.load(Relaxed).wrapping_sub(now_in_ms());
+        self.overdue.who() != 0 && Duration::from_millis(left.into()) <= PATIENCE
     }
 
     /// Gives a part up. Under the mutex; true if somebody [has to be woken](Self::wake).

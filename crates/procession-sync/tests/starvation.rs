@@ -45,6 +45,9 @@ enum Thing {
     ArrayRange(Array<u64>),
     ArrayElement(Array<u64>),
     ArrayRead(Array<u64>),
+    /// The test takes the part, and the waiter one that overlaps it.
+    Part(Array<u64>),
+    OtherPart(Array<u64>),
     /// The test writes, and a reader waits.
     Writing(RwLock),
     /// The test reads, and a writer waits.
@@ -77,6 +80,8 @@ impl Thing {
             Self::ArrayRange(array) => with((), || array.update_range(1..3, |_| work()).unwrap()),
             Self::ArrayElement(array) => with((), || array.update(1, |_| work())),
             Self::ArrayRead(array) => with(array.read().unwrap(), work),
+            Self::Part(array) => with(array.part(..2).unwrap().lock().unwrap(), work),
+            Self::OtherPart(array) => with(array.part(1..).unwrap().lock().unwrap(), work),
             Self::Writing(lock) | Self::WritingBoth(lock) => with(lock.write().unwrap(), work),
             Self::Reading(lock) => with(lock.read().unwrap(), work),
         }
@@ -88,6 +93,7 @@ impl Thing {
             Self::TriedLock(lock) | Self::TimedLock(lock) => Self::Lock(lock),
             Self::TriedSemaphore(it) | Self::TimedSemaphore(it) => Self::Semaphore(it),
             Self::ArrayRead(array) => Self::Array(array),
+            Self::Part(array) => Self::OtherPart(array),
             Self::Writing(lock) => Self::Reading(lock),
             Self::Reading(lock) => Self::Writing(lock),
             other => other,
@@ -230,6 +236,12 @@ fn the_waiter_for_an_element_gets_it() {
 #[test]
 fn the_writer_that_waits_for_an_array_that_is_read_gets_it() {
     is_not_starved(&Thing::ArrayRead(Array::zeroed(3).unwrap()));
+}
+
+// SYN-040
+#[test]
+fn the_waiter_for_a_part_of_an_array_gets_it() {
+    is_not_starved(&Thing::Part(Array::zeroed(3).unwrap()));
 }
 
 // SYN-034, SYN-040

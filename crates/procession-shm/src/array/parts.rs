@@ -18,6 +18,9 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
+/// How often a thread that waits says so, at least.
+const LONGEST_NAP: Duration = Duration::from_millis(64);
+
 /// Some consecutive elements of an [`Array`], which are locked apart from the others.
 ///
 /// It is a handle, as the array is: clone it, or give it to another process. Locking it gives a
@@ -254,9 +257,12 @@ impl<T: Plain> ArrayPart<T> {
         let (segment, claims) = (self.segment(), self.segment().claims());
         let claims = claims.ok_or(LockError::Damaged)?;
         let (who, thread) = (Identity::of_this_process(), thread_number());
-        let mut sleeper = Sleeper::new(deadline);
+        let mut sleeper = Sleeper::fair(deadline).napping_at_most(LONGEST_NAP);
         loop {
             let held = segment.lock()?;
+            if sleeper.is_overdue() {
+                claims.let_first(&self.range, who, thread);
+            }
             if let Claim::Taken(slot) = claims.take(&self.range, who, thread)? {
                 drop(held);
                 return Ok(Claimed {
@@ -276,7 +282,11 @@ impl<T: Plain> ArrayPart<T> {
                 Awake::Changed => {}
                 Awake::Nap(_) => _ = self.take_from_the_dead()?,
                 Awake::TimedOut if self.take_from_the_dead()? => {}
-                Awake::TimedOut => return Err(LockError::TimedOut),
+                Awake::TimedOut => {
+                    let _held = segment.lock()?;
+                    claims.let_go(who, thread);
+                    return Err(LockError::TimedOut);
+                }
             }
         }
     }

@@ -172,7 +172,7 @@ impl Roster {
 }
 
 /// What the clock shows; wraps around.
-pub(super) fn now_in_ms() -> u32 {
+pub(crate) fn now_in_ms() -> u32 {
     futex::now().map_or(0, |now| now.as_millis() as u32)
 }
 
