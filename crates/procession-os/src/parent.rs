@@ -83,7 +83,12 @@ pub fn outlive(pid: u32) -> io::Result<bool> {
 
 /// Returns whether process `pid` is this process's parent, which therefore is still there.
 pub fn is(pid: u32) -> bool {
-    getppid().as_raw().cast_unsigned() == pid
+    self::pid() == pid
+}
+
+/// Returns the number of this process's parent.
+pub fn pid() -> u32 {
+    getppid().as_raw().cast_unsigned()
 }
 
 /// Makes this process ignore SIGINT, so that Ctrl-C in a terminal reaches only the one who

@@ -1,5 +1,6 @@
 //! Choosing how a process is started.
 
+use crate::account::Account;
 use crate::current::{CurrentProcess, current_process};
 use crate::environment::{Environment, MOST_ROOM};
 use crate::error::StartError;
@@ -169,6 +170,53 @@ impl Builder {
     /// the child is in this process's group.
     pub fn process_group(mut self, group: u32) -> Self {
         self.choices.group = Some(group);
+        self
+    }
+
+    /// Has the child belong to a user, by name or number, with the groups that the system's list
+    /// gives it; a number that is not in that list keeps this process's group and no others. This
+    /// process must be root's, or have the capabilities for that.
+    ///
+    /// The child has joined the family before, and is let into the shared memory whose handles are in
+    /// its arguments. It cannot open what reaches it later, by a queue for example, and what it makes
+    /// itself is open to its own children alone. All other settings are taken up as that user.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// // As root: Process::builder().user("www-data")
+    /// let refused = Process::builder().user("there is no such user").spawn(|| (), ());
+    /// assert!(refused.unwrap_err().to_string().starts_with("cannot find the user"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn user(mut self, user: impl Into<Account>) -> Self {
+        self.choices.owner.user = Some(user.into());
+        self
+    }
+
+    /// Has the child belong to a group, by name or number. Its supplementary groups are those of its
+    /// [user](Self::user), or this process's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// // As root: Process::builder().group("www-data")
+    /// let refused = Process::builder().group("there is no such group").spawn(|| (), ());
+    /// assert!(refused.unwrap_err().to_string().starts_with("cannot find the group"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn group(mut self, group: impl Into<Account>) -> Self {
+        self.choices.owner.group = Some(group.into());
         self
     }
 

@@ -235,6 +235,7 @@ fn settle(process: CurrentProcess, settings: &mut Settings) -> Result<(), Settin
     set_start_method(settings.default_method);
     ParentProcess::remember(&process);
     process.assume(settings.method);
+    settings.change_owner()?;
     settings.take_up()
 }
 

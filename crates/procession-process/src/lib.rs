@@ -60,10 +60,12 @@
 //! [`Process::join`] returns the task's value, or a [`ProcessError`] that tells a panic, an
 //! `anyhow` error, an exit code and a signal apart. No child outlives its parent: the kernel kills
 //! it when the parent is killed, and a parent that exits normally first ends its daemons and waits
-//! for its other children; only a [detached](Builder::detached) child outlives it. A `Process` that
-//! is dropped goes on running; once it has ended, the next start of a child reaps it.
+//! for its other children; that holds also when one of them has become another user, unless another
+//! program has taken the child's place. Only a [detached](Builder::detached) child outlives it. A
+//! `Process` that is dropped goes on running; once it has ended, the next start of a child reaps it.
 #![doc(html_root_url = "https://docs.rs/procession-process/latest")]
 
+mod account;
 mod builder;
 mod child;
 mod children;
@@ -93,6 +95,7 @@ mod task;
 mod waitable;
 mod watch;
 
+pub use account::Account;
 pub use builder::Builder;
 pub use children::{ActiveChild, active_children};
 pub use current::{CurrentProcess, current_process};

@@ -71,6 +71,25 @@ impl Rights {
         })
     }
 
+    /// Returns the effective user.
+    pub(crate) fn user(&self) -> u32 {
+        self.users[1]
+    }
+
+    pub(crate) fn set_group(&mut self, group: u32) {
+        self.groups = [group; 3];
+    }
+
+    /// Sets the user and its supplementary groups. A user other than root has no capabilities.
+    pub(crate) fn set_user(&mut self, user: u32, others: Vec<u32>) {
+        self.users = [user; 3];
+        self.others = others;
+        if user != 0 {
+            (self.effective, self.permitted) = (0, 0);
+            (self.inheritable, self.ambient) = (0, 0);
+        }
+    }
+
     /// Returns whether one of these capabilities can be put into force.
     pub(crate) fn permits(&self, capabilities: u64) -> bool {
         self.permitted & capabilities != 0
@@ -109,7 +128,8 @@ impl Rights {
         Ok(raised.is_ok().then_some(kept))
     }
 
-    fn take_up(&self) -> io::Result<()> {
+    /// Has this process, which has one thread, have these rights and no others.
+    pub(crate) fn take_up(&self) -> io::Result<()> {
         let own = surroundings::rights()?;
         if own == *self {
             return Ok(());

@@ -1,5 +1,6 @@
 //! What a child takes up before its task.
 
+use crate::account::Owner;
 use crate::environment::{self, Changes, Environment};
 use crate::error::StartError;
 use crate::limits::Limits;
@@ -28,6 +29,7 @@ pub(crate) struct Choices {
     pub(crate) group: Option<u32>,
     pub(crate) detached: bool,
     pub(crate) ignore_interrupts: bool,
+    pub(crate) owner: Owner,
 }
 
 /// The same, as the child is told.
@@ -38,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) detached: bool,
     /// What the child may do; `None` for a copy, which has its parent's rights.
     pub(crate) rights: Option<Rights>,
+    /// What it may do after it has joined the family, if it is to be another user.
+    pub(crate) owner: Option<Rights>,
     /// `None` if the child has the right one from its start.
     pub(crate) environment: Option<Environment>,
     /// The parent's working directory, where the child has another.
@@ -70,6 +74,7 @@ impl Choices {
             default_method: start_method(),
             detached: self.detached,
             rights: None,
+            owner: self.owner.rights()?,
             environment: self.environment_for(method),
             parent_directory: parent_directory.map(Fd),
             directory,
@@ -137,6 +142,25 @@ impl Settings {
         }
         self.join_group()?;
         self.limits.take_up().map_err(cannot("limit its resources"))
+    }
+
+    /// Returns the user that the parent chose.
+    pub(crate) fn user(&self) -> Option<u32> {
+        self.owner.as_ref().map(Rights::user)
+    }
+
+    /// Becomes the user that the parent chose.
+    pub(crate) fn change_owner(&mut self) -> Result<(), SettingError> {
+        let Some(rights) = self.owner.take() else {
+            return Ok(());
+        };
+        rights.take_up().map_err(cannot("become another user"))?;
+        if !self.detached {
+            // The kernel has forgotten it. A parent that has ended meanwhile has closed the socket.
+            let parent = parent::pid();
+            parent::die_with(parent).map_err(cannot("end with its parent"))?;
+        }
+        Ok(())
     }
 
     fn change_directory(&mut self) -> Result<(), SettingError> {

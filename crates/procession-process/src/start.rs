@@ -8,7 +8,7 @@ use crate::routine::{Entry, Routine};
 use crate::settings::Settings;
 use crate::task::Task;
 use procession_os::image::image;
-use procession_shm::family;
+use procession_shm::{family, grant_to};
 use procession_wire::{Encoder, Fd, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,21 @@ pub(crate) struct Start {
 
 /// Encodes the start of a process that runs `F` on `args`.
 pub(crate) fn message<F, A, M>(
+    process: CurrentProcess,
+    settings: Settings,
+    args: &A,
+) -> Result<Message, StartError>
+where
+    F: Task<A, M>,
+    A: Serialize + DeserializeOwned,
+{
+    let Some(user) = settings.user() else {
+        return encode::<F, A, M>(process, settings, args);
+    };
+    grant_to(user, || encode::<F, A, M>(process, settings, args))
+}
+
+fn encode<F, A, M>(
     process: CurrentProcess,
     settings: Settings,
     args: &A,

@@ -53,6 +53,7 @@ pub mod family;
 mod flag;
 pub mod fork;
 mod format;
+mod grant;
 mod guard;
 mod header;
 mod held;
@@ -81,6 +82,7 @@ pub use bytemuck::{self, AnyBitPattern, CheckedBitPattern, NoUninit, Pod, Zeroab
 pub use error::{OpenError, ShmError};
 pub use flag::AtomicFlag;
 pub use format::Format;
+pub use grant::grant_to;
 pub use guard::{Guard, ReadGuard};
 pub use held::{Held, Kept};
 pub use kind::SegmentKind;

@@ -85,7 +85,7 @@ impl Mapping {
 
     /// Returns this process's mapping of the segment, making it if there is none.
     pub(crate) fn find(name: Name, entry: Entry) -> Result<Arc<Self>, OpenError> {
-        let _stay = stay_in_family_of(name)?;
+        let stay = stay_in_family_of(name)?;
         if let Some(mapping) = registry::find(name) {
             if let Entry::TakeClaim = entry {
                 // This process is counted already.
@@ -93,11 +93,11 @@ impl Mapping {
             }
             return Ok(mapping);
         }
-        Ok(registry::enter(Arc::new(Self::open(name, entry)?)))
+        Ok(registry::enter(Arc::new(Self::open(name, entry, &stay)?)))
     }
 
-    fn open(name: Name, entry: Entry) -> Result<Self, OpenError> {
-        check_owner(name)?;
+    fn open(name: Name, entry: Entry, stay: &Stay) -> Result<Self, OpenError> {
+        check_owner(name, stay)?;
         let memory = reserve::find(&name.to_string()).map_err(|error| OpenError::from(&error))?;
         if memory.len() < size_of::<Header>() {
             return Err(OpenError::Damaged("it is shorter than its header"));
@@ -218,9 +218,12 @@ fn stay_in_family_of(name: Name) -> Result<Stay, OpenError> {
 }
 
 /// Refuses what another user put in the place of a segment.
-fn check_owner(name: Name) -> Result<(), OpenError> {
+fn check_owner(name: Name, stay: &Stay) -> Result<(), OpenError> {
     let metadata = fs::symlink_metadata(format!("{DIRECTORY}{name}"))?;
-    if metadata.is_file() && metadata.uid() == geteuid().as_raw() {
+    // The founder's files are what a child of another user is handed.
+    let user = metadata.uid();
+    let trusted = user == geteuid().as_raw() || Some(user) == stay.founder();
+    if metadata.is_file() && trusted {
         return Ok(());
     }
     Err(OpenError::Damaged("it is not a file of this user"))

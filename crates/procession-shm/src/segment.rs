@@ -1,6 +1,7 @@
 //! The handle to a piece of shared memory.
 
 use crate::format::Format;
+use crate::grant;
 use crate::machine::place::Recover;
 use crate::mapping::{Entry, Mapping};
 use crate::name::Name;
@@ -473,6 +474,9 @@ impl Serialize for Segment {
         handle::check_departing::<S::Error>()?;
         let claim = InFlight::new(&self.mapping)
             .ok_or_else(|| serde::ser::Error::custom(OpenError::Gone))?;
+        grant::to_recipient(self.mapping.name).map_err(|error| {
+            serde::ser::Error::custom(format!("its user cannot be let into the segment: {error}"))
+        })?;
         handle::departing::<S::Error>(claim)?;
         self.mapping.name.serialize(serializer)
     }

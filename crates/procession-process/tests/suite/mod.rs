@@ -12,6 +12,7 @@ pub(crate) mod life;
 pub(crate) mod limits;
 pub(crate) mod misuse;
 pub(crate) mod orphans;
+pub(crate) mod owner;
 pub(crate) mod parent;
 pub(crate) mod results;
 pub(crate) mod settings;
@@ -107,6 +108,14 @@ macro_rules! suite {
                 a_missing_directory_is_an_error_of_that_process,
                 the_process_group_is_the_parents_or_as_told,
                 a_group_that_is_not_there_is_an_error_of_that_process,
+            }
+            owner {
+                a_child_belongs_to_the_user_and_the_group_it_is_given,
+                a_user_who_is_not_there_is_refused,
+                a_user_one_may_not_become_is_an_error_of_that_process,
+                a_child_of_another_user_ends_with_its_parent,
+                a_task_that_changes_its_user_ends_with_its_parent,
+                a_child_of_another_user_is_of_the_family,
             }
             limits {
                 memory_beyond_the_limit_is_an_abort,

@@ -106,9 +106,12 @@ impl Lease {
 
     /// Returns whether it is this process's user's, so that every process of that user can open it.
     pub(super) fn is_own(&self) -> bool {
-        self.file
-            .metadata()
-            .is_ok_and(|found| found.uid() == geteuid().as_raw())
+        self.user() == Some(geteuid().as_raw())
+    }
+
+    /// Returns the user who made it.
+    pub(super) fn user(&self) -> Option<u32> {
+        self.file.metadata().ok().map(|found| found.uid())
     }
 
     /// Gives up the lease; removes what the family made if nobody else holds it.

@@ -356,6 +356,16 @@ pub(crate) struct Stay {
     membership: RwLockReadGuard<'static, Membership>,
 }
 
+impl Stay {
+    /// Returns the user who made the family's lease.
+    pub(crate) fn founder(&self) -> Option<u32> {
+        match &*self.membership {
+            Membership::Member(member) => member.lease.user(),
+            Membership::None | Membership::Left => None,
+        }
+    }
+}
+
 /// The family that this process, or the one it was forked from, has had.
 pub(crate) fn known() -> Option<&'static Family> {
     FAMILY.get()
