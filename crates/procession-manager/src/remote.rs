@@ -72,7 +72,7 @@ impl Remote {
     /// Calls a routine on the object.
     pub(crate) fn call<A, R>(&self, routine: Routine, args: &A) -> Result<R, ManagerError>
     where
-        A: Serialize,
+        A: Serialize + DeserializeOwned,
         R: DeserializeOwned,
     {
         self.0.route.call(self.0.object, routine, args)

@@ -55,7 +55,7 @@ impl Route {
         args: &A,
     ) -> Result<R, ManagerError>
     where
-        A: Serialize,
+        A: Serialize + DeserializeOwned,
         R: DeserializeOwned,
     {
         let request = request(
@@ -103,7 +103,7 @@ impl Route {
     }
 }
 
-fn request<A: Serialize>(call: &Call, args: &A) -> Result<Message, EncodeError> {
+fn request<A: Serialize + DeserializeOwned>(call: &Call, args: &A) -> Result<Message, EncodeError> {
     let mut encoder = Encoder::new(Kind::REQUEST);
     encoder.push(call)?;
     encoder.push(args)?;

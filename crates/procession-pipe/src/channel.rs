@@ -408,7 +408,7 @@ impl Channel {
         )?)
     }
 
-    pub(crate) fn send_value<T: Serialize>(
+    pub(crate) fn send_value<T: Serialize + DeserializeOwned>(
         &self,
         value: &T,
         deadline: Deadline,

@@ -56,7 +56,7 @@ pub struct Connection<S, R> {
     types: PhantomData<fn(S) -> R>,
 }
 
-impl<S: Serialize, R> Connection<S, R> {
+impl<S: Serialize + DeserializeOwned, R> Connection<S, R> {
     /// Sends a value.
     ///
     /// Blocks while the other side has no room. Two sides that send to each other more than the

@@ -9,7 +9,8 @@ use procession_pipe::{Channel, Deadline, PipeReader, PipeWriter, RecvError, Send
 use procession_testkit::{eventually, watchdog};
 use procession_wire::handle::{self, Claim};
 use procession_wire::{Kind, Message, Packet};
-use serde::{Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,7 +24,7 @@ fn pair() -> (Channel, Channel) {
     Channel::pair().expect("a pair of sockets")
 }
 
-fn message<T: Serialize>(value: &T) -> Message {
+fn message<T: Serialize + DeserializeOwned>(value: &T) -> Message {
     Message::encode(Kind::VALUE, value).expect("the value can be encoded")
 }
 
@@ -159,6 +160,13 @@ impl Serialize for Claimed {
         self.0.fetch_add(1, Ordering::Relaxed);
         handle::departing::<S::Error>(Counted(Arc::clone(&self.0)))?;
         serializer.serialize_str(&"x".repeat(self.1))
+    }
+}
+
+impl<'de> Deserialize<'de> for Claimed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?;
+        Err(serde::de::Error::custom("it is sent only"))
     }
 }
 

@@ -144,7 +144,9 @@ pub struct Outcome {
 /// This returns in the process that called it, and in no copy of that: where `work` forks and comes
 /// to its end in both processes, the copy exits there and then, with the code that a process with
 /// this outcome has. So nothing that follows, sending the outcome above all, is done twice.
-pub fn produce<R: Serialize>(work: impl FnOnce() -> Result<R, Failure>) -> Outcome {
+pub fn produce<R: Serialize + DeserializeOwned>(
+    work: impl FnOnce() -> Result<R, Failure>,
+) -> Outcome {
     let original = Original::here();
     let encoded = caught(AssertUnwindSafe(|| {
         let done = work();
@@ -187,7 +189,7 @@ pub fn failed(failure: Failure) -> Outcome {
     }
 }
 
-fn returned<R: Serialize>(value: &R) -> Result<Message, EncodeError> {
+fn returned<R: Serialize + DeserializeOwned>(value: &R) -> Result<Message, EncodeError> {
     let mut encoder = Encoder::new(Kind::OUTCOME);
     encoder.push(&None::<Failure>)?;
     encoder.push(value)?;

@@ -26,7 +26,7 @@ pub(crate) struct Item {
 impl Item {
     /// Encodes an item, and copies a large one into a segment of its own.
     #[inline]
-    pub(crate) fn encode<T: Serialize>(item: &T) -> Result<Self, PutError> {
+    pub(crate) fn encode<T: Serialize + DeserializeOwned>(item: &T) -> Result<Self, PutError> {
         let mut encoder = Encoder::with_buffer(MessageKind::VALUE, buffer::take());
         encoder.push(item)?;
         let message = encoder.finish();

@@ -341,7 +341,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     }
 }
 
-fn encode_all<'a, T: Serialize + 'a>(
+fn encode_all<'a, T: Serialize + DeserializeOwned + 'a>(
     items: impl IntoIterator<Item = &'a T>,
 ) -> Result<Vec<Item>, PutManyError> {
     let encoded: Result<_, _> = items.into_iter().map(Item::encode).collect();

@@ -14,7 +14,7 @@ pub fn roundtrip<T: Serialize + DeserializeOwned>(value: &T) -> T {
 }
 
 /// Encodes `value` and passes on its claims.
-pub fn send<T: Serialize>(value: &T) -> Vec<u8> {
+pub fn send<T: Serialize + DeserializeOwned>(value: &T) -> Vec<u8> {
     let mut encoder = Encoder::new(Kind::VALUE);
     encoder.push(value).expect("the value is encoded");
     encoder.finish().deliver().0
@@ -56,7 +56,7 @@ impl Helper {
     }
 
     /// Starts a helper of this process's family and gives it `value` to [`arrive`].
-    pub fn with<T: Serialize>(name: &str, value: &T) -> Self {
+    pub fn with<T: Serialize + DeserializeOwned>(name: &str, value: &T) -> Self {
         let family = family::current().expect("there is a family");
         let lines = [family.id().to_owned(), hex(family.key()), hex(&send(value))];
         Self::start(name, &lines)

@@ -13,6 +13,8 @@ use std::ptr;
 /// `Option` or an enum's variant. A node of a linked list is two levels, one for the `Option` and
 /// one for the struct in it.
 ///
+/// A value that says what it is, because its type cannot be read from postcard's bytes, may have 128.
+///
 /// In a debug build most types take half a kilobyte to two kilobytes of the stack for a level. One
 /// that takes so much that a mebibyte is not enough is refused when it is read. A thread of std has
 /// two mebibytes; one that was given less than that should not read values of unknown depth.
@@ -22,19 +24,24 @@ pub const MAX_DEPTH: u32 = 500;
 ///
 /// It is handed down by value, so that nobody has to go up again.
 #[derive(Clone, Copy)]
-pub(crate) struct Depth(u32);
+pub(crate) struct Depth<const MAX: u32 = MAX_DEPTH>(u32);
 
-impl Depth {
-    pub(crate) const WHOLE: Self = Self(MAX_DEPTH);
+impl<const MAX: u32> Depth<MAX> {
+    pub(crate) const WHOLE: Self = Self(MAX);
 
     /// Returns what is left one level further down.
     #[inline]
     pub(crate) fn deeper(self) -> Result<Self, Problem> {
         match self.0.checked_sub(1) {
             Some(left) => Ok(Self(left)),
-            None => Err(Problem::too_deep()),
+            None => Err(too_deep(MAX)),
         }
     }
+}
+
+#[cold]
+pub(crate) fn too_deep(max: u32) -> Problem {
+    Problem::new(&format!("it nests more than {max} levels deep"))
 }
 
 /// How much of the stack a reader may take.
@@ -57,7 +64,7 @@ impl Stack {
     pub(crate) fn check(&self) -> Result<(), Problem> {
         match self.0.abs_diff(address()) {
             0..=MAX_STACK => Ok(()),
-            _ => Err(Problem::too_deep()),
+            _ => Err(Problem::new("its levels take too much of the stack")),
         }
     }
 }

@@ -7,7 +7,7 @@
 //! use procession_wire::{Encoder, Kind, Packet};
 //!
 //! let mut encoder = Encoder::new(Kind::VALUE);
-//! encoder.push(&(7_u32, "seven"))?;
+//! encoder.push(&(7_u32, [1_u8, 2]))?;
 //! let message = encoder.finish();
 //!
 //! let packet = Packet::parse(message.bytes().to_vec(), Vec::new())?;
@@ -16,7 +16,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The example fails on purpose: what was sent is a `(u32, &str)`, what was asked for is a
+//! The example fails on purpose: what was sent is a `(u32, [u8; 2])`, what was asked for is a
 //! `(u32, String)`. Postcard alone decodes a wrong type silently; here every value carries a hash
 //! of its type's name, left-over bytes are an error, and a message that was cut short is an error.
 //!
@@ -31,6 +31,9 @@
 //! | descriptors | 2, little endian | how many file descriptors travel beside the bytes |
 //! | values | rest | for each value the 8-byte [`schema`] hash, then its postcard encoding |
 //!
+//! A value of a type that postcard's bytes are not enough for has the complement of the hash in front
+//! of it, and says what it is.
+//!
 //! A value nests at most [`MAX_DEPTH`] levels deep: an encoder refuses one that is deeper, and so does
 //! a decoder, whatever the bytes say.
 //!
@@ -44,13 +47,17 @@
 
 mod context;
 mod depth;
+mod described;
 mod error;
+mod familiar;
 mod fd;
+mod form;
 pub mod frame;
 pub mod handle;
 mod kind;
 mod message;
 mod packet;
+mod probe;
 mod problem;
 mod reader;
 mod schema;

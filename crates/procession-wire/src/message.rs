@@ -1,9 +1,14 @@
 //! Building a message.
 
+use crate::described::{self, describe};
+use crate::form::{self, Form, describe_from_now_on, form_of};
 use crate::handle::{self, Claim, Outgoing};
-use crate::writer::write;
-use crate::{EncodeError, Kind, schema};
+use crate::probe::probe;
+use crate::problem::Problem;
+use crate::writer::{Unwritten, write};
+use crate::{EncodeError, Kind, familiar};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::fmt;
 use std::os::fd::OwnedFd;
 
@@ -74,10 +79,92 @@ impl Encoder {
     /// [`EncodeError::Value`] with the value's own words; the encoder can be dropped only, since
     /// a part of the value may have been written.
     #[inline]
-    pub fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
-        self.bytes.extend_from_slice(&schema::<T>().to_le_bytes());
-        let encoded = handle::with_outgoing(&mut self.outgoing, || write(value, &mut self.bytes));
-        encoded.map_err(|problem| EncodeError::Value(problem.into_words()))
+    pub fn push<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> Result<(), EncodeError> {
+        let mut form = form_of::<T>();
+        let before = self.mark();
+        // Postcard's bytes are written in one place, so that the compiler puts it in line.
+        while !form.is_described {
+            self.bytes.extend_from_slice(&form.schema.to_le_bytes());
+            let written =
+                handle::with_outgoing(&mut self.outgoing, || write(value, &mut self.bytes));
+            match written {
+                Ok(()) => return Ok(()),
+                Err(Unwritten::Problem(problem)) => return Err(failed(problem)),
+                Err(Unwritten::Unfamiliar) => form = self.look_closer(value, &before)?,
+            }
+        }
+        self.push_described(value, form, &before)
+    }
+
+    /// Decides about a value that has something in it which was not seen before.
+    #[cold]
+    fn look_closer<T: Serialize + DeserializeOwned>(
+        &mut self,
+        value: &T,
+        before: &Mark,
+    ) -> Result<Form, EncodeError> {
+        self.back_to(before);
+        let description = handle::with_outgoing(&mut self.outgoing, || describe(value, false));
+        let description = description.map_err(failed)?;
+        self.back_to(before);
+        let shape = probe::<T>();
+        let mut containers = description.containers.iter();
+        let is_read_as_written = shape.is_whole
+            && description.left_out.is_empty()
+            && !description.is_open
+            && containers.all(|container| shape.admits(container));
+        // A value that is written in another way each time has nothing new at last.
+        if !is_read_as_written || !familiar::add(description.marks) {
+            describe_from_now_on::<T>();
+        }
+        Ok(form_of::<T>())
+    }
+
+    #[cold]
+    fn push_described<T: Serialize + DeserializeOwned>(
+        &mut self,
+        value: &T,
+        form: Form,
+        before: &Mark,
+    ) -> Result<(), EncodeError> {
+        self.back_to(before);
+        let description = handle::with_outgoing(&mut self.outgoing, || describe(value, true));
+        let description = description.map_err(failed)?;
+        let schema = form::described(form.schema);
+        self.bytes.extend_from_slice(&schema.to_le_bytes());
+        let start = self.bytes.len();
+        description.append(&mut self.bytes).map_err(failed)?;
+        let kind = description.kind::<T>();
+        // What a handle has claimed is the receiver's alone.
+        let is_sent_only = self.mark().beside != before.beside;
+        if is_sent_only || form::was_tried(&kind) {
+            return Ok(());
+        }
+        if description.may_lack_something(&probe::<T>()) {
+            let read = described::read::<T>(&self.bytes[start..]);
+            read.map_err(|problem| unreadable::<T>(problem))?;
+        }
+        form::tried(kind);
+        Ok(())
+    }
+
+    /// How much of the message there is.
+    #[inline]
+    fn mark(&self) -> Mark {
+        let outgoing = self.outgoing.as_ref();
+        Mark {
+            bytes: self.bytes.len(),
+            beside: outgoing.map_or((0, 0), |context| (context.fds.len(), context.claims.len())),
+        }
+    }
+
+    /// Takes back what was written since.
+    fn back_to(&mut self, mark: &Mark) {
+        self.bytes.truncate(mark.bytes);
+        if let Some(context) = &mut self.outgoing {
+            context.fds.truncate(mark.beside.0);
+            context.claims.truncate(mark.beside.1);
+        }
     }
 
     /// Ends the message.
@@ -103,6 +190,28 @@ impl fmt::Debug for Encoder {
     }
 }
 
+/// How much of a message there was at some moment.
+struct Mark {
+    bytes: usize,
+    /// The descriptors and the claims.
+    beside: (usize, usize),
+}
+
+#[cold]
+fn unreadable<T>(problem: Problem) -> EncodeError {
+    EncodeError::Value(format!(
+        "what is written of {} could not be read again: {} (a field that may be left out needs \
+         `#[serde(default)]`, and names that differ for writing and reading cannot be matched)",
+        std::any::type_name::<T>(),
+        problem.into_words(),
+    ))
+}
+
+#[cold]
+fn failed(problem: Problem) -> EncodeError {
+    EncodeError::Value(problem.into_words())
+}
+
 /// An encoded message that has not been sent.
 ///
 /// Dropping it gives back what the handles inside it claimed. After the bytes and the descriptors
@@ -119,7 +228,10 @@ impl Message {
     ///
     /// As [`Encoder::push`].
     #[inline]
-    pub fn encode<T: Serialize + ?Sized>(kind: Kind, value: &T) -> Result<Self, EncodeError> {
+    pub fn encode<T: Serialize + DeserializeOwned>(
+        kind: Kind,
+        value: &T,
+    ) -> Result<Self, EncodeError> {
         let mut encoder = Encoder::new(kind);
         encoder.push(value)?;
         Ok(encoder.finish())
@@ -145,7 +257,7 @@ impl Message {
     /// ```
     /// use procession_wire::{Kind, Message};
     ///
-    /// let message = Message::encode(Kind::VALUE, "no handle")?;
+    /// let message = Message::encode(Kind::VALUE, &"no handle".to_owned())?;
     /// assert!(message.names().is_empty());
     /// # Ok::<(), procession_wire::EncodeError>(())
     /// ```

@@ -3,8 +3,8 @@
 use crate::handle::{self, Incoming};
 use crate::message::HEADER_LEN;
 use crate::problem::Problem;
-use crate::reader::read;
-use crate::{DecodeError, Kind, schema};
+use crate::reader;
+use crate::{DecodeError, Kind, described, form, schema};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -23,7 +23,7 @@ const SCHEMA_LEN: usize = 8;
 /// ```
 /// use procession_wire::{Kind, Message, Packet};
 ///
-/// let message = Message::encode(Kind::VALUE, "borrowed")?;
+/// let message = Message::encode(Kind::VALUE, &"owned".to_owned())?;
 /// let packet = Packet::parse(message.bytes(), Vec::new())?;
 /// assert_eq!(packet.expect(Kind::VALUE)?.kind(), Kind::VALUE);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -92,12 +92,14 @@ impl<B: AsRef<[u8]>> Packet<B> {
         let (hash, body) = rest
             .split_first_chunk::<SCHEMA_LEN>()
             .ok_or(DecodeError::Truncated)?;
-        if u64::from_le_bytes(*hash) != schema::<T>() {
-            return Err(DecodeError::WrongType {
-                expected: std::any::type_name::<T>(),
-            });
-        }
-        let decoded = handle::with_incoming(&mut self.incoming, || read::<T>(body));
+        let (found, expected) = (u64::from_le_bytes(*hash), schema::<T>());
+        let decoded = if found == expected {
+            handle::with_incoming(&mut self.incoming, || reader::read::<T>(body))
+        } else if found == form::described(expected) {
+            handle::with_incoming(&mut self.incoming, || described::read::<T>(body))
+        } else {
+            return Err(wrong_type::<T>());
+        };
         match decoded {
             Ok((value, rest)) => {
                 self.at += SCHEMA_LEN + body.len() - rest.len();
@@ -156,6 +158,13 @@ impl Packet {
         let number = u64::from_le_bytes(*number);
         self.bytes.truncate(self.bytes.len() - size_of::<u64>());
         Ok(number)
+    }
+}
+
+#[cold]
+fn wrong_type<T>() -> DecodeError {
+    DecodeError::WrongType {
+        expected: std::any::type_name::<T>(),
     }
 }
 

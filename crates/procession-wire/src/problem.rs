@@ -1,6 +1,5 @@
 //! Why a value cannot be written or read, in the words of whoever found out.
 
-use crate::depth::MAX_DEPTH;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
@@ -20,15 +19,17 @@ impl Problem {
         Self(Box::new(Words(words.into())))
     }
 
-    #[cold]
-    pub(crate) fn too_deep() -> Self {
-        Self::new(&format!("it nests more than {MAX_DEPTH} levels deep"))
-    }
-
+    /// Returns what was said, and what can be done about it where that is known.
     pub(crate) fn into_words(self) -> String {
-        self.0.0
+        match self.0.0 {
+            words if words == NOT_UTF_8 => words + " (an `OsString` can be sent instead)",
+            words => words,
+        }
     }
 }
+
+/// What serde says of a path that it cannot write.
+const NOT_UTF_8: &str = "path contains invalid UTF-8 characters";
 
 impl From<postcard::Error> for Problem {
     #[cold]

@@ -1,6 +1,7 @@
 //! Values as postcard's bytes.
 
 use crate::depth::Depth;
+use crate::familiar::{is_familiar, mark};
 use crate::problem::Problem;
 use postcard::Serializer as Postcard;
 use postcard::ser_flavors::Flavor;
@@ -8,18 +9,63 @@ use serde::{Serialize, Serializer, ser};
 use std::fmt::Display;
 
 /// Writes a value with postcard, behind what is in `bytes`.
+///
+/// # Errors
+///
+/// What the value says, or [`Unwritten::Unfamiliar`] if it is not known that it could be read.
 #[inline]
-pub(crate) fn write<T: Serialize + ?Sized>(value: &T, bytes: &mut Vec<u8>) -> Result<(), Problem> {
-    let output = Appending(bytes);
-    value.serialize(Writer {
-        postcard: &mut Postcard { output },
+pub(crate) fn write<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), Unwritten> {
+    let mut output = Output {
+        postcard: Postcard {
+            output: Appending(bytes),
+        },
+        is_unfamiliar: false,
+    };
+    let written = value.serialize(Writer {
+        output: &mut output,
         depth: Depth::WHOLE,
+    });
+    written.map_err(|problem| {
+        if output.is_unfamiliar {
+            return Unwritten::Unfamiliar;
+        }
+        Unwritten::Problem(problem)
     })
+}
+
+/// Why a value was not written, or not to its end.
+pub(crate) enum Unwritten {
+    Problem(Problem),
+    /// It has something in it of which it is not known whether it is read as it is written.
+    Unfamiliar,
+}
+
+/// What all levels of a value are written to.
+struct Output<'a> {
+    postcard: Postcard<Appending<'a>>,
+    is_unfamiliar: bool,
+}
+
+impl Output<'_> {
+    /// Checks that a container is known to be read as it is written.
+    #[inline]
+    fn check(&mut self, mark: u64) -> Result<(), Problem> {
+        if is_familiar(mark) {
+            return Ok(());
+        }
+        Err(self.unfamiliar())
+    }
+
+    #[cold]
+    fn unfamiliar(&mut self) -> Problem {
+        self.is_unfamiliar = true;
+        Problem::new("it is not known whether it is read as it is written")
+    }
 }
 
 /// Has postcard write, keeps the words of the value's errors, and counts its levels.
 struct Writer<'a, 'b> {
-    postcard: &'a mut Postcard<Appending<'b>>,
+    output: &'a mut Output<'b>,
     depth: Depth,
 }
 
@@ -35,7 +81,7 @@ impl Writer<'_, '_> {
     #[inline]
     fn one<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Problem> {
         value.serialize(Writer {
-            postcard: self.postcard,
+            output: self.output,
             depth: self.depth,
         })
     }
@@ -43,7 +89,7 @@ impl Writer<'_, '_> {
     /// Writes which variant it is.
     #[inline]
     fn variant(&mut self, index: u32) -> Result<(), Problem> {
-        Ok(self.postcard.serialize_unit_variant("", index, "")?)
+        Ok(self.output.postcard.serialize_unit_variant("", index, "")?)
     }
 }
 
@@ -52,7 +98,7 @@ macro_rules! leaves {
     ($($method:ident($ty:ty))*) => {
         $(#[inline]
         fn $method(self, value: $ty) -> Result<(), Problem> {
-            Ok(self.postcard.$method(value)?)
+            Ok(self.output.postcard.$method(value)?)
         })*
     };
 }
@@ -82,12 +128,12 @@ impl Serializer for Writer<'_, '_> {
 
     #[inline]
     fn serialize_none(self) -> Result<(), Problem> {
-        Ok(self.postcard.serialize_none()?)
+        Ok(self.output.postcard.serialize_none()?)
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Problem> {
-        self.postcard.serialize_some(&())?;
+        self.output.postcard.serialize_some(&())?;
         value.serialize(self.deeper()?)
     }
 
@@ -106,8 +152,9 @@ impl Serializer for Writer<'_, '_> {
         mut self,
         _: &'static str,
         index: u32,
-        _: &'static str,
+        variant: &'static str,
     ) -> Result<(), Problem> {
+        self.output.check(mark::variant(variant, index, 0))?;
         self.variant(index)
     }
 
@@ -125,16 +172,20 @@ impl Serializer for Writer<'_, '_> {
         mut self,
         _: &'static str,
         index: u32,
-        _: &'static str,
+        variant: &'static str,
         value: &T,
     ) -> Result<(), Problem> {
+        self.output.check(mark::variant(variant, index, 0))?;
         self.variant(index)?;
         value.serialize(self.deeper()?)
     }
 
     #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Self, Problem> {
-        self.postcard.serialize_seq(len)?;
+        let Some(len) = len else {
+            return Err(self.output.unfamiliar());
+        };
+        self.output.postcard.serialize_seq(Some(len))?;
         self.deeper()
     }
 
@@ -144,7 +195,8 @@ impl Serializer for Writer<'_, '_> {
     }
 
     #[inline]
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Self, Problem> {
+    fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Self, Problem> {
+        self.output.check(mark::of(name, len))?;
         self.deeper()
     }
 
@@ -153,21 +205,26 @@ impl Serializer for Writer<'_, '_> {
         mut self,
         _: &'static str,
         index: u32,
-        _: &'static str,
-        _: usize,
+        variant: &'static str,
+        len: usize,
     ) -> Result<Self, Problem> {
+        self.output.check(mark::variant(variant, index, len))?;
         self.variant(index)?;
         self.deeper()
     }
 
     #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Self, Problem> {
-        self.postcard.serialize_map(len)?;
+        let Some(len) = len else {
+            return Err(self.output.unfamiliar());
+        };
+        self.output.postcard.serialize_map(Some(len))?;
         self.deeper()
     }
 
     #[inline]
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Problem> {
+    fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self, Problem> {
+        self.output.check(mark::of(name, len))?;
         self.deeper()
     }
 
@@ -176,22 +233,23 @@ impl Serializer for Writer<'_, '_> {
         mut self,
         _: &'static str,
         index: u32,
-        _: &'static str,
-        _: usize,
+        variant: &'static str,
+        len: usize,
     ) -> Result<Self, Problem> {
+        self.output.check(mark::variant(variant, index, len))?;
         self.variant(index)?;
         self.deeper()
     }
 
     #[inline]
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Problem> {
-        Ok(self.postcard.collect_str(value)?)
+        Ok(self.output.postcard.collect_str(value)?)
     }
 }
 
 /// One value after the other, then one level up.
 macro_rules! compounds {
-    ($($kind:ident $method:ident($($name:ident: $ty:ty)?);)*) => {
+    ($($kind:ident $method:ident($($name:ident: $ty:ty)?) $($skip:ident)?;)*) => {
         $(impl ser::$kind for Writer<'_, '_> {
             type Ok = ();
             type Error = Problem;
@@ -200,6 +258,10 @@ macro_rules! compounds {
             fn $method<T: Serialize + ?Sized>(&mut self, $($name: $ty,)? value: &T) -> Result<(), Problem> {
                 self.one(value)
             }
+
+            $(fn $skip(&mut self, _: &'static str) -> Result<(), Problem> {
+                Err(self.output.unfamiliar())
+            })?
 
             #[inline]
             fn end(self) -> Result<(), Problem> {
@@ -214,8 +276,8 @@ compounds! {
     SerializeTuple serialize_element();
     SerializeTupleStruct serialize_field();
     SerializeTupleVariant serialize_field();
-    SerializeStruct serialize_field(_name: &'static str);
-    SerializeStructVariant serialize_field(_name: &'static str);
+    SerializeStruct serialize_field(_name: &'static str) skip_field;
+    SerializeStructVariant serialize_field(_name: &'static str) skip_field;
 }
 
 impl ser::SerializeMap for Writer<'_, '_> {
@@ -239,7 +301,7 @@ impl ser::SerializeMap for Writer<'_, '_> {
 }
 
 /// Where postcard writes: behind what is there.
-struct Appending<'a>(&'a mut Vec<u8>);
+pub(crate) struct Appending<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl Flavor for Appending<'_> {
     type Output = ();

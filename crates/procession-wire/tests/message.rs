@@ -131,6 +131,20 @@ fn a_handle_outside_of_a_message_is_refused() {
     assert!(postcard::from_bytes::<Fd>(&[0]).is_err());
 }
 
+/// A type that is sent and never received.
+macro_rules! sent_only {
+    ($($ty:ty)*) => {
+        $(impl<'de> Deserialize<'de> for $ty {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <()>::deserialize(deserializer)?;
+                Err(serde::de::Error::custom("it is sent only"))
+            }
+        })*
+    };
+}
+
+sent_only! { Counted Asking Panicking }
+
 /// Counts the claims on it.
 struct Counted(Arc<AtomicI32>);
 struct CountedClaim(Arc<AtomicI32>, bool);
@@ -197,14 +211,16 @@ fn messages_that_are_encoded_one_inside_the_other_are_kept_apart() {
     }
 }
 
+struct Panicking;
+
+impl Serialize for Panicking {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        panic!("on purpose")
+    }
+}
+
 #[test]
 fn a_panic_while_encoding_leaves_no_context_behind() {
-    struct Panicking;
-    impl Serialize for Panicking {
-        fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            panic!("on purpose")
-        }
-    }
     let panicked = std::panic::catch_unwind(|| Message::encode(Kind::VALUE, &Panicking));
     assert!(panicked.is_err());
     assert!(postcard::to_stdvec(&Fd(dev_null())).is_err());

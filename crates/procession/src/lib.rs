@@ -40,6 +40,8 @@
 //! library along. A [`Listener`] and a [`Client`] meet at an
 //! [`Address`]; either can be a Python program.
 //!
+//! [What values can be](values): everything that serde can carry.
+//!
 //! # Working in parallel
 //!
 //! A [`Pool`] maps a function over many values, and replaces workers that die.
@@ -51,6 +53,7 @@
 #![forbid(unsafe_code)]
 
 pub mod manager;
+pub mod values;
 
 /// The programs in the README.
 #[cfg(doctest)]

@@ -11,6 +11,7 @@ use procession_pipe::{Channel, Deadline, RecvError, SendError};
 use procession_shm::ring::Rings;
 use procession_wire::{Kind, Message, Packet};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +109,7 @@ impl ClientProcess {
     }
 }
 
-fn tell<T: Serialize>(client: &Channel, answer: &T) {
+fn tell<T: Serialize + DeserializeOwned>(client: &Channel, answer: &T) {
     if let Ok(message) = Message::encode(Kind::REPLY, answer) {
         // A client that has gone meanwhile is noticed when the next note is read.
         let _ = client.send(message);

@@ -2,6 +2,7 @@
 
 use super::half;
 use crate::{Channel, Deadline, SendError};
+use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
 use std::io;
 use std::marker::PhantomData;
@@ -36,7 +37,7 @@ pub struct Sender<S> {
     types: PhantomData<fn(S)>,
 }
 
-impl<S: Serialize> Sender<S> {
+impl<S: Serialize + DeserializeOwned> Sender<S> {
     /// Sends a value; see [`Connection::send`](crate::Connection::send).
     ///
     /// # Errors
