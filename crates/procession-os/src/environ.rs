@@ -114,6 +114,14 @@ fn keep(area: &mut [u8], wanted: &mut BTreeMap<&[u8], usize>) -> Vec<Range<usize
     let (mut gaps, mut gap, mut at) = (Vec::new(), 0, 0);
     while at < area.len() {
         let rest = &area[at..];
+        // Most of it, where a copy of a server looks.
+        if rest[0] == 0 {
+            at += rest
+                .iter()
+                .position(|&byte| byte != 0)
+                .unwrap_or(rest.len());
+            continue;
+        }
         let end = at
             + rest
                 .iter()
@@ -122,7 +130,7 @@ fn keep(area: &mut [u8], wanted: &mut BTreeMap<&[u8], usize>) -> Vec<Range<usize
         let found = wanted.get_mut(&area[at..end]).filter(|count| **count > 0);
         // The last one may have lost its zero to whoever wrote more than there was room.
         match found {
-            Some(count) if end > at && end < area.len() => {
+            Some(count) if end < area.len() => {
                 *count -= 1;
                 gaps.push(gap..at);
                 gap = end + 1;
