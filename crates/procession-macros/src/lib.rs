@@ -135,14 +135,16 @@ pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a struct or an enum plain data, which [`Value`], [`Array`] and their unlocked forms can hold.
 ///
-/// In a struct these are numbers, arrays of them, and structs of such data, without gaps between
-/// the fields. The struct is given C's layout, unless it has a `repr` of its own, and derives
-/// `Clone`, `Copy`, `Pod` and `Zeroable`. Other derives stand below this attribute, which sees what
-/// is there already.
+/// In a struct these are numbers, arrays of them, `bool`, `char`, and structs and enums of such
+/// data, without gaps between the fields. The struct is given C's layout, unless it has a `repr` of
+/// its own, and derives `Clone`, `Copy`, `Pod` and `Zeroable`. Other derives stand below this
+/// attribute, which sees what is there already.
 ///
-/// An enum without fields in its variants is given one byte, unless it has a `repr`, and derives
-/// `Clone`, `Copy`, `NoUninit` and `CheckedBitPattern`: not all bytes are a value of it, so what
-/// another process wrote is looked at before there is one.
+/// Not all bytes are a `bool`, a `char`, a `NonZero` integer or a variant of an enum, so what another
+/// process wrote is looked at before there is a value of it. A struct with such a field is
+/// `NoUninit` and `CheckedBitPattern` instead. For a field of the user's own type of that kind the
+/// attribute is to be told: `#[procession::plain(checked)]`. An enum, without fields in its variants,
+/// is given one byte, unless it has a `repr`, and is always of that kind.
 ///
 /// [`Value`]: ../procession/struct.Value.html
 /// [`Array`]: ../procession/struct.Array.html
@@ -170,7 +172,7 @@ pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # }
 /// ```
 ///
-/// An enum:
+/// What is looked at:
 ///
 /// ```
 /// use procession::Value;
@@ -182,16 +184,29 @@ pub fn shared(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///     Busy,
 /// }
 ///
+/// #[procession::plain(checked)]
+/// struct Switch {
+///     since: u32,
+///     label: char,
+///     presses: u16,
+///     on: bool,
+///     state: State,
+/// }
+///
 /// # fn main() -> Result<(), procession::ShmError> {
 /// let state = Value::new(State::Idle)?;
 /// assert_eq!(state.swap(State::Busy), State::Idle);
-/// assert_eq!(state.get(), State::Busy);
+///
+/// let state = state.get();
+/// let switch = Switch { since: 0, label: 'a', presses: 0, on: false, state };
+/// let switch = Value::new(switch)?;
+/// switch.update(|switch| switch.on = true);
+/// assert!(switch.get().on);
 /// # Ok(())
 /// # }
 /// ```
 ///
-/// What is not plain does not compile: references and other addresses; in a struct also `bool`,
-/// `char` and enums, of which not all bytes are values,
+/// What is not plain does not compile: references and other addresses,
 ///
 /// ```compile_fail,E0277
 /// #[procession::plain]

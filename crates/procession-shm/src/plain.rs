@@ -47,6 +47,37 @@ pub trait Plain: CheckedBitPattern + NoUninit {}
 #[diagnostic::do_not_recommend]
 impl<T: CheckedBitPattern + NoUninit> Plain for T {}
 
+/// What `#[procession::plain]` makes of a struct whose bytes are looked at.
+///
+/// `$bits` must be laid out as the struct is, with each field's bits in the place of the field, which
+/// the attribute sees to.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __plain_bits {
+    ($type:ident, $bits:ident, $($field:ident: $of:ty,)*) => {
+        const _: () = assert!(
+            size_of::<$type>() == size_of::<$bits>() && align_of::<$type>() == align_of::<$bits>()
+        );
+
+        impl ::core::fmt::Debug for $bits {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                f.debug_struct(stringify!($type)).finish_non_exhaustive()
+            }
+        }
+
+        // SAFETY: the struct has no padding and C's layout, or it would not be `NoUninit`, and the
+        // bits have the same one. It is a value if each of its fields is.
+        unsafe impl $crate::CheckedBitPattern for $type {
+            type Bits = $bits;
+
+            #[inline]
+            fn is_valid_bit_pattern(bits: &$bits) -> bool {
+                true $(&& <$of as $crate::CheckedBitPattern>::is_valid_bit_pattern(&{ bits.$field }))*
+            }
+        }
+    };
+}
+
 /// Whether the bytes of so many elements are values of their type.
 ///
 /// # Safety
