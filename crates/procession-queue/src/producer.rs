@@ -50,6 +50,14 @@ use std::time::Duration;
 /// # for thread in threads { thread.join().expect("no panic")?; }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It gets nothing:
+///
+/// ```compile_fail,E0599
+/// # use procession_queue::Queue;
+/// let producer = Queue::<u8>::new().unwrap().producer().unwrap();
+/// producer.get();
+/// ```
 pub struct Producer<T> {
     queue: Queue<T>,
     share: Arc<Share>,
