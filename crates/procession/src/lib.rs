@@ -80,11 +80,9 @@ pub use procession_queue::{
     Closed, Fault, GetError, IntoItems, Items, JoinError, JoinableQueue, Producer, PutError,
     PutManyError, Queue, SimpleQueue, StateError, TaskDoneError,
 };
-#[doc(hidden)]
-pub use procession_shm::__plain_bits;
 pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
-    AccessError, AnyBitPattern, Array, ArrayPart, AtomicFlag, Atomics, BlockError,
+    __plain_bits, AccessError, AnyBitPattern, Array, ArrayPart, AtomicFlag, Atomics, BlockError,
     CheckedBitPattern, Guard, ListError, ListItem, NameError, NoUninit, OutOfBlock, PartGuard,
     Plain, Pod, RawArray, RawValue, ReadGuard, ShareableList, Shared, SharedMemory, ShmError,
     Value, View, ViewError, Zeroable, bytemuck,
