@@ -211,7 +211,7 @@ impl Probe<'_> {
         &mut self,
         seed: S,
         may_give: bool,
-        rest_is_standard: bool,
+        rest_is_known: bool,
     ) -> Result<S::Value, Problem> {
         if may_give && is_standard(type_name::<S::Value>()) {
             let gives = true;
@@ -220,7 +220,7 @@ impl Probe<'_> {
                 gives,
             });
         }
-        self.map.is_blind |= !rest_is_standard;
+        self.map.is_blind |= !rest_is_known;
         Err(end())
     }
 
@@ -288,30 +288,35 @@ fn is_standard(name: &str) -> bool {
         })
 }
 
-/// Returns whether a tuple or a map has nothing but standard types behind the element at `index`.
-fn rest_is_standard(name: &str, index: usize) -> bool {
+/// Returns whether all that a tuple or a map has behind the element at `index` is standard, or of
+/// the same type as that element.
+fn rest_is_known(name: &str, index: usize) -> bool {
+    let maps = ["std::collections::", "alloc::collections::", "indexmap::"];
     let Some((outside, inside)) = name.split_once(['(', '<']) else {
         return false;
     };
-    let maps = ["std::collections::", "alloc::collections::", "indexmap::"];
     if !outside.is_empty() && !maps.iter().any(|path| outside.starts_with(path)) {
         return false;
     }
-    let (mut level, mut commas) = (0_usize, 0);
-    for (at, c) in inside.char_indices() {
+    let parts = parts(&inside[..inside.len() - 1]);
+    let Some((this, rest)) = parts.get(index..).and_then(<[_]>::split_first) else {
+        return false;
+    };
+    rest.iter().all(|part| part == this || is_standard(part))
+}
+
+/// Splits a list of types at its own commas, not at those inside of its types.
+fn parts(list: &str) -> Vec<&str> {
+    let mut level = 0_usize;
+    let is_end = |c| {
         match c {
             '(' | '<' | '[' => level += 1,
             ')' | '>' | ']' => level = level.saturating_sub(1),
-            ',' if level == 0 => {
-                if commas == index {
-                    return is_standard(&inside[at + 1..]);
-                }
-                commas += 1;
-            }
             _ => {}
         }
-    }
-    false
+        c == ',' && level == 0
+    };
+    list.split(is_end).map(str::trim).collect()
 }
 
 macro_rules! leaves {
@@ -507,7 +512,7 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
             return Ok(None);
         }
         if index < self.branch {
-            let rest = rest_is_standard(self.name, index);
+            let rest = rest_is_known(self.name, index);
             return self.probe.give(seed, self.may_give, rest).map(Some);
         }
         if index == self.branch && index < self.len {
@@ -559,7 +564,7 @@ impl<'de> MapAccess<'de> for Entry<'_> {
         seed: S,
     ) -> Result<Option<S::Value>, Problem> {
         let key = if self.wants_value {
-            let rest = rest_is_standard(self.name, 0);
+            let rest = rest_is_known(self.name, 0);
             self.probe.give(seed, self.may_give, rest)
         } else {
             self.probe.explore(seed)
