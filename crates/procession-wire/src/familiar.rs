@@ -5,7 +5,7 @@
 //! what was compared before, by a mark, and stops at what was not.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// What a container is recognised by: where the literal with its name lies, and how it is written.
 /// The linker may have merged names that are equal, so that the numbers are needed too.
@@ -30,7 +30,7 @@ thread_local! {
     /// The one that was looked up last, which is often the next one too.
     static LAST: Cell<u64> = const { Cell::new(0) };
     static RECENT: [Cell<u64>; SLOTS] = const { [const { Cell::new(0) }; SLOTS] };
-    static ALL: RefCell<HashSet<u64>> = RefCell::default();
+    static ALL: RefCell<BTreeSet<u64>> = RefCell::default();
 }
 
 /// Returns whether what has this mark was compared before.
@@ -63,7 +63,7 @@ fn look_up(mark: u64, slot: &Cell<u64>) -> bool {
 }
 
 /// Has these recognised from now on; returns whether any of them is new.
-pub(crate) fn add(marks: HashSet<u64>) -> bool {
+pub(crate) fn add(marks: BTreeSet<u64>) -> bool {
     let added = ALL.try_with(|all| {
         let mut all = all.borrow_mut();
         let before = all.len();

@@ -1,11 +1,14 @@
 //! Which form the values of a type have in a message.
+//!
+//! Here, and wherever this crate looks into types, nothing is hashed by std's random state: a fork
+//! server looks too, and would hand its thread's state on to all children.
 
 use crate::probe::probe;
 use crate::schema::schema_of_name;
 use serde::de::DeserializeOwned;
 use std::any::type_name;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of a type that is sent.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,7 @@ thread_local! {
     static RECENT: [Cell<(usize, Form)>; SLOTS] = const {
         [const { Cell::new((0, Form { schema: 0, is_described: false })) }; SLOTS]
     };
-    static ALL: RefCell<HashMap<usize, Form>> = RefCell::default();
+    static ALL: RefCell<BTreeMap<usize, Form>> = RefCell::default();
 }
 
 /// Returns the form of a type.
@@ -86,7 +89,7 @@ pub(crate) fn describe_from_now_on<T: DeserializeOwned>() {
 pub(crate) type Kind = (usize, Vec<u64>);
 
 thread_local! {
-    static TRIED: RefCell<HashSet<Kind>> = RefCell::default();
+    static TRIED: RefCell<BTreeSet<Kind>> = RefCell::default();
 }
 
 /// Names the kind of a value by marks of what it has inside.

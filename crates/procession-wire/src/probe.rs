@@ -25,7 +25,7 @@ use serde::de::{
 };
 use serde::{Deserializer, forward_to_deserialize_any};
 use std::any::type_name;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::panic::catch_unwind;
 
 /// The structs and enums that a type is read from.
@@ -33,14 +33,14 @@ use std::panic::catch_unwind;
 pub(crate) struct Shape {
     /// Whether that is all, and postcard's bytes are enough for it.
     pub(crate) is_whole: bool,
-    structs: HashSet<(&'static str, Names)>,
-    tuples: HashSet<(&'static str, usize)>,
-    enums: HashSet<(&'static str, Names)>,
+    structs: BTreeSet<(&'static str, Names)>,
+    tuples: BTreeSet<(&'static str, usize)>,
+    enums: BTreeSet<(&'static str, Names)>,
     /// Those of the enums whose variants have several names, so that a variant's number is not the
     /// place of its name.
-    aliased: HashSet<(&'static str, Names)>,
-    struct_variants: HashSet<(&'static str, u32, Names)>,
-    tuple_variants: HashSet<(&'static str, u32, usize)>,
+    aliased: BTreeSet<(&'static str, Names)>,
+    struct_variants: BTreeSet<(&'static str, u32, Names)>,
+    tuple_variants: BTreeSet<(&'static str, u32, usize)>,
 }
 
 type Names = &'static [&'static str];
@@ -118,7 +118,7 @@ struct Map {
     /// The ways that are still to be gone.
     todo: Vec<Vec<usize>>,
     /// The visitors whose ways are known.
-    seen: HashSet<(&'static str, usize, Option<Names>)>,
+    seen: BTreeSet<(&'static str, usize, Option<Names>)>,
     /// How often a deserializer was asked for something.
     touched: usize,
     /// Whether something was asked for that only bytes could answer, or cannot be seen.

@@ -10,24 +10,24 @@ use crate::writer::Appending;
 use postcard::Serializer as Postcard;
 use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer, ser};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A value in the described form, and what became known on the way.
 pub(crate) struct Description {
     bytes: Vec<u8>,
     shapes: Shapes,
     /// The structs and variants in it.
-    pub(crate) containers: HashSet<Container>,
+    pub(crate) containers: BTreeSet<Container>,
     /// The fields that were left out, by the addresses of their names.
-    pub(crate) left_out: HashSet<usize>,
+    pub(crate) left_out: BTreeSet<usize>,
     /// Whether a sequence or a map did not say how long it is.
     pub(crate) is_open: bool,
     /// What a writer of postcard's bytes is to recognise the containers by.
-    pub(crate) marks: HashSet<u64>,
+    pub(crate) marks: BTreeSet<u64>,
 }
 
 /// A struct or a variant as its `Serialize` shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Container {
     Struct(&'static str, Vec<&'static str>),
     TupleStruct(&'static str, usize),
@@ -47,10 +47,10 @@ pub(crate) fn describe<T: Serialize + ?Sized>(
     let mut description = Description {
         bytes: Vec::new(),
         shapes: Shapes::default(),
-        containers: HashSet::new(),
-        left_out: HashSet::new(),
+        containers: BTreeSet::new(),
+        left_out: BTreeSet::new(),
         is_open: false,
-        marks: HashSet::new(),
+        marks: BTreeSet::new(),
     };
     value.serialize(Describer {
         to: &mut Output {
@@ -95,7 +95,7 @@ impl Description {
 #[derive(Default)]
 struct Shapes {
     all: Vec<Vec<&'static str>>,
-    numbers: HashMap<Vec<&'static str>, u16>,
+    numbers: BTreeMap<Vec<&'static str>, u16>,
 }
 
 impl Shapes {
