@@ -4,11 +4,13 @@
 //! shows what stands there now as `/proc/PID/environ`. Changing the environment changes other memory.
 
 use std::collections::BTreeMap;
+use std::ffi::c_char;
 use std::fs;
 use std::io;
 use std::ops::Range;
 use std::slice;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Returns how many bytes there are for variables, each with a byte behind it.
 ///
@@ -40,7 +42,7 @@ pub fn room() -> io::Result<usize> {
 /// No other thread reads environment variables meanwhile, and nobody uses a pointer any more that
 /// leads to the value of a variable that was there at the start of the program and is not among the
 /// entries.
-pub unsafe fn show(entries: &[Vec<u8>]) -> io::Result<usize> {
+pub unsafe fn show(entries: &[&[u8]]) -> io::Result<usize> {
     let place = place()?;
     let len = place.len();
     if len == 0 {
@@ -50,7 +52,57 @@ pub unsafe fn show(entries: &[Vec<u8>]) -> io::Result<usize> {
     // SAFETY: the kernel mapped the place for this program's variables, readable and writable, and
     // it stays mapped; nobody else uses it meanwhile, which is the caller's duty.
     let area: &mut [u8] = unsafe { slice::from_raw_parts_mut(start, len) };
+    USED.store(len, Ordering::Relaxed);
     Ok(replace(area, entries))
+}
+
+/// How many bytes of the place may be other than zero.
+static USED: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+unsafe extern "C" {
+    /// Where the C library, and with it the standard library, looks for variables.
+    static mut environ: *mut *mut c_char;
+}
+
+/// Makes `block`, in which each variable is `NAME=value` and a zero, this process's environment,
+/// and shows it and nothing else; false if it does not fit into the [`room`], and nothing is done.
+///
+/// It is laid out where the kernel shows it, as at the start of a program, so that it costs a copy
+/// of the bytes and not a search for each variable.
+///
+/// # Errors
+///
+/// If `/proc` is not there; nothing is done then.
+///
+/// # Safety
+///
+/// The process has one thread, and nobody uses a pointer any more that leads to a variable.
+pub unsafe fn install(block: &[u8]) -> io::Result<bool> {
+    let place = place()?;
+    if block.len() > place.len() || block.last().is_some_and(|&last| last != 0) {
+        return Ok(false);
+    }
+    let start: *mut u8 = std::ptr::with_exposed_provenance_mut(place.start);
+    // SAFETY: the place is mapped, readable and writable, and as long as that; `block` is this
+    // program's own and lies elsewhere; nobody else uses the place, which is the caller's duty.
+    unsafe { start.copy_from_nonoverlapping(block.as_ptr(), block.len()) };
+    let used = USED.swap(block.len(), Ordering::Relaxed).min(place.len());
+    if let Some(more) = used.checked_sub(block.len()) {
+        // Not all of the place: a copy of a server would have its pages made for nothing.
+        // SAFETY: so much of the place lies behind the block.
+        unsafe { start.wrapping_add(block.len()).write_bytes(0, more) };
+    }
+    let entries = block.split_inclusive(|&byte| byte == 0);
+    let at = entries.scan(0, |next, entry| {
+        let at = *next;
+        *next += entry.len();
+        Some(start.wrapping_add(at).cast::<c_char>())
+    });
+    let pointers: Vec<*mut c_char> = at.chain([std::ptr::null_mut()]).collect();
+    // SAFETY: no other thread reads or writes it, which is the caller's duty. What it is set to
+    // lasts as long as the process.
+    unsafe { environ = pointers.leak().as_mut_ptr() };
+    Ok(true)
 }
 
 /// Finds the place, which is the same in copies of this process.
@@ -80,7 +132,7 @@ fn place() -> io::Result<Range<usize>> {
 const START: usize = 47;
 
 /// Has `area` hold `entries`, each with a zero behind it, and zeroes; returns how many have no room.
-fn replace(area: &mut [u8], entries: &[Vec<u8>]) -> usize {
+fn replace(area: &mut [u8], entries: &[&[u8]]) -> usize {
     // How often each is still to be placed.
     let mut wanted = BTreeMap::<&[u8], usize>::new();
     for entry in entries {
@@ -149,10 +201,7 @@ mod tests {
 
     fn shown(before: &[u8], entries: &[&str]) -> (Vec<u8>, usize) {
         let mut area = before.to_vec();
-        let entries: Vec<Vec<u8>> = entries
-            .iter()
-            .map(|entry| entry.as_bytes().to_vec())
-            .collect();
+        let entries: Vec<&[u8]> = entries.iter().map(|entry| entry.as_bytes()).collect();
         let without = replace(&mut area, &entries);
         (area, without)
     }

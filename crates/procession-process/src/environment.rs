@@ -2,11 +2,13 @@
 
 use crate::error::StartError;
 use procession_os::environ;
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io::{self, ErrorKind::InvalidInput};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 /// What is to be different from this process's environment.
 #[derive(Debug, Clone, Default)]
@@ -23,9 +25,9 @@ const LONGEST: usize = 100_000;
 /// The room that there is at most. Of an environment that needs more, not everything is shown.
 pub(crate) const MOST_ROOM: usize = 512 * 1024;
 
-/// All variables of a process.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Environment(Vec<(Vec<u8>, Vec<u8>)>);
+/// All variables of a process, as the kernel has them: `NAME=value` and a zero, for each.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Environment(Vec<u8>);
 
 impl Changes {
     pub(crate) fn set(&mut self, name: &OsStr, value: Option<&OsStr>) {
@@ -74,9 +76,11 @@ impl Changes {
         let kept = own.filter(|(name, _)| !changed(name));
         let set = self.variables.iter().cloned();
         let set = set.filter_map(|(name, value)| Some((name, value?)));
-        let all = kept.chain(set);
-        let bytes = |(name, value): (OsString, OsString)| (name.into_vec(), value.into_vec());
-        Environment(all.filter(|(name, _)| is_name(name)).map(bytes).collect())
+        let mut all = Environment::default();
+        for (name, value) in kept.chain(set).filter(|(name, _)| is_name(name)) {
+            all.push(name.as_bytes(), value.as_bytes());
+        }
+        all
     }
 }
 
@@ -87,17 +91,21 @@ fn is_name(name: &OsStr) -> bool {
 }
 
 impl Environment {
-    /// Returns each variable as the kernel wants it, `NAME=value`.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = Vec<u8>> {
-        self.0
-            .iter()
-            .map(|(name, value)| [name.as_slice(), value].join(&b'='))
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        for part in [name, b"=", value, b"\0"] {
+            self.0.extend_from_slice(part);
+        }
+    }
+
+    /// Returns each variable as `NAME=value`.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let entries = self.0.split_inclusive(|&byte| byte == 0);
+        entries.filter_map(|entry| entry.split_last().map(|(_, entry)| entry))
     }
 
     /// Returns how much room the variables need where the kernel shows them.
     pub(crate) fn len(&self) -> usize {
-        let lens = self.0.iter();
-        lens.map(|(name, value)| name.len() + value.len() + 2).sum()
+        self.0.len()
     }
 
     /// Returns what the program is started with whose copies show environments of up to `room` bytes:
@@ -106,7 +114,7 @@ impl Environment {
         let mut left = room.min(MOST_ROOM).saturating_sub(self.len());
         while left > 0 {
             let len = left.min(LONGEST);
-            self.0.push((ROOM.into(), vec![b'.'; len]));
+            self.push(ROOM.as_bytes(), &vec![b'.'; len]);
             left -= len;
         }
         self
@@ -119,26 +127,72 @@ impl Environment {
 
     /// Removes all variables, and shows none. This process must have no other thread.
     pub(crate) fn end() {
-        Self(Vec::new()).take_up();
+        Self::default().take_up_anew();
     }
 
-    /// Replaces this process's environment, and shows the new one. It must have no other thread.
+    /// Replaces the environment of this process, which has not looked at it since it was started.
+    /// It must have no other thread.
+    pub(crate) fn take_up_anew(self) {
+        // SAFETY: this process has one thread, and nothing in it has been told of a variable.
+        let installed = unsafe { environ::install(&self.0) };
+        if !installed.unwrap_or(false) {
+            self.take_up();
+        }
+    }
+
+    /// Replaces this process's environment, and shows the new one; variables that stay as they are
+    /// stay where they are. It must have no other thread.
     pub(crate) fn take_up(self) {
         for (name, _) in env::vars_os() {
             change(&name, None);
         }
-        for (name, value) in self.0 {
-            let (name, value) = (OsString::from_vec(name), OsString::from_vec(value));
-            change(&name, Some(&value));
+        for entry in self.entries() {
+            // A name has a byte at least.
+            let equals = entry.iter().skip(1).position(|&byte| byte == b'=');
+            let (name, value) = entry.split_at(equals.map_or(entry.len(), |at| at + 1));
+            let value = value.get(1..).unwrap_or_default();
+            change(OsStr::from_bytes(name), Some(OsStr::from_bytes(value)));
         }
         show();
+    }
+}
+
+/// The bytes in one piece: each start has them.
+impl Serialize for Environment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Environment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_byte_buf(Bytes)
+    }
+}
+
+struct Bytes;
+
+impl Visitor<'_> for Bytes {
+    type Value = Environment;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an environment")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Environment, E> {
+        Ok(Environment(bytes.to_vec()))
+    }
+
+    fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Environment, E> {
+        Ok(Environment(bytes))
     }
 }
 
 /// Shows the environment that this process has, and no other, to those who ask the kernel for it.
 /// It must have no other thread.
 pub(crate) fn show() {
-    let entries: Vec<Vec<u8>> = Changes::default().apply().entries().collect();
+    let environment = Changes::default().apply();
+    let entries: Vec<&[u8]> = environment.entries().collect();
     // SAFETY: this process has one thread, and every variable that it still has is an entry.
     let shown = unsafe { environ::show(&entries) };
     // Without `/proc` nobody sees anything.

@@ -130,6 +130,9 @@ impl Settings {
                 .map_err(cannot("take up the standard streams"))?;
         }
         match self.environment.take() {
+            Some(environment) if self.method == StartMethod::ForkServer => {
+                environment.take_up_anew();
+            }
             Some(environment) => environment.take_up(),
             // What the parent has removed is not to be seen in its copy.
             None if self.method == StartMethod::Fork => environment::show(),

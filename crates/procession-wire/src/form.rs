@@ -50,6 +50,18 @@ pub(crate) fn form_of<T: DeserializeOwned>() -> Form {
     })
 }
 
+/// Finds out how the values of a type travel, which the first of them would otherwise have to wait
+/// for. The calling thread knows it then, and so do copies that a fork makes of it.
+///
+/// # Examples
+///
+/// ```
+/// procession_wire::prepare::<Vec<String>>();
+/// ```
+pub fn prepare<T: DeserializeOwned>() {
+    let _ = form_of::<T>();
+}
+
 #[inline]
 fn slot_of(at: usize) -> usize {
     (at >> 4) % SLOTS

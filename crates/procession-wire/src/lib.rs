@@ -66,6 +66,7 @@ mod writer;
 pub use depth::MAX_DEPTH;
 pub use error::{DecodeError, EncodeError};
 pub use fd::Fd;
+pub use form::prepare;
 pub use kind::Kind;
 pub use message::{Encoder, Message};
 pub use packet::Packet;

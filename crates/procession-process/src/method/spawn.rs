@@ -52,7 +52,7 @@ pub(crate) fn exec(
     if image().is_through_loader() {
         return Err(StartError::ThroughLoader);
     }
-    let environment = strings(environment.entries());
+    let environment = strings(environment.entries().map(<[u8]>::to_vec));
     let started = on_lasting_thread(now, move || spawn(control.as_fd(), &environment));
     started.and_then(|started| started).map_err(|error| {
         match error.raw_os_error().map(Errno::from_raw) {

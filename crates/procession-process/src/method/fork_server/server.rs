@@ -4,6 +4,7 @@ use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
 use crate::child::not_a_child_of;
 use crate::environment::Environment;
 use crate::inherit;
+use crate::outcome::Failure;
 use crate::panic::{as_server, remember_panics};
 use crate::routine::Routine;
 use crate::stdio::Plan;
@@ -46,6 +47,8 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
     }
     channel.send(Message::encode(BEGUN, &())?)?;
     Environment::forget_room();
+    // Every child sends one, and would have to look into the type first.
+    procession_wire::prepare::<Option<Failure>>();
     let ready = preload(&serve.preloaded, &mut packet);
     // What the owner removes from its own is to be seen neither here nor in a child.
     Environment::end();
