@@ -24,10 +24,9 @@ use std::thread;
 #[must_use = "the lock is released when this is dropped"]
 pub struct Held<'a> {
     segment: &'a Segment,
-    panicking: bool,
-    poisoned: bool,
-    /// Whether there is a readers' state, which knows the holder to write.
-    writes: bool,
+    /// One word beside the reference, so that a guard is passed on in two registers: several fields
+    /// would be stored one by one and loaded together, which costs more than the lock does.
+    marks: Marks,
     // The lock belongs to the thread that took it.
     _not_send: PhantomData<*const ()>,
 }
@@ -35,24 +34,18 @@ pub struct Held<'a> {
 impl<'a> Held<'a> {
     #[inline]
     pub(crate) fn new(segment: &'a Segment) -> Self {
-        Self {
-            segment,
-            panicking: thread::panicking(),
-            poisoned: segment.is_poisoned(),
-            writes: false,
-            _not_send: PhantomData,
-        }
+        let marks = Marks::NONE.with(Marks::PANICKING, thread::panicking());
+        Self::marked(segment, marks)
     }
 
     /// For a holder that the readers' state knows to write.
     #[inline]
-    pub(crate) fn writing(self) -> Self {
-        let segment = self.segment;
-        let kept = Kept {
-            writes: true,
-            ..self.keep()
-        };
-        Self::of_kept(segment, kept)
+    pub(crate) fn writing(mut self) -> Self {
+        // Looked at again: ending the time of parts, which came before this, tells of dead holders.
+        let poisoned = self.segment.is_poisoned();
+        let marks = self.marks.with(Marks::WRITES, true);
+        self.marks = marks.with(Marks::POISONED, poisoned);
+        self
     }
 
     /// Gives the lock up for reading, without letting a writer come in between.
@@ -75,7 +68,9 @@ impl<'a> Held<'a> {
         // A copy that a fork made writes as little as it reads.
         let who = segment.noted_writer().expect("what is locked can be read");
         let ours = who == Identity::of_this_process();
-        let wake = mem::take(&mut self.writes) && ours && segment.state().downgrade(who);
+        let writes = self.marks.have(Marks::WRITES);
+        self.marks = self.marks.with(Marks::WRITES, false);
+        let wake = writes && ours && segment.state().downgrade(who);
         let reading = Reading::counted(segment, who);
         drop(self);
         if wake {
@@ -94,8 +89,7 @@ impl<'a> Held<'a> {
     #[inline]
     pub fn keep(self) -> Kept {
         let kept = Kept {
-            panicking: self.panicking,
-            writes: self.writes,
+            marks: self.marks,
             _not_send: PhantomData,
         };
         mem::forget(self);
@@ -105,18 +99,21 @@ impl<'a> Held<'a> {
     /// Makes the guard of a lock that this thread has kept.
     #[inline]
     pub(crate) fn of_kept(segment: &'a Segment, kept: Kept) -> Self {
+        Self::marked(segment, kept.marks)
+    }
+
+    #[inline]
+    fn marked(segment: &'a Segment, marks: Marks) -> Self {
         Self {
             segment,
-            panicking: kept.panicking,
-            poisoned: segment.is_poisoned(),
-            writes: kept.writes,
+            marks: marks.with(Marks::POISONED, segment.is_poisoned()),
             _not_send: PhantomData,
         }
     }
 
     /// Returns whether the segment was poisoned when the lock was taken.
     pub fn poisoned(&self) -> bool {
-        self.poisoned
+        self.marks.have(Marks::POISONED)
     }
 
     /// Makes a typed guard of this one, inside of a [`Poisoned`](crate::Poisoned) if the segment is.
@@ -125,7 +122,7 @@ impl<'a> Held<'a> {
     ///
     /// [`AcquireError::Poisoned`](crate::AcquireError::Poisoned).
     pub fn into_guard<G>(self, wrap: impl FnOnce(Self) -> G) -> LockResult<G> {
-        guarded(self.poisoned, wrap(self))
+        guarded(self.poisoned(), wrap(self))
     }
 }
 
@@ -133,9 +130,33 @@ impl<'a> Held<'a> {
 #[derive(Debug, Clone, Copy)]
 #[must_use = "the lock is held until its thread ends if it is not resumed"]
 pub struct Kept {
-    panicking: bool,
-    writes: bool,
+    marks: Marks,
     _not_send: PhantomData<*const ()>,
+}
+
+/// What is known of a holder.
+#[derive(Debug, Clone, Copy)]
+struct Marks(u8);
+
+impl Marks {
+    const NONE: Self = Self(0);
+    /// Its thread was panicking when the lock was taken.
+    const PANICKING: Self = Self(1);
+    /// The segment was poisoned when the lock was taken.
+    const POISONED: Self = Self(2);
+    /// There is a readers' state, which knows the holder to write.
+    const WRITES: Self = Self(4);
+
+    #[inline]
+    fn have(self, mark: Self) -> bool {
+        self.0 & mark.0 != 0
+    }
+
+    #[inline]
+    fn with(self, mark: Self, set: bool) -> Self {
+        let others = self.0 & !mark.0;
+        Self(if set { others | mark.0 } else { others })
+    }
 }
 
 impl Repair for Held<'_> {
@@ -147,10 +168,10 @@ impl Repair for Held<'_> {
 impl Drop for Held<'_> {
     #[inline]
     fn drop(&mut self) {
-        if !self.panicking && thread::panicking() {
+        if !self.marks.have(Marks::PANICKING) && thread::panicking() {
             self.segment.poison();
         }
-        if self.writes {
+        if self.marks.have(Marks::WRITES) {
             // SAFETY: this exists because the calling thread took the lock, and is not `Send`.
             return unsafe { self.segment.unlock_after_writing() };
         }
@@ -163,7 +184,7 @@ impl fmt::Debug for Held<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Held")
             .field("segment", &self.segment.name())
-            .field("poisoned", &self.poisoned)
+            .field("poisoned", &self.poisoned())
             .finish()
     }
 }

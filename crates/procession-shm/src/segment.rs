@@ -396,6 +396,7 @@ impl Segment {
         self.mapping.name
     }
 
+    #[cold]
     pub(crate) fn poison(&self) {
         self.mapping.header().poison.store(1, Ordering::Relaxed);
     }

@@ -108,6 +108,7 @@ impl Segment {
     /// # Safety
     ///
     /// The calling thread must hold the lock.
+    #[inline]
     pub(crate) unsafe fn unlock_after_writing(&self) {
         // A copy that a fork made of the holder does not write.
         let ours = self.noted_writer() == Some(Identity::of_this_process());

@@ -58,6 +58,7 @@ impl Roster {
     }
 
     /// Returns what all have together.
+    #[inline]
     pub fn sum(&self) -> u32 {
         self.sum.load(Relaxed)
     }
