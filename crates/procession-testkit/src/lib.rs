@@ -97,6 +97,9 @@ fn state(pid: u32) -> Option<char> {
 
 /// Returns the processes whose parent is `pid`, zombies included, but for its fork server and the one
 /// child that this has made in advance.
+///
+/// A child that was just started looks like that one until it begins its task: whoever counts waits
+/// for that first.
 pub fn children(pid: u32) -> Vec<u32> {
     let mut found: Vec<u32> = below(pid).filter(|&child| !is_fork_server(child)).collect();
     for server in fork_servers(pid) {

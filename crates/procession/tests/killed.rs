@@ -30,7 +30,9 @@ fn use_everything() {
             park();
         }
     };
-    let _child = Process::spawn(parked, (array.clone(), lock)).unwrap();
+    let _child = Process::spawn(parked, (array.clone(), lock.clone())).unwrap();
+    // A child that has not begun yet looks like the one that a fork server has made in advance.
+    eventually("the child has begun", || lock.locked());
     let segment = array.segment().name();
     say(segment.split('-').nth(1).unwrap());
     wait_for_end();
