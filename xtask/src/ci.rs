@@ -111,9 +111,36 @@ fn links() -> anyhow::Result<u8> {
     Ok(u8::from(!broken.is_empty()))
 }
 
+/// Removes what cargo has unpacked of this workspace's packages before: it takes it for the present
+/// ones, for their versions are equal. The registry that it keeps them in has no name.
+fn forget_packages() {
+    let home = std::env::home_dir().map(|home| home.join(".cargo"));
+    let home = std::env::var_os("CARGO_HOME").map(Into::into).or(home);
+    let Some(home) = home else { return };
+    for kind in ["src", "cache"] {
+        let registries = std::fs::read_dir(home.join("registry").join(kind));
+        for registry in registries.into_iter().flatten().flatten() {
+            let packages = std::fs::read_dir(registry.path());
+            let nameless = registry.file_name().as_encoded_bytes().starts_with(b"-");
+            for package in packages.into_iter().flatten().flatten() {
+                let ours = package
+                    .file_name()
+                    .as_encoded_bytes()
+                    .starts_with(b"procession");
+                if nameless && ours {
+                    // What cannot be removed is told by the step itself.
+                    let _ = std::fs::remove_dir_all(package.path());
+                    let _ = std::fs::remove_file(package.path());
+                }
+            }
+        }
+    }
+}
+
 /// The published crates as a registry would get them, each built from its own package with the
 /// others' packages. Cargo lays those over the registry itself, so that nothing has to be published.
 fn package() -> anyhow::Result<u8> {
+    forget_packages();
     let mut command = cargo(&["package", "--workspace", "--allow-dirty", "--quiet"]);
     for package in workspace::packages()? {
         if !package.published {
