@@ -141,7 +141,10 @@ fn forget_packages() {
 /// others' packages. Cargo lays those over the registry itself, so that nothing has to be published.
 fn package() -> anyhow::Result<u8> {
     forget_packages();
-    let mut command = cargo(&["package", "--workspace", "--allow-dirty", "--quiet"]);
+    // Nor what was built of them.
+    let built = "--target-dir=target/packages";
+    let _ = std::fs::remove_dir_all(workspace::root().join("target/packages"));
+    let mut command = cargo(&["package", "--workspace", "--allow-dirty", "--quiet", built]);
     for package in workspace::packages()? {
         if !package.published {
             command.arg(format!("--exclude={}", package.name));
