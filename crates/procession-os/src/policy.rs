@@ -113,6 +113,9 @@ impl WaitPolicy {
     fn spin_on<R>(self, deadline: Deadline, mut check: impl FnMut() -> Option<R>) -> Option<R> {
         let (checks, limit) = self.burst()?;
         let limit = deadline.left().map_or(limit, |left| left.min(limit));
+        if limit.is_zero() {
+            return None;
+        }
         let start = Instant::now();
         loop {
             if let Some(found) = burst(checks, &mut check) {

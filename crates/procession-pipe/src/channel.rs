@@ -1,5 +1,7 @@
 //! Whole messages over a stream socket: the layer that protocols are built on.
 
+mod watch;
+
 use crate::inbox::{Inbox, Rights};
 use crate::link::Link;
 use crate::outbox::{Load, Outbox};
@@ -8,7 +10,7 @@ use crate::turn::{Taken, Turn};
 use crate::{RecvError, RecvIntoError, SendError};
 use nix::sys::socket::Shutdown;
 use procession_os::socket;
-use procession_os::wait::{self, Deadline};
+use procession_os::wait::Deadline;
 use procession_os::waitable::Doorbell;
 use procession_shm::ring::{self, RingEnd, RingReader};
 use procession_wire::{Kind, Message, Packet, handle};
@@ -333,53 +335,6 @@ impl Channel {
             let whole = matches!(received, Ok(_) | Err(RecvIntoError::TooShort(_)));
             (received, whole)
         })
-    }
-
-    /// Waits until there is something to receive; returns false if the deadline passed first.
-    ///
-    /// Nothing is read. True says that something has come, which may be the beginning of a message
-    /// or the end of the connection; a call with a deadline copes with both.
-    ///
-    /// # Errors
-    ///
-    /// What `poll` reports, other than an interruption by a signal.
-    ///
-    /// # When the other side is gone
-    ///
-    /// True.
-    pub fn poll(&self, deadline: Deadline) -> io::Result<bool> {
-        if self.is_refusing() {
-            return Ok(true);
-        }
-        match self.rings.get() {
-            Some(rings) => rings.poll(&self.link, &self.turns.inbox, deadline),
-            None => wait::readable(self.as_fd(), deadline),
-        }
-    }
-
-    /// Says that its descriptor is going to be watched, by an event loop or a `poll` of the
-    /// caller's own; returns whether there is something to receive already.
-    ///
-    /// A channel without rings needs no such call: its descriptor can be read when something has
-    /// come. One with rings is told of by its descriptor only if it was armed, and then once: after
-    /// that, receive with a call that does not wait until there is nothing, and arm it again. Its
-    /// descriptor may also wake for nothing.
-    ///
-    /// One thread or task at a time should watch, or receive: whoever receives takes what would
-    /// have woken another. [`wait`](crate::wait) does all this by itself, for any number of them.
-    ///
-    /// # Errors
-    ///
-    /// What `poll` reports.
-    ///
-    /// # When the other side is gone
-    ///
-    /// The descriptor can be read, armed or not.
-    pub fn arm(&self) -> io::Result<bool> {
-        match self.rings.get() {
-            Some(rings) => Ok(self.is_refusing() || rings.arm()),
-            None => self.poll(Deadline::after(Duration::ZERO)),
-        }
     }
 
     /// Sets the length above which a message is refused with [`RecvError::TooLong`].

@@ -223,23 +223,44 @@ impl Rings {
         }
     }
 
-    /// What came over the socket: takes a bell, and returns whether a receive would not wait.
+    /// What came over the socket: takes a bell that rang for nothing, and returns whether a receive
+    /// would not wait.
     pub(crate) fn answer(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
         if self.is_readable() {
+            // The bell stays, for others who wait for the same message.
             return true;
         }
-        let now = Deadline::after(Duration::ZERO);
-        let taken = inbox.take(now).and_then(|mut inbox| {
-            let take = |_: &mut RingReader<'_>| {
-                inbox.is_partial() || !matches!(inbox.receive_byte(link, now), Ok(Byte::Bell))
-            };
-            self.end.read(now, take).ok()
-        });
-        // Whoever receives at this moment takes it.
-        taken.unwrap_or_else(|| {
+        // Whoever receives at this moment takes the bell.
+        self.take_byte(link, inbox).unwrap_or_else(|| {
             thread::sleep(NAP);
             false
         })
+    }
+
+    /// Has the other side ring no more.
+    pub(crate) fn disarm(&self) {
+        self.end.disarm();
+    }
+
+    /// Takes a bell, whether it rang for nothing or not; returns whether a receive would not wait.
+    pub(crate) fn take_bell(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
+        self.take_byte(link, inbox).unwrap_or(false) || self.is_readable()
+    }
+
+    /// Takes a byte that has come over the socket; returns whether it says more than that somebody
+    /// rang, or `None` if somebody receives at this moment.
+    fn take_byte(&self, link: &Link, inbox: &Turn<Inbox>) -> Option<bool> {
+        let now = Deadline::after(Duration::ZERO);
+        let mut inbox = inbox.take(now)?;
+        let take = |reader: &mut RingReader<'_>| {
+            // Then what has come are the bytes of a message.
+            if inbox.is_partial() || !matches!(reader.next(), Ok(None | Some(Next::InRing(_)))) {
+                return true;
+            }
+            let byte = inbox.receive_byte(link, now);
+            !matches!(byte, Ok(Byte::Bell) | Err(RecvError::TimedOut))
+        };
+        self.end.read(now, take).ok()
     }
 }
 

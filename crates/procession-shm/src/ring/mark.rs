@@ -41,10 +41,24 @@ impl Mark {
         fence(Ordering::SeqCst);
     }
 
+    /// Says that the caller, who alone sets the mark, is not going to sleep.
+    ///
+    /// A writer that has seen the mark may ring all the same.
+    pub(super) fn unset(&self) {
+        if let Some(seen) = self.load() {
+            self.clear(seen);
+        }
+    }
+
     /// Returns the mark if it is set; called after a message was published.
     #[inline]
     pub(super) fn seen(&self) -> Option<Seen> {
         fence(Ordering::SeqCst);
+        self.load()
+    }
+
+    #[inline]
+    fn load(&self) -> Option<Seen> {
         let word = self.0.load(Ordering::Relaxed);
         (word & 1 == 1).then_some(Seen(word))
     }

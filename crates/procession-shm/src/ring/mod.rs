@@ -187,6 +187,12 @@ impl RingEnd {
         self.next()
     }
 
+    /// Has the writers at the other end ring no more until the next [`arm`](Self::arm), which saves
+    /// them a bell for a reader that is awake. Nobody else may sleep at this end.
+    pub fn disarm(&self) {
+        self.back.head().mark().unset();
+    }
+
     /// Returns whether all that was written at this end was read.
     pub fn was_all_read(&self) -> bool {
         matches!(reader::next(&self.out), Ok(None))
