@@ -10,7 +10,6 @@
 //! is still there or not.
 
 use crate::identity;
-use crate::lifetime::exit_at_once;
 use crate::pidfd::Pidfd;
 use crate::wait::Deadline;
 use nix::errno::Errno;
@@ -30,6 +29,9 @@ pub enum Forked {
     Parent(Pidfd),
     /// In the new one.
     Child,
+    /// In a new one that its parent could not take charge of, or did not live to: it has to exit
+    /// without having done anything.
+    Abandoned,
 }
 
 /// Returns how many threads this process has.
@@ -92,8 +94,8 @@ fn check_single_threaded() -> io::Result<()> {
 ///
 /// The child goes on when this process has its pidfd. Until then it does not end by itself, so that
 /// nobody who reaps all children, this process's handler of SIGCHLD or the kernel for a process
-/// that ignores the signal, makes its number another's. A child for which no pidfd can be had ends
-/// without having done anything, also if it cannot be killed.
+/// that ignores the signal, makes its number another's. A child for which no pidfd can be had is killed,
+/// or [abandoned](Forked::Abandoned) if that cannot be.
 ///
 /// # Errors
 ///
@@ -107,7 +109,7 @@ pub fn copy() -> io::Result<Forked> {
             drop(bar);
             match gate.read_exact(&mut [0]) {
                 Ok(()) => Ok(Forked::Child),
-                Err(_) => exit_at_once(ABANDONED),
+                Err(_) => Ok(Forked::Abandoned),
             }
         }
         ForkResult::Parent { child } => {
@@ -119,9 +121,6 @@ pub fn copy() -> io::Result<Forked> {
         }
     }
 }
-
-/// The exit code of a child that its parent could not take charge of.
-const ABANDONED: c_int = 70;
 
 /// Ends a child for which no pidfd could be had.
 fn abandon(child: nix::unistd::Pid) {

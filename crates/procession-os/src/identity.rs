@@ -44,6 +44,21 @@ impl Identity {
         Self::from_word(KNOWN.load(Ordering::Relaxed)).unwrap_or_else(look_up)
     }
 
+    /// Returns that of the process which has the number `pid` now, also if it has ended and nobody has
+    /// reaped it; `None` if there is none, or `/proc` does not say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::identity::Identity;
+    ///
+    /// let me = Identity::of_this_process();
+    /// assert_eq!(Identity::of(me.pid()), Some(me));
+    /// ```
+    pub fn of(pid: u32) -> Option<Self> {
+        start_of(pid).map(|start| Self::new(pid, start))
+    }
+
     /// Makes one of what [`to_word`](Self::to_word) gave; `None` of a word that is nobody's.
     #[inline]
     pub fn from_word(word: u64) -> Option<Self> {
@@ -72,6 +87,19 @@ impl Identity {
             Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => false,
             Err(_) => self.started_like(self.pid()),
         }
+    }
+
+    /// Returns whether the process runs, or has ended and was not reaped yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::identity::Identity;
+    ///
+    /// assert!(Identity::of_this_process().exists());
+    /// ```
+    pub fn exists(self) -> bool {
+        Self::of(self.pid()) == Some(self)
     }
 
     fn new(pid: u32, start: u64) -> Self {

@@ -19,7 +19,7 @@ use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, RecvError};
-use procession_shm::family::{self, HandedLease};
+use procession_shm::family::{self, HandedLease, births};
 use procession_wire::{Fd, Kind, Message, Packet};
 use std::error::Error;
 use std::ffi::CString;
@@ -27,7 +27,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The exit code of a child that could not do what it was started for.
-const REFUSED: i32 = 70;
+pub(crate) const REFUSED: i32 = 70;
 
 /// Returns whether a process has exited of which nothing was heard, instead of refusing to start
 /// or being killed.
@@ -35,19 +35,23 @@ pub(crate) fn has_exited(status: ExitStatus) -> bool {
     matches!(status, ExitStatus::Code(code) if i32::from(code) != REFUSED)
 }
 
-/// Does the work that the parent sends over `control`, and exits.
+/// Does the work that the parent sends over `control`, and exits. The `family` is known from the start
+/// to a child whose parent may be killed before it has made a note of it.
 #[expect(
     clippy::exit,
     reason = "a child must not go on into the program's own `main`"
 )]
-pub(crate) fn run(control: OwnedFd) -> ! {
+pub(crate) fn run(control: OwnedFd, family: Option<&str>) -> ! {
     let mut channel = Channel::from(control);
     let code = loop {
         match begin(&channel) {
             Ok(Told::Work(packet)) => break work(channel, packet),
             Ok(Told::ToBe(control)) => channel = Channel::from(control),
-            // Nobody is left to work for.
-            Ok(Told::Nothing) => break REFUSED,
+            Ok(Told::Nothing) => {
+                // Nobody is left to work for, or to reap it.
+                family.into_iter().for_each(births::note_stranger);
+                break REFUSED;
+            }
             Err(error) => break refuse(&channel, &*error),
         }
     };
@@ -169,6 +173,8 @@ fn work_as_copy(
     mut settings: Settings,
     work: impl FnOnce() -> Outcome,
 ) -> i32 {
+    // Before the kernel is asked to kill this process with its parent, which may not have made the note.
+    births::note_this();
     if let Err(error) = stay(&process, &settings, &channel) {
         return refuse(&channel, &*error);
     }

@@ -1,13 +1,14 @@
 //! The children of this process.
 
 use crate::current::CurrentProcess;
-use crate::watch;
+use crate::{orphans, watch};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use procession_os::pidfd::{ExitStatus, Pidfd};
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
+use procession_shm::family::births::{self, Born};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,23 +26,38 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Returns how the child ended, and reaps it if this is the first to see it; `None` while it
-    /// runs.
+    /// Returns how the child ended, and reaps it, and those that it leaves behind, if this is the first
+    /// to see it; `None` while it runs.
     pub(crate) fn status(&self) -> io::Result<Option<ExitStatus>> {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        if status.is_none() {
-            *status = self.pidfd.reap()?;
-            if status.is_some() {
-                children().remove(&self.pidfd.pid());
-            }
+        let (status, new) = self.look()?;
+        if new {
+            orphans::reap();
         }
-        Ok(*status)
+        Ok(status)
+    }
+
+    /// As [`status`](Self::status), and whether this is the first to see it.
+    fn look(&self) -> io::Result<(Option<ExitStatus>, bool)> {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.is_some() {
+            return Ok((*status, false));
+        }
+        *status = self.pidfd.reap()?;
+        if status.is_some() {
+            children().remove(&self.pidfd.pid());
+            births::erase(self.pidfd.pid());
+        }
+        Ok((*status, status.is_some()))
     }
 
     /// Waits for the end; `None` if the deadline passed first.
     pub(crate) fn wait(&self, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
         self.pidfd.wait(deadline)?;
-        self.status()
+        let (status, new) = self.look()?;
+        if new {
+            orphans::settle(deadline);
+        }
+        Ok(status)
     }
 
     /// Ends the child. One that this process may not signal is hung up on, and given a moment.
@@ -121,7 +137,7 @@ pub fn active_children() -> Vec<ActiveChild> {
     running.map(describe).collect()
 }
 
-/// Adds a child that was just started.
+/// Adds a child that was just started, and does nothing before it gets its start message.
 pub(crate) fn add(pidfd: Pidfd, described: CurrentProcess, channel: Channel) -> Arc<Child> {
     let child = Arc::new(Child {
         pidfd,
@@ -130,6 +146,12 @@ pub(crate) fn add(pidfd: Pidfd, described: CurrentProcess, channel: Channel) -> 
         status: Mutex::new(None),
     });
     children().insert(child.pidfd.pid(), Arc::clone(&child));
+    let born = if child.described.is_detached() {
+        Born::Detached
+    } else {
+        Born::Child
+    };
+    births::note(child.pidfd.pid(), born);
     child
 }
 
@@ -168,6 +190,7 @@ pub(crate) fn reap_dropped() {
     dropped().retain(|child| matches!(child.status(), Ok(None)));
     let runs = |pid: &Pid| waitpid(*pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
     abandoned().retain(runs);
+    orphans::reap();
 }
 
 /// Forgets the children of the process that this one is a copy of.

@@ -3,11 +3,13 @@
 use crate::child;
 use crate::error::StartError;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use procession_shm::family::{self, births};
 use std::ffi::OsString;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a child finds as its last argument but one; the last is the control socket's number.
+/// What a child finds as its last argument but one; the last is the control socket's number, followed
+/// by the family's id if that has to know of a child whose parent is killed before it can tell.
 pub(crate) const MARKER: &str = "--procession-child";
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
@@ -23,8 +25,8 @@ static INITIALISED: AtomicBool = AtomicBool::new(false);
 /// [`StartError::BeforeInit`](crate::StartError::BeforeInit).
 pub fn init() {
     INITIALISED.store(true, Ordering::Relaxed);
-    if let Some(control) = control() {
-        child::run(control);
+    if let Some((control, family)) = control() {
+        child::run(control, family.as_deref());
     }
 }
 
@@ -37,13 +39,27 @@ pub(crate) fn check() -> Result<(), StartError> {
 }
 
 /// Takes the control socket, if this process is a child.
-fn control() -> Option<OwnedFd> {
+fn control() -> Option<(OwnedFd, Option<String>)> {
     let args: Vec<OsString> = std::env::args_os().collect();
-    let number = marked(&args)?
-        .to_str()
-        .and_then(|number| number.parse::<RawFd>().ok());
-    let fd = number.filter(|&number| number > 2).and_then(take);
-    Some(fd.unwrap_or_else(|| child::refuse_aloud("its control socket is missing")))
+    let text = marked(&args)?.to_str().unwrap_or_default();
+    let (number, family) = match text.split_once(BETWEEN) {
+        Some((number, family)) => (number, Some(family.to_owned())),
+        None => (text, None),
+    };
+    let number = number.parse::<RawFd>().ok().filter(|&number| number > 2);
+    let missing = || child::refuse_aloud("its control socket is missing");
+    Some((number.and_then(take).unwrap_or_else(missing), family))
+}
+
+/// Stands between the control socket's number and the family's id.
+const BETWEEN: char = ':';
+
+/// Returns the argument behind the marker of a child that this process starts.
+pub(crate) fn number(control: RawFd) -> String {
+    match births::may_be_inherited().then(family::joined).flatten() {
+        Some(family) => format!("{control}{BETWEEN}{}", family.id()),
+        None => control.to_string(),
+    }
 }
 
 /// Returns what stands behind the marker, if the arguments end with a marker.

@@ -77,6 +77,7 @@ mod inherit;
 mod init;
 mod limits;
 mod method;
+mod orphans;
 pub mod outcome;
 mod panic;
 mod parcel;

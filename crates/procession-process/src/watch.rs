@@ -1,12 +1,15 @@
 //! One thread that sees children end for those who do not wait themselves.
 
 use crate::children::Child;
+use crate::orphans::{self, MOMENT};
 use crate::per_process::PerProcess;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use procession_os::pidfd::ExitStatus;
+use procession_os::wait::Deadline;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use std::{io, thread};
 
 /// What is to be done with the status of a child.
@@ -14,6 +17,9 @@ type Then = Box<dyn FnOnce(ExitStatus) + Send>;
 
 /// A child, and all that wait for its end.
 type Watched = (Arc<Child>, Vec<Then>);
+
+/// How long it takes, in milliseconds, until those are looked at again that are about to end.
+const PAUSE: u8 = 1;
 
 struct Watcher {
     epoll: Epoll,
@@ -72,14 +78,23 @@ impl Watcher {
 
     fn run(&self) {
         let mut events = [EpollEvent::empty(); 64];
+        // Until when those are looked for that end with a child.
+        let mut orphans = Deadline::after(Duration::ZERO);
+        let mut timeout = EpollTimeout::NONE;
         loop {
-            let ready = self
-                .epoll
-                .wait(&mut events, EpollTimeout::NONE)
-                .unwrap_or(0);
+            let ready = self.epoll.wait(&mut events, timeout).unwrap_or(0);
             for event in &events[..ready] {
                 self.ended(event.data());
             }
+            if ready > 0 {
+                orphans = Deadline::after(MOMENT);
+            }
+            let look_again = orphans::reap() && !orphans.passed();
+            timeout = if look_again {
+                EpollTimeout::from(PAUSE)
+            } else {
+                EpollTimeout::NONE
+            };
         }
     }
 

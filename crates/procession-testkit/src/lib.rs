@@ -111,6 +111,11 @@ pub fn children(pid: u32) -> Vec<u32> {
     found
 }
 
+/// Returns the processes whose parent is `pid` that have ended and were not reaped.
+pub fn zombies(pid: u32) -> Vec<u32> {
+    below(pid).filter(|&child| !alive(child)).collect()
+}
+
 /// Returns the fork server of process `pid`, if it has one.
 pub fn fork_server(pid: u32) -> Option<u32> {
     let servers = fork_servers(pid);

@@ -1,6 +1,6 @@
 //! A copy of this process.
 
-use crate::child;
+use crate::child::{self, REFUSED};
 use crate::children::{self, Child};
 use crate::current::CurrentProcess;
 use crate::error::StartError;
@@ -10,7 +10,9 @@ use crate::settings::Settings;
 use crate::stdio::Ends;
 use procession_os::environ;
 use procession_os::fork::{self, Forked};
+use procession_os::lifetime;
 use procession_pipe::Channel;
+use procession_shm::family::births;
 use procession_shm::fork as shared;
 use std::sync::Arc;
 
@@ -27,11 +29,16 @@ pub(crate) fn start(
     let _ = environ::room();
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
     let prepared = shared::before()?;
-    procession_os::lifetime::flush();
+    lifetime::flush();
     match fork::copy().map_err(StartError::system("copy this process"))? {
         Forked::Parent(pidfd) => {
             prepared.in_parent();
             Ok((children::add(pidfd, described, channel), ends))
+        }
+        Forked::Abandoned => {
+            prepared.in_child();
+            births::note_this();
+            lifetime::exit_at_once(REFUSED)
         }
         Forked::Child => {
             prepared.in_child();

@@ -174,7 +174,7 @@ fn attributes() -> io::Result<PosixSpawnAttr> {
 /// there in the child too, then the marker.
 fn arguments() -> Vec<CString> {
     let own = init::own_arguments().into_iter();
-    let all = own.chain([OsString::from(MARKER), OsString::from(CONTROL.to_string())]);
+    let all = own.chain([MARKER.into(), init::number(CONTROL).into()]);
     strings(all.map(OsString::into_vec))
 }
 

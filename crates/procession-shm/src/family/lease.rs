@@ -53,6 +53,8 @@ impl Lease {
     pub(super) fn open(family: u64) -> io::Result<Option<Self>> {
         let options = OpenOptions::new()
             .read(true)
+            // For the notes of births.
+            .write(true)
             .custom_flags(NO_LINK)
             .open(path(family));
         match options {
@@ -98,6 +100,10 @@ impl Lease {
             shared,
         };
         Some(lease).filter(Self::is_itself)
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     pub(super) fn into_file(self) -> (File, bool) {

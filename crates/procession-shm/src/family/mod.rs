@@ -41,6 +41,7 @@
 //! A child that is forked with this crate's knowledge is one from the start: see
 //! [`fork`](crate::fork).
 
+pub mod births;
 mod lease;
 mod sweep;
 
@@ -435,6 +436,7 @@ fn start(membership: &mut Membership) -> Result<(), FamilyError> {
     fill(&mut key)?;
     let lease = Lease::new_family()?;
     FAMILY.get_or_init(|| Family::new(lease.family(), key));
+    births::found();
     enter(membership, lease)
 }
 

@@ -8,6 +8,7 @@ use crate::environment::{Changes, Environment};
 use crate::error::StartError;
 use crate::inherit::{self, PRELOADED};
 use crate::method::spawn;
+use crate::orphans::own_children;
 use crate::parcel;
 use crate::surroundings::Surroundings;
 use nix::unistd::{Pid, getpgid};
@@ -16,12 +17,13 @@ use procession_os::pidfd::Pidfd;
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
 use procession_shm::family;
+use procession_shm::family::births::{self, Born};
 use procession_wire::Fd;
 use procession_wire::{Encoder, Message};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{fs, io, process};
+use std::{io, process};
 
 /// What this process knows of its server.
 enum State {
@@ -197,6 +199,7 @@ impl Server {
         let room = room + room / 4 + MORE_ROOM;
         let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
         let process = spawn::exec(control.into(), &surrounded(room), now)?;
+        births::note(process.pid(), Born::Server);
         let server = Self {
             owner: process::id(),
             process,
@@ -303,6 +306,9 @@ impl Server {
         // A server that was reaped by somebody else is gone as well.
         let _ = process.reap();
         end_strangers(process.pid());
+        if ended.is_ok() {
+            births::erase(process.pid());
+        }
         ended
     }
 }
@@ -348,19 +354,4 @@ fn end_strangers(group: u32) {
             children::abandon(pid);
         }
     }
-}
-
-/// Returns the numbers of all children of this process, zombies included.
-fn own_children() -> Vec<u32> {
-    let threads = fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let lists =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let pids = lists.flat_map(|list| {
-        let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
-        pids.collect::<Vec<u32>>()
-    });
-    pids.collect()
 }

@@ -152,7 +152,7 @@ fn next(channel: &Channel) -> Option<Request> {
 fn answer(channel: &Channel, made: Result<Forked, Refused>, control: OwnedFd) {
     drop(control);
     let answer: Answer = match made {
-        Ok(Forked::Child) => return,
+        Ok(Forked::Child | Forked::Abandoned) => return,
         Ok(Forked::Parent(pidfd)) => Ok(Born {
             pid: pidfd.pid(),
             pidfd: Fd(pidfd.into()),
