@@ -13,6 +13,7 @@
 
 mod chart;
 mod figures;
+mod large;
 mod memory;
 mod pipes;
 mod python;

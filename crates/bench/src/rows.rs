@@ -1,5 +1,9 @@
 //! What is measured. Each row does the same work as the Python program of its name.
 
+use crate::large::{
+    pipe_large, pipe_stream_floats, pipe_stream_numbers, pipe_stream_typed, process_argument,
+    process_result, queue_large, queue_many, queue_stream_large, rings_stream_typed, socket_large,
+};
 use crate::memory::{array_set, lock_contended, lock_pair, value_contended};
 use crate::pipes::{pipe_echo, pipe_stream, rings_echo};
 use crate::queues::{queue_echo, queue_stream};
@@ -44,6 +48,25 @@ pub(crate) const ROWS: &[Row] = &[
         pipe_echo
     ),
     row!("Pipe, 1 MiB message of a stream", pipe_stream),
+    row!("Pipe, 1 MiB Vec<u8> of a stream", pipe_stream_typed),
+    row!(
+        "Pipe over rings, 1 MiB Vec<u8> of a stream",
+        rings_stream_typed,
+        pipe_stream_typed
+    ),
+    row!("Pipe, 1 MiB Vec<f64> of a stream", pipe_stream_floats),
+    row!(
+        "Pipe, 1 MiB Vec<u64> of a stream",
+        pipe_stream_numbers,
+        pipe_stream_floats
+    ),
+    row!("Queue, 1 MiB Vec<u8> of a stream", queue_stream_large),
+    row!("Queue, 100 items put and got at once, an item", queue_many),
+    row!("Socket, 64 MiB into fresh pages", socket_large),
+    row!("Pipe, 64 MiB Vec<u8>", pipe_large, socket_large),
+    row!("Queue, 64 MiB Vec<u8>", queue_large),
+    row!("Process, 64 MiB Vec<u8> as argument", process_argument),
+    row!("Process, 64 MiB Vec<u8> as result", process_result),
     row!("Start + join, fork server", start_fork_server),
     row!("Start + join, spawn", start_spawn),
     row!("Start + join, fork", start_fork),

@@ -153,7 +153,8 @@ fn depth_has_a_limit_on_both_sides() {
     encoder.push(&Object::None).unwrap();
     let (mut bytes, fds) = encoder.finish().deliver();
     bytes.pop();
-    bytes.extend(deep);
+    // In a message, twice the length.
+    bytes.extend([6, 2].repeat(100_000));
     let error = Packet::parse(bytes, fds)
         .unwrap()
         .decode::<Object>()

@@ -21,6 +21,8 @@
 //! - [`lifetime`]: what runs when this process exits;
 //! - [`environ`]: what others see of this process's environment;
 //! - [`capabilities`] and [`sched`]: what a thread may do, and how it is scheduled;
+//! - [`huge`]: large memory in few pages;
+//! - [`plain`]: sequences of numbers behind a type parameter;
 //! - [`words`]: how errors show themselves.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
@@ -33,11 +35,13 @@ pub mod file_size;
 pub mod fork;
 pub mod futex;
 pub mod futexes;
+pub mod huge;
 pub mod identity;
 pub mod image;
 pub mod lifetime;
 pub mod parent;
 pub mod pidfd;
+pub mod plain;
 pub mod policy;
 pub mod robust;
 pub mod sched;

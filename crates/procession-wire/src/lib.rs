@@ -34,6 +34,13 @@
 //! A value of a type that postcard's bytes are not enough for has the complement of the hash in front
 //! of it, and says what it is.
 //!
+//! Of postcard's encoding, one thing is different: a sequence begins with twice the number of its
+//! elements, and if it has one more, it is one of integers that have all the same width. A byte that
+//! says which, 1, 2, 4, 8 or 16, comes next, and then the numbers, little endian and with a sign if
+//! their type has one. Writers give this form to a slice, `Vec` or `VecDeque` of at least eight integers
+//! that are wider than a byte, with the least width that is enough for all of them. Sequences of bytes, `bool`, `f32` and `f64` have one
+//! width anyway. All of these are copied as a whole.
+//!
 //! A value nests at most [`MAX_DEPTH`] levels deep: an encoder refuses one that is deeper, and so does
 //! a decoder, whatever the bytes say.
 //!
@@ -45,6 +52,7 @@
 #![doc(html_root_url = "https://docs.rs/procession-wire/latest")]
 #![forbid(unsafe_code)]
 
+mod bulk;
 mod context;
 mod depth;
 mod described;

@@ -1,5 +1,6 @@
 //! Values out of postcard's bytes.
 
+use crate::bulk::{self, Head};
 use crate::depth::{Depth, Stack};
 use crate::problem::Problem;
 use postcard::Deserializer as Postcard;
@@ -9,6 +10,7 @@ use serde::de::{
     DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde::{Deserialize, Deserializer};
+use std::mem;
 
 /// Reads a value with postcard; what is behind it is left over.
 #[inline]
@@ -21,6 +23,7 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, &'d
     let value = T::deserialize(Reader {
         input: &mut input,
         depth: Depth::WHOLE,
+        width: 0,
     })?;
     Ok((value, input.postcard.finalize()?))
 }
@@ -33,10 +36,50 @@ struct Input<'de> {
     stack: Stack,
 }
 
+impl<'de> Input<'de> {
+    /// Has something read that is not postcard's, off the bytes that are left.
+    #[inline]
+    fn aside<R>(
+        &mut self,
+        read: impl FnOnce(&mut &'de [u8]) -> Result<R, Problem>,
+    ) -> Result<R, Problem> {
+        let postcard = mem::replace(&mut self.postcard, Postcard::from_bytes(&[]));
+        let mut rest = postcard.finalize()?;
+        let read = read(&mut rest);
+        self.postcard = Postcard::from_bytes(rest);
+        read
+    }
+
+    /// Reads the width of so many numbers.
+    #[cold]
+    fn width(&mut self, len: usize) -> Result<u8, Problem> {
+        self.aside(|rest| Ok(bulk::width(len, rest)? as u8))
+    }
+
+    /// Reads a number of so many bytes, which have been counted.
+    fn fixed(&mut self, width: u8) -> Result<[u8; 16], Problem> {
+        let mut number = [0; 16];
+        self.aside(|rest| {
+            let end = postcard::Error::DeserializeUnexpectedEnd;
+            let (bytes, behind) = rest.split_at_checked(width.into()).ok_or(end)?;
+            number[..bytes.len()].copy_from_slice(bytes);
+            *rest = behind;
+            Ok(number)
+        })
+    }
+
+    /// Returns how many bytes are left.
+    fn left(&mut self) -> Result<usize, Problem> {
+        self.aside(|rest| Ok(rest.len()))
+    }
+}
+
 /// Has postcard read, keeps the words of the values' errors, and counts their levels.
 struct Reader<'a, 'de> {
     input: &'a mut Input<'de>,
     depth: Depth,
+    /// How many bytes a number has, if it is one of a sequence that says so; otherwise zero.
+    width: u8,
 }
 
 impl<'a, 'de> Reader<'a, 'de> {
@@ -44,6 +87,22 @@ impl<'a, 'de> Reader<'a, 'de> {
     #[inline]
     fn leaf<T: Deserialize<'de>>(&mut self) -> Result<T, Problem> {
         Ok(T::deserialize(&mut self.input.postcard)?)
+    }
+
+    /// Reads a number of the sequence's width.
+    #[cold]
+    fn unsigned<T: TryFrom<u128>>(self) -> Result<T, Problem> {
+        let bytes = self.input.fixed(self.width)?;
+        T::try_from(u128::from_le_bytes(bytes)).map_err(|_| too_large())
+    }
+
+    /// Reads a number of the sequence's width that has a sign.
+    #[cold]
+    fn signed<T: TryFrom<i128>>(self) -> Result<T, Problem> {
+        let bytes = self.input.fixed(self.width)?;
+        let unused = 128 - 8 * u32::from(self.width);
+        let number = i128::from_le_bytes(bytes) << unused >> unused;
+        T::try_from(number).map_err(|_| too_large())
     }
 
     /// Goes one level further down.
@@ -66,8 +125,14 @@ impl<'a, 'de> Reader<'a, 'de> {
     /// Reads `left` values, or pairs of them.
     #[inline]
     fn elements(self, left: usize) -> Elements<'a, 'de> {
-        Elements { reader: self, left }
+        let reader = Self { width: 0, ..self };
+        Elements { reader, left }
     }
+}
+
+#[cold]
+fn too_large() -> Problem {
+    Problem::new("a number is larger than it may be")
 }
 
 /// Postcard's form of these is its own affair.
@@ -81,22 +146,39 @@ macro_rules! leaves {
     };
 }
 
+/// In a sequence these may have a width that it says.
+macro_rules! integers {
+    ($($method:ident $visit:ident $fixed:ident)*) => {
+        $(#[inline]
+        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
+            if self.width != 0 {
+                return visitor.$visit(self.$fixed()?);
+            }
+            let leaf = self.leaf()?;
+            visitor.$visit(leaf)
+        })*
+    };
+}
+
 impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     type Error = Problem;
+
+    integers! {
+        deserialize_i16 visit_i16 signed
+        deserialize_i32 visit_i32 signed
+        deserialize_i64 visit_i64 signed
+        deserialize_i128 visit_i128 signed
+        deserialize_u16 visit_u16 unsigned
+        deserialize_u32 visit_u32 unsigned
+        deserialize_u64 visit_u64 unsigned
+        deserialize_u128 visit_u128 unsigned
+    }
 
     leaves! {
         deserialize_bool visit_bool
         deserialize_char visit_char
         deserialize_i8 visit_i8
-        deserialize_i16 visit_i16
-        deserialize_i32 visit_i32
-        deserialize_i64 visit_i64
-        deserialize_i128 visit_i128
         deserialize_u8 visit_u8
-        deserialize_u16 visit_u16
-        deserialize_u32 visit_u32
-        deserialize_u64 visit_u64
-        deserialize_u128 visit_u128
         deserialize_f32 visit_f32
         deserialize_f64 visit_f64
         deserialize_str visit_borrowed_str
@@ -155,8 +237,16 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
-        let len = self.leaf()?;
-        visitor.visit_seq(self.deeper_if_room()?.elements(len))
+        let head = Head::of_number(self.leaf()?);
+        let inside = self.deeper_if_room()?;
+        if bulk::is_read::<V>() {
+            return inside.input.aside(|rest| bulk::read::<V>(head, rest));
+        }
+        let mut elements = inside.elements(head.len);
+        if head.is_fixed {
+            elements.reader.width = elements.reader.input.width(head.len)?;
+        }
+        visitor.visit_seq(elements)
     }
 
     #[inline]
@@ -219,6 +309,9 @@ impl<'de> Elements<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
+        if self.reader.width != 0 {
+            return self.fixed(seed).map(Some);
+        }
         self.one(seed).map(Some)
     }
 
@@ -227,7 +320,19 @@ impl<'de> Elements<'_, 'de> {
         seed.deserialize(Reader {
             input: self.reader.input,
             depth: self.reader.depth,
+            width: self.reader.width,
         })
+    }
+
+    /// Reads an element of a sequence that says how wide each is.
+    #[cold]
+    fn fixed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Problem> {
+        let before = self.reader.input.left()?;
+        let value = self.one(seed)?;
+        match before - self.reader.input.left()? {
+            read if read == usize::from(self.reader.width) => Ok(value),
+            _ => Err(Problem::new("its elements are no numbers")),
+        }
     }
 
     /// Returns how many are left, unless there cannot be so many.

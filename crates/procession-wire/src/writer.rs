@@ -1,5 +1,6 @@
 //! Values as postcard's bytes.
 
+use crate::bulk::{self, Head};
 use crate::depth::Depth;
 use crate::familiar::{is_familiar, mark};
 use crate::problem::Problem;
@@ -185,8 +186,30 @@ impl Serializer for Writer<'_, '_> {
         let Some(len) = len else {
             return Err(self.output.unfamiliar());
         };
-        self.output.postcard.serialize_seq(Some(len))?;
+        let head = Head {
+            len,
+            is_fixed: false,
+        };
+        let head = head
+            .to_number()
+            .ok_or_else(|| Problem::new("it has too many elements"))?;
+        self.output.postcard.serialize_u64(head)?;
         self.deeper()
+    }
+
+    #[inline]
+    fn collect_seq<I>(self, elements: I) -> Result<(), Problem>
+    where
+        I: IntoIterator<Item: Serialize>,
+    {
+        if bulk::write(&elements, self.output.postcard.output.0) {
+            return self.deeper().map(drop);
+        }
+        let mut elements = elements.into_iter();
+        let (least, most) = elements.size_hint();
+        let len = most.filter(|&most| most == least);
+        let mut sequence = self.serialize_seq(len)?;
+        elements.try_for_each(|element| sequence.one(&element))
     }
 
     #[inline]

@@ -151,7 +151,7 @@ fn struct_variants() {
             function: Box::default(),
             arguments: vec![inner],
         },
-        before: &[3, 0, 1],
+        before: &[3, 0, 2],
         innermost: &[0],
     }
     .check();
@@ -162,7 +162,7 @@ fn sequences() {
     Case {
         levels: 2,
         deeper: |inner| Nested(vec![inner]),
-        before: &[1],
+        before: &[2],
         innermost: &[0],
     }
     .check();

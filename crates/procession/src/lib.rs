@@ -55,11 +55,6 @@
 pub mod manager;
 pub mod values;
 
-/// The programs in the README.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;
-
 pub use procession_log::{FormatError, LogError, builder as logging};
 pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{Manager, ManagerError, Object};
@@ -115,3 +110,18 @@ pub use procession_sync::{
 /// ```
 #[doc(inline)]
 pub use procession_wire::Fd;
+/// Bytes that go as a whole whatever they are in: [`ByteBuf`] owns them, [`Bytes`] is a view of them.
+///
+/// A `Vec<u8>` [does so too](values#numbers) in nearly all places; these do in the rest of them.
+///
+/// ```
+/// use procession::{ByteBuf, Process};
+///
+/// #[procession::main]
+/// fn main() -> anyhow::Result<()> {
+///     let bytes = ByteBuf::from(vec![7; 1000]);
+///     assert_eq!(Process::spawn(|bytes: ByteBuf| bytes.len(), (bytes,))?.join()?, 1000);
+///     Ok(())
+/// }
+/// ```
+pub use serde_bytes::{ByteBuf, Bytes};

@@ -20,6 +20,15 @@
 //! | integers of 128 bits | work; in what is untagged, tagged or flattened, those of 64 bits |
 //! | [handles](crate#sharing) | work wherever a value can stand |
 //!
+//! # Numbers
+//!
+//! A sequence of numbers is copied as a whole, at the speed of memory, wherever it stands: a slice, a
+//! `Vec` or a `VecDeque` of `u8` to `u128`, `i8` to `i128`, `usize`, `isize`, `f32`, `f64` or `bool`, also in an
+//! `Option`, a `Box`, a `Cow`, or a field of one's own types. Integers take as many bytes each as the
+//! largest of them needs. What has to [say what it is](self#what-is-refused) goes element by element, and so does what is
+//! written or read by a `Serialize` or `Deserialize` of one's own; there, [`ByteBuf`](crate::ByteBuf) is
+//! copied as a whole.
+//!
 //! # What is refused
 //!
 //! Whoever was to send it gets an error that says why, and nothing is sent:
@@ -55,3 +64,8 @@
 //! [`Serialize`]: https://docs.rs/serde/latest/serde/trait.Serialize.html
 //! [`DeserializeOwned`]: https://docs.rs/serde/latest/serde/de/trait.DeserializeOwned.html
 //! [postcard]: https://docs.rs/postcard
+
+/// The programs in the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,6 +1,7 @@
 //! Writing what a value is and what it holds.
 
 use super::{MAX_DESCRIBED, Tag};
+use crate::bulk;
 use crate::depth::{MAX_DEPTH, too_deep};
 use crate::familiar::mark;
 use crate::form;
@@ -330,6 +331,23 @@ impl<'a, 'b> Serializer for Describer<'a, 'b> {
     fn serialize_seq(self, len: Option<usize>) -> Result<Open<'a, 'b>, Problem> {
         self.to.description.is_open |= len.is_none();
         self.open(Tag::Sequence)
+    }
+
+    fn collect_seq<I>(self, elements: I) -> Result<(), Problem>
+    where
+        I: IntoIterator<Item: Serialize>,
+    {
+        // What is compact is only looked at, and there is nothing to see in numbers.
+        if !self.to.is_human_readable && bulk::is_known(&elements) {
+            return self.deeper().map(drop);
+        }
+        let mut elements = elements.into_iter();
+        let (least, most) = elements.size_hint();
+        let len = most.filter(|&most| most == least);
+        let mut open = self.serialize_seq(len)?;
+        elements.try_for_each(|element| open.one(&element))?;
+        open.close();
+        Ok(())
     }
 
     fn serialize_tuple(self, _: usize) -> Result<Open<'a, 'b>, Problem> {
