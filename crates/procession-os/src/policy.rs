@@ -11,10 +11,14 @@
 //! How long steps 1 and 2 last is the [`WaitPolicy`]. A process that may run on one processor only
 //! never spins: nothing can change meanwhile.
 
+mod adaptive;
+
+pub(crate) use adaptive::Looks;
+
 use crate::wait::Deadline;
+use adaptive::burst;
 use nix::sched::{CpuSet, sched_getaffinity, sched_yield};
 use nix::unistd::Pid;
-use std::hint;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -77,10 +81,10 @@ impl WaitPolicy {
         mut park: impl FnMut(Deadline) -> Result<bool, E>,
     ) -> Result<Option<R>, E> {
         loop {
-            if let Some(found) = self.spin(deadline, &mut check) {
+            if let Some(found) = self.spin_while_it_pays(deadline, &mut check) {
                 return Ok(Some(found));
             }
-            if !park(deadline)? {
+            if !self.sleep(|| park(deadline))? {
                 return Ok(check());
             }
         }
@@ -124,14 +128,67 @@ impl WaitPolicy {
             if start.elapsed() >= limit {
                 return None;
             }
-            // It cannot fail on Linux.
-            let _ = sched_yield();
+            offer_processor();
         }
     }
 
-    /// Returns whether this process looks more than once before it sleeps.
-    pub(crate) fn spins(self) -> bool {
-        self.burst().is_some()
+    /// Does as [`spin`](Self::spin), for as long as looking pays in this thread: where others want the
+    /// processor, or what is waited for takes longer than sleeping, it checks once only for a while.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::{policy::WaitPolicy, wait::Deadline};
+    ///
+    /// let mut checks = 0;
+    /// let check = || {
+    ///     checks += 1;
+    ///     (checks == 1).then_some("found")
+    /// };
+    /// assert_eq!(WaitPolicy::Balanced.spin_while_it_pays(Deadline::NEVER, check), Some("found"));
+    /// ```
+    #[inline]
+    pub fn spin_while_it_pays<R>(
+        self,
+        deadline: Deadline,
+        mut check: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        match check() {
+            None => self.look_while_it_pays(
+                deadline,
+                |checks| Looks {
+                    first: checks,
+                    next: checks,
+                },
+                check,
+            ),
+            found => found,
+        }
+    }
+
+    /// Calls what sleeps, after [`spin_while_it_pays`](Self::spin_while_it_pays) was in vain, and learns
+    /// what sleeping costs.
+    #[inline]
+    pub fn sleep<R>(self, sleep: impl FnOnce() -> R) -> R {
+        match self {
+            Self::Balanced => adaptive::sleep(sleep),
+            Self::Latency | Self::Park => sleep(),
+        }
+    }
+
+    /// Checks again as long as that pays, as often as `looks` makes of the checks in a burst.
+    pub(crate) fn look_while_it_pays<R>(
+        self,
+        deadline: Deadline,
+        looks: impl FnOnce(u32) -> Looks,
+        check: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        let (checks, limit) = self.burst()?;
+        let limit = deadline.left().map_or(limit, |left| left.min(limit));
+        if limit.is_zero() {
+            return None;
+        }
+        adaptive::look(self, limit, looks(checks), check)
     }
 
     /// How many checks a burst has and how long the bursts go on; `None` if there are none.
@@ -180,14 +237,10 @@ const PARK: u8 = 2;
 
 static POLICY: AtomicU8 = AtomicU8::new(BALANCED);
 
-fn burst<R>(checks: u32, check: &mut impl FnMut() -> Option<R>) -> Option<R> {
-    for _ in 0..checks {
-        hint::spin_loop();
-        if let Some(found) = check() {
-            return Some(found);
-        }
-    }
-    None
+/// Offers the processor to other threads.
+fn offer_processor() {
+    // It cannot fail on Linux.
+    let _ = sched_yield();
 }
 
 /// Whether this process could run on one processor only when this was first asked.

@@ -65,6 +65,7 @@ fn each_policy(several_processors: bool) {
         a_mutex_is_passed_on();
         timeouts_last(policy);
         one_processor_is_not_spun_on(policy, several_processors);
+        looking_in_vain_is_given_up_for_a_while(policy);
     }
     say("done");
 }
@@ -164,4 +165,29 @@ fn one_processor_is_not_spun_on(policy: WaitPolicy, several_processors: bool) {
         spins && several,
         "{policy:?} looked {looks} times"
     );
+}
+
+/// How often a wait for something that never comes looks.
+fn looks_in_vain(policy: WaitPolicy) -> usize {
+    let mut looks = 0;
+    let look = || {
+        looks += 1;
+        None::<Infallible>
+    };
+    assert!(policy.spin_while_it_pays(Deadline::NEVER, look).is_none());
+    policy.sleep(|| ());
+    looks
+}
+
+fn looking_in_vain_is_given_up_for_a_while(policy: WaitPolicy) {
+    let looks: Vec<_> = (0..20).map(|_| looks_in_vain(policy)).collect();
+    let once = looks.iter().filter(|&&looks| looks == 1).count();
+    match policy {
+        WaitPolicy::Park => assert_eq!(once, 20),
+        WaitPolicy::Balanced => assert!(once >= 10, "{looks:?}"),
+        WaitPolicy::Latency => assert!(once == 0 || once == 20, "{looks:?}"),
+    }
+    // What is there is found at once.
+    let found = policy.spin_while_it_pays(Deadline::NEVER, || Some(7));
+    assert_eq!(found, Some(7));
 }

@@ -169,12 +169,15 @@ impl Rings {
             }
             if next.is_none() {
                 let look = || reader.next().transpose();
-                next = wait_policy().spin(deadline, look).transpose()?;
+                next = wait_policy()
+                    .spin_while_it_pays(deadline, look)
+                    .transpose()?;
             }
             if let Some(next) = next {
                 return within(next, max);
             }
-            match reader.sleep(|| inbox.receive_byte(link, deadline))? {
+            let asleep = || wait_policy().sleep(|| inbox.receive_byte(link, deadline));
+            match reader.sleep(asleep)? {
                 None | Some(Ok(Byte::Bell | Byte::OfMessage)) => {}
                 Some(Ok(Byte::End) | Err(RecvError::Reset)) => return self.at_the_end(reader, max),
                 Some(Err(error)) => return Err(error),
@@ -210,7 +213,7 @@ impl Rings {
         deadline: Deadline,
     ) -> io::Result<bool> {
         let look = || self.is_readable().then_some(());
-        if wait_policy().spin(deadline, look).is_some() {
+        if wait_policy().spin_while_it_pays(deadline, look).is_some() {
             return Ok(true);
         }
         loop {

@@ -183,14 +183,14 @@ impl RingEnd {
     ///
     /// [`RingError::Damaged`].
     pub fn arm(&self) -> Result<Option<Next>, RingError> {
-        self.back.head().mark().set();
+        self.back.head().mark().watch();
         self.next()
     }
 
     /// Has the writers at the other end ring no more until the next [`arm`](Self::arm), which saves
     /// them a bell for a reader that is awake. Nobody else may sleep at this end.
     pub fn disarm(&self) {
-        self.back.head().mark().unset();
+        self.back.head().mark().unwatch();
     }
 
     /// Returns whether all that was written at this end was read.

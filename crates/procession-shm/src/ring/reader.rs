@@ -88,14 +88,13 @@ impl<'a> RingReader<'a> {
     /// As [`next`](Self::next).
     pub fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> Result<Option<R>, RingError> {
         let mark = self.memory.head().mark();
-        mark.set();
-        if self.next()?.is_some() {
-            return Ok(None);
-        }
-        let slept = sleep();
-        // The bell that was taken was for all who sleep, and the next one is to be.
-        mark.set();
-        Ok(Some(slept))
+        let set = mark.set();
+        let slept = match self.next()? {
+            Some(_) => None,
+            None => Some(sleep()),
+        };
+        mark.unset(set);
+        Ok(slept)
     }
 
     #[inline]
