@@ -2,15 +2,14 @@
 
 #![expect(clippy::exit, reason = "it is one of the ways in which a worker dies")]
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::LevelFilter;
 use procession_pipe::{PipeReader, PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
 use procession_process::Process;
 use procession_shm::Value;
-use procession_testkit::{alive, eventually, exists, kill9, watchdog};
+use procession_testkit::{alive, eventually, exists, kill9, records, watchdog};
 use std::io::{Read, Write};
 use std::mem::forget;
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::thread;
 
@@ -147,34 +146,15 @@ fn a_pool_that_is_dropped_leaves_nothing_running() {
     }
 }
 
-/// Keeps the records of this program.
-struct Kept(Mutex<Vec<String>>);
-
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
-
-impl Log for Kept {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let line = format!("{} {}", record.level(), record.args());
-        self.0.lock().expect("no record panics").push(line);
-    }
-
-    fn flush(&self) {}
-}
-
 // POL-102
 #[test]
 fn a_pool_that_is_dropped_with_work_to_do_warns() {
     let _watchdog = watchdog();
-    log::set_logger(&KEPT).unwrap();
-    log::set_max_level(LevelFilter::Warn);
+    records::keep(LevelFilter::Warn);
     let warnings = || {
-        let kept = KEPT.0.lock().unwrap();
-        let here = |line: &&String| line.contains(" 17 of its calls ");
-        kept.iter().filter(here).cloned().collect::<Vec<_>>()
+        let kept = records::kept().into_iter();
+        let here = |line: &String| line.contains(" 17 of its calls ");
+        kept.filter(here).collect::<Vec<_>>()
     };
     let pool = Pool::new(2).unwrap();
     assert_eq!(pool.map(|n: u8| n, 0..9).unwrap().len(), 9);

@@ -116,7 +116,9 @@ impl Builder {
     /// Takes all environment variables from the child but those that are set after this call.
     ///
     /// `/proc/PID/environ` does not show the others either. (That of a forked child shows of what was
-    /// added only what it has room for: as much as its parent was started with.)
+    /// added only what it has room for: as much as its parent was started with. Where a fork server makes
+    /// the child, of an environment of more than 512 KiB as many variables are shown as fit. The child has
+    /// them all.)
     pub fn env_clear(mut self) -> Self {
         self.choices.environment.clear();
         self
@@ -178,8 +180,14 @@ impl Builder {
     /// process must be root's, or have the capabilities for that.
     ///
     /// The child has joined the family before, and is let into the shared memory whose handles are in
-    /// its arguments. It cannot open what reaches it later, by a queue for example, and what it makes
-    /// itself is open to its own children alone. All other settings are taken up as that user.
+    /// its arguments. It cannot open what reaches it later, by a queue for example, unless that is sent
+    /// inside [`grant_to`](procession_shm::grant_to), and what it makes itself is open to its own children
+    /// alone: the error is [`OpenError::OtherUser`](procession_shm::OpenError::OtherUser). All other
+    /// settings are taken up as that user.
+    ///
+    /// A program that changes its user itself, by `setuid`, keeps what it has shared before and can hand
+    /// it on to copies of itself only: with the other start methods, such a handle among the arguments
+    /// is [`StartError::Encode`].
     ///
     /// # Examples
     ///

@@ -7,8 +7,10 @@ use crate::outcome::{Outcome, produce};
 use crate::routine::{Entry, Routine};
 use crate::settings::Settings;
 use crate::task::Task;
+use nix::unistd::geteuid;
 use procession_os::image::image;
-use procession_shm::{family, grant_to};
+use procession_shm::family::{self, HandedLease};
+use procession_shm::grant_to;
 use procession_wire::{Encoder, Fd, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -42,15 +44,20 @@ where
     F: Task<A, M>,
     A: Serialize + DeserializeOwned,
 {
-    let Some(user) = settings.user() else {
-        return encode::<F, A, M>(process, settings, args);
-    };
-    grant_to(user, || encode::<F, A, M>(process, settings, args))
+    let (user, lease) = (settings.user(), family::hand_over()?);
+    // What this process had as another user it cannot hand on to one that it starts now.
+    let changed = lease.is_some().then(|| geteuid().as_raw());
+    let encode = || encode::<F, A, M>(process, settings, lease, args);
+    match user.or(changed) {
+        None => encode(),
+        Some(user) => grant_to(user, encode),
+    }
 }
 
 fn encode<F, A, M>(
     process: CurrentProcess,
     settings: Settings,
+    lease: Option<HandedLease>,
     args: &A,
 ) -> Result<Message, StartError>
 where
@@ -62,7 +69,7 @@ where
     let start = Start {
         image: image().identity(),
         family: (family.id().to_owned(), *family.key()),
-        lease: family::hand_over()?.map(|lease| (Fd(lease.file), lease.shared)),
+        lease: lease.map(|lease| (Fd(lease.file), lease.shared)),
         process,
         settings,
         setups: inherit::routines(&setups),

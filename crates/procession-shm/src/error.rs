@@ -85,6 +85,18 @@ pub enum OpenError {
     /// Its elements have another type, size or alignment.
     #[error("the segment holds another type of element")]
     WrongType,
+    /// It is another user's, who has not let this process in.
+    #[error(
+        "the segment belongs to user {owner}, and this process is user {this}: a process of another user \
+         gets what it is to share in its arguments, or by a call inside `grant_to`; what it makes \
+         itself is for its own children"
+    )]
+    OtherUser {
+        /// The number of the user who made it.
+        owner: u32,
+        /// The number of this process's user.
+        this: u32,
+    },
     /// Its header is not one that the library writes, or it does not agree with the file's size.
     #[error("the segment is damaged: {0}")]
     Damaged(&'static str),
@@ -103,6 +115,7 @@ procession_os::debug_in_words!(OpenError {
     NotReady,
     WrongKind,
     WrongType,
+    OtherUser,
     Damaged,
     Family,
     System

@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::libc;
 use std::cell::Cell;
 use std::ffi::CString;
-use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::{fs, io};
 
 thread_local! {
     static RECIPIENT: Cell<Option<u32>> = const { Cell::new(None) };
@@ -75,7 +76,12 @@ const NO_ID: u32 = u32::MAX;
 type Entry = (u16, u16, u32);
 
 fn grant(name: Name, user: u32) -> io::Result<()> {
-    let path = CString::new(format!("{DIRECTORY}{name}"))?;
+    let path = format!("{DIRECTORY}{name}");
+    let owner = fs::symlink_metadata(&path)?.uid();
+    if owner == user {
+        return Ok(());
+    }
+    let path = CString::new(path)?;
     let mut users: Vec<u32> = read(&path)?;
     if users.contains(&user) {
         return Ok(());
@@ -95,8 +101,17 @@ fn grant(name: Name, user: u32) -> io::Result<()> {
     let (value, len) = (list.as_ptr().cast(), list.len());
     // SAFETY: the kernel reads two strings that end, and the list, all of which outlive the call.
     let done = unsafe { libc::setxattr(path.as_ptr(), LIST.as_ptr(), value, len, 0) };
-    Errno::result(done)?;
-    Ok(())
+    match Errno::result(done) {
+        Err(Errno::EPERM) => Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "it belongs to user {owner}, which this process is not: make what children share after \
+                 the program has changed its user, or leave the change to the children \
+                 (`Process::builder().user(..)`)"
+            ),
+        )),
+        done => Ok(done.map(drop)?),
+    }
 }
 
 /// Returns the users who have been let in.

@@ -15,6 +15,7 @@ use crate::{OpenError, ShmError, registry, reserve};
 use nix::unistd::geteuid;
 use shared_memory::Shmem;
 use std::fs;
+use std::io::ErrorKind::PermissionDenied;
 use std::mem::ManuallyDrop;
 use std::os::unix::fs::MetadataExt;
 use std::panic::RefUnwindSafe;
@@ -97,8 +98,19 @@ impl Mapping {
     }
 
     fn open(name: Name, entry: Entry, stay: &Stay) -> Result<Self, OpenError> {
-        check_owner(name, stay)?;
-        let memory = reserve::find(&name.to_string()).map_err(|error| OpenError::from(&error))?;
+        let owner = check_owner(name, stay)?;
+        let memory = reserve::find(&name.to_string()).map_err(|error| {
+            let error = OpenError::from(&error);
+            let this = geteuid().as_raw();
+            match &error {
+                OpenError::System(refused)
+                    if refused.kind() == PermissionDenied && owner != this =>
+                {
+                    OpenError::OtherUser { owner, this }
+                }
+                _ => error,
+            }
+        })?;
         if memory.len() < size_of::<Header>() {
             return Err(OpenError::Damaged("it is shorter than its header"));
         }
@@ -217,14 +229,16 @@ fn stay_in_family_of(name: Name) -> Result<Stay, OpenError> {
     }
 }
 
-/// Refuses what another user put in the place of a segment.
-fn check_owner(name: Name, stay: &Stay) -> Result<(), OpenError> {
+/// Refuses what another user put in the place of a segment; returns the user whose it is.
+fn check_owner(name: Name, stay: &Stay) -> Result<u32, OpenError> {
     let metadata = fs::symlink_metadata(format!("{DIRECTORY}{name}"))?;
-    // The founder's files are what a child of another user is handed.
-    let user = metadata.uid();
-    let trusted = user == geteuid().as_raw() || Some(user) == stay.founder();
-    if metadata.is_file() && trusted {
-        return Ok(());
+    if !metadata.is_file() {
+        return Err(OpenError::Damaged("it is not a file"));
     }
-    Err(OpenError::Damaged("it is not a file of this user"))
+    let (owner, this) = (metadata.uid(), geteuid().as_raw());
+    // The founder's files are what a child of another user is handed.
+    if owner == this || Some(owner) == stay.founder() {
+        return Ok(owner);
+    }
+    Err(OpenError::OtherUser { owner, this })
 }

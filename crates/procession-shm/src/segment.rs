@@ -476,7 +476,7 @@ impl Serialize for Segment {
         let claim = InFlight::new(&self.mapping)
             .ok_or_else(|| serde::ser::Error::custom(OpenError::Gone))?;
         grant::to_recipient(self.mapping.name).map_err(|error| {
-            serde::ser::Error::custom(format!("its user cannot be let into the segment: {error}"))
+            serde::ser::Error::custom(format!("its user cannot be let into a segment: {error}"))
         })?;
         handle::departing::<S::Error>(claim)?;
         self.mapping.name.serialize(serializer)

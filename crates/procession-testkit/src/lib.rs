@@ -7,6 +7,7 @@
 
 pub mod helper;
 pub mod python;
+pub mod records;
 pub mod steps;
 
 use nix::sys::signal::{Signal, kill};

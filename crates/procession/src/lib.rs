@@ -80,7 +80,7 @@ pub use procession_shm::{
     __plain_bits, AccessError, AnyBitPattern, Array, ArrayPart, AtomicFlag, Atomics, BlockError,
     CheckedBitPattern, Guard, ListError, ListItem, NameError, NoUninit, OutOfBlock, PartGuard,
     Plain, Pod, RawArray, RawValue, ReadGuard, ShareableList, Shared, SharedMemory, ShmError,
-    Value, View, ViewError, Zeroable, bytemuck,
+    Value, View, ViewError, Zeroable, bytemuck, grant_to,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, ConditionLock, Event, Lock,

@@ -50,6 +50,7 @@ fn refused<T: Debug, E: Display>(result: Result<T, E>) {
     );
 }
 
+// VAL-008
 #[test]
 fn by_a_queue() {
     let _watchdog = watchdog();
@@ -60,6 +61,7 @@ fn by_a_queue() {
     assert!(queue.is_empty().unwrap());
 }
 
+// VAL-008
 #[test]
 fn by_a_pipe() {
     let _watchdog = watchdog();
@@ -69,6 +71,7 @@ fn by_a_pipe() {
     assert_eq!(there.recv().unwrap().len(), FINE as usize);
 }
 
+// VAL-008
 #[test]
 fn by_a_process() {
     let _watchdog = watchdog();
@@ -81,6 +84,7 @@ fn by_a_process() {
     }
 }
 
+// VAL-008
 #[test]
 fn by_a_fork() {
     let _watchdog = watchdog();
@@ -93,6 +97,7 @@ fn by_a_fork() {
     alone.spawn(forks, ()).unwrap().join().unwrap();
 }
 
+// VAL-008
 #[test]
 fn by_what_a_child_inherits() {
     let _watchdog = watchdog();
@@ -103,6 +108,7 @@ fn by_what_a_child_inherits() {
     Process::spawn(inherits, ()).unwrap().join().unwrap();
 }
 
+// VAL-008
 #[test]
 fn by_a_pool() {
     let _watchdog = watchdog();
@@ -116,6 +122,7 @@ fn by_a_pool() {
     assert_eq!(pool.worker_pids(), workers);
 }
 
+// VAL-008
 #[test]
 fn by_a_manager() {
     let _watchdog = watchdog();

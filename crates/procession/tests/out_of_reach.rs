@@ -7,16 +7,15 @@
 #[path = "common/seccomp.rs"]
 mod seccomp;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::LevelFilter;
 use nix::unistd::{Uid, geteuid, setuid};
 use procession::{
     Event, Manager, ManagerError, Pool, PoolError, Process, StartMethod, Task, Value,
     set_start_method,
 };
-use procession_testkit::{alive, eventually, kill9, watchdog};
+use procession_testkit::{alive, eventually, kill9, records, watchdog};
 use seccomp::refuse;
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
 use std::thread::park;
 
 procession::enable_in_tests!();
@@ -55,14 +54,17 @@ impl Loss {
 /// What a scene tells of itself: what it started, and whether it came to its end.
 type Told = Value<[u32; 3]>;
 
-/// Plays a scene, in a process of its own for each loss; returns what they started.
-fn play<M>(scene: impl Task<(Loss, Told), M, Output = ()>) -> Vec<u32> {
-    let start = |loss| {
+/// Plays a scene, in a process of its own for each start method and loss; returns what they started.
+fn play<M>(scene: impl Task<(StartMethod, Loss, Told), M, Output = ()>) -> Vec<u32> {
+    let start = |(method, loss)| {
         let told = Told::new([0; 3]).unwrap();
         let builder = Process::builder().start_method(StartMethod::Spawn);
-        (builder.spawn(scene, (loss, told.clone())).unwrap(), told)
+        let process = builder.spawn(scene, (method, loss, told.clone()));
+        (process.unwrap(), told)
     };
-    let scenes: Vec<_> = Loss::all().into_iter().map(start).collect();
+    let methods = StartMethod::ALL.into_iter();
+    let each = methods.flat_map(|method| Loss::all().into_iter().map(move |loss| (method, loss)));
+    let scenes: Vec<_> = each.map(start).collect();
     let played = scenes.into_iter().map(|(process, told)| {
         let joined = process.join();
         (told.get(), joined)
@@ -80,6 +82,14 @@ fn play<M>(scene: impl Task<(Loss, Told), M, Output = ()>) -> Vec<u32> {
     started
 }
 
+/// How many workers a pool has: one that makes copies can only start the first without threads.
+fn size(method: StartMethod) -> usize {
+    match method {
+        StartMethod::Fork => 1,
+        _ => 2,
+    }
+}
+
 fn work(begun: Event) {
     begun.set();
     loop {
@@ -87,9 +97,9 @@ fn work(begun: Event) {
     }
 }
 
-fn drop_a_busy_pool(loss: Loss, told: Told) {
-    set_start_method(StartMethod::Spawn);
-    let pool = Pool::new(2).unwrap();
+fn drop_a_busy_pool(method: StartMethod, loss: Loss, told: Told) {
+    set_start_method(method);
+    let pool = Pool::new(size(method)).unwrap();
     let workers = pool.worker_pids();
     let begun = Event::new().unwrap();
     let ask = |_| pool.apply_async(work, (begun.clone(),)).unwrap();
@@ -100,9 +110,9 @@ fn drop_a_busy_pool(loss: Loss, told: Told) {
     for call in calls {
         assert!(matches!(call.get(), Err(PoolError::Terminated)));
     }
-    told.set([workers[0], workers[1], 0]);
+    told.set([workers[0], *workers.last().unwrap(), 0]);
     assert!(!workers.iter().any(|&worker| alive(worker)));
-    told.set([workers[0], workers[1], 1]);
+    told.set([workers[0], *workers.last().unwrap(), 1]);
 }
 
 // POL-100
@@ -112,15 +122,15 @@ fn a_busy_pool_is_dropped_and_its_workers_end() {
     assert!(!play(drop_a_busy_pool).into_iter().any(alive));
 }
 
-fn join_an_idle_pool(loss: Loss, told: Told) {
-    set_start_method(StartMethod::Spawn);
-    let pool = Pool::new(2).unwrap();
+fn join_an_idle_pool(method: StartMethod, loss: Loss, told: Told) {
+    set_start_method(method);
+    let pool = Pool::new(size(method)).unwrap();
     let workers = pool.worker_pids();
     assert_eq!(pool.map(|n: u32| n, [1, 2]).unwrap(), [1, 2]);
     loss.take_effect();
     pool.join();
     assert!(pool.worker_pids().is_empty());
-    told.set([workers[0], workers[1], 1]);
+    told.set([workers[0], *workers.last().unwrap(), 1]);
 }
 
 // POL-100
@@ -130,15 +140,15 @@ fn an_idle_pool_is_joined() {
     assert!(!play(join_an_idle_pool).into_iter().any(alive));
 }
 
-fn die_with_a_busy_pool(loss: Loss, told: Told) {
-    set_start_method(StartMethod::Spawn);
-    let pool = Pool::new(2).unwrap();
+fn die_with_a_busy_pool(method: StartMethod, loss: Loss, told: Told) {
+    set_start_method(method);
+    let pool = Pool::new(size(method)).unwrap();
     let workers = pool.worker_pids();
     let begun = Event::new().unwrap();
     let _call = pool.apply_async(work, (begun.clone(),)).unwrap();
     begun.wait();
     loss.take_effect();
-    told.set([workers[0], workers[1], 1]);
+    told.set([workers[0], *workers.last().unwrap(), 1]);
     kill9(std::process::id());
 }
 
@@ -162,8 +172,8 @@ impl Drop for Endless {
     }
 }
 
-fn shut_down_a_server_that_hangs(loss: Loss, told: Told) {
-    set_start_method(StartMethod::Spawn);
+fn shut_down_a_server_that_hangs(method: StartMethod, loss: Loss, told: Told) {
+    set_start_method(method);
     let manager = Manager::start().unwrap();
     let _endless = manager.host(|| Endless, ()).unwrap();
     let server = manager.pid();
@@ -182,24 +192,6 @@ fn a_server_that_hangs_is_ended() {
     assert!(!play(shut_down_a_server_that_hangs).into_iter().any(alive));
 }
 
-/// Keeps the records of its process.
-struct Kept(Mutex<Vec<String>>);
-
-static KEPT: Kept = Kept(Mutex::new(Vec::new()));
-
-impl Log for Kept {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &Record<'_>) {
-        let line = format!("{} {}", record.level(), record.args());
-        self.0.lock().unwrap().push(line);
-    }
-
-    fn flush(&self) {}
-}
-
 /// Closes all by which the worker could be reached, and goes on.
 fn close_and_work(go: Event, begun: Event) {
     go.wait();
@@ -208,10 +200,9 @@ fn close_and_work(go: Event, begun: Event) {
     work(begun);
 }
 
-fn drop_a_pool_that_cannot_be_ended(loss: Loss, told: Told) {
-    log::set_logger(&KEPT).unwrap();
-    log::set_max_level(LevelFilter::Info);
-    set_start_method(StartMethod::Spawn);
+fn drop_a_pool_that_cannot_be_ended(method: StartMethod, loss: Loss, told: Told) {
+    records::keep(LevelFilter::Info);
+    set_start_method(method);
     let (go, begun) = (Event::new().unwrap(), Event::new().unwrap());
     let pool = Pool::new(1).unwrap();
     let call = pool.apply_async(close_and_work, (go.clone(), begun.clone()));
@@ -223,7 +214,7 @@ fn drop_a_pool_that_cannot_be_ended(loss: Loss, told: Told) {
     begun.wait();
     drop(pool);
     let expected = format!("ERROR the worker (pid {worker}) cannot be ended: ");
-    let kept = KEPT.0.lock().unwrap();
+    let kept = records::kept();
     assert!(
         kept.iter().any(|line| line.starts_with(&expected)),
         "{kept:?}"

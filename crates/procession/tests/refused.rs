@@ -127,6 +127,7 @@ fn what_is_right_compiles() {
     assert_eq!(compile(&lines), None);
 }
 
+// VAL-009
 #[test]
 fn a_closure_that_captures_is_refused_at_the_call() {
     let _watchdog = watchdog();
@@ -137,12 +138,14 @@ fn a_closure_that_captures_is_refused_at_the_call() {
     assert_refused(&words, lines);
 }
 
+// VAL-009
 #[test]
 fn a_function_pointer_is_refused() {
     let _watchdog = watchdog();
     assert_refused(&["PassTheFunctionItself"], each_way("pointer", "2"));
 }
 
+// VAL-009
 #[test]
 fn a_borrowed_argument_is_refused_and_the_owned_type_named() {
     let _watchdog = watchdog();
@@ -153,6 +156,7 @@ fn a_borrowed_argument_is_refused_and_the_owned_type_named() {
     assert_refused(&words, spawn("array", "&Array::from_iter(0..3).unwrap()"));
 }
 
+// VAL-009
 #[test]
 fn what_serde_cannot_carry_is_refused_as_an_argument_and_as_a_result() {
     let _watchdog = watchdog();
@@ -168,6 +172,7 @@ fn what_serde_cannot_carry_is_refused_as_an_argument_and_as_a_result() {
     assert_refused(&words, ["Process::fork(|| Report).unwrap();".to_owned()]);
 }
 
+// VAL-009
 #[test]
 fn shared_memory_refuses_what_is_not_plain() {
     let _watchdog = watchdog();
@@ -183,4 +188,25 @@ fn shared_memory_refuses_what_is_not_plain() {
         "a queue or a pipe",
     ];
     assert_refused(&words, lines.map(str::to_owned));
+}
+
+// VAL-009
+#[test]
+fn what_ends_when_it_is_dropped_is_not_made_in_vain() {
+    let _watchdog = watchdog();
+    for (make, words) in [
+        (
+            "Pool::new(1)",
+            ["unused `Pool`", "ends its workers at once"],
+        ),
+        ("Manager::start()", ["unused `Manager`", "ends the server"]),
+        (
+            "Listener::builder().bind(([127, 0, 0, 1], 0))",
+            ["unused `Listener`", "closes the address"],
+        ),
+    ] {
+        let line =
+            format!("#[deny(unused_must_use)] fn in_vain() {{ procession::{make}.unwrap(); }}");
+        assert_refused(&words, [line]);
+    }
 }

@@ -151,6 +151,7 @@ struct Inner {
     bytes: Vec<u8>,
 }
 
+// VAL-001
 #[test]
 fn enums() {
     let _watchdog = watchdog();
@@ -182,6 +183,7 @@ fn inner() -> Inner {
     }
 }
 
+// VAL-002
 #[test]
 fn untagged_enums() {
     let _watchdog = watchdog();
@@ -237,6 +239,7 @@ struct Flat {
     after: u8,
 }
 
+// VAL-003
 #[test]
 fn fields_that_are_left_out_or_stand_elsewhere() {
     let _watchdog = watchdog();
@@ -393,6 +396,7 @@ impl Serialize for Uncounted {
     }
 }
 
+// VAL-004
 #[test]
 fn names_and_ways_of_ones_own() {
     let _watchdog = watchdog();
@@ -420,6 +424,7 @@ fn names_and_ways_of_ones_own() {
     carriers.carry(Uncounted(vec![1, 2, 3]));
 }
 
+// VAL-005
 #[test]
 fn the_standard_library_and_json() {
     let _watchdog = watchdog();
@@ -469,6 +474,7 @@ struct NeverWritten {
     id: u8,
 }
 
+// VAL-006
 #[test]
 fn what_could_not_be_read_again_is_refused_where_it_is_sent() {
     let _watchdog = watchdog();

@@ -53,6 +53,7 @@ fn says<T: Debug, E: Display>(result: Result<T, E>, words: &str) {
     assert!(error.contains(words), "{error}");
 }
 
+// VAL-007
 #[test]
 fn of_a_queue() {
     let _watchdog = watchdog();
@@ -62,6 +63,7 @@ fn of_a_queue() {
     says(queue.get(), UNHEARD);
 }
 
+// VAL-007
 #[test]
 fn of_a_pipe() {
     let _watchdog = watchdog();
@@ -71,6 +73,7 @@ fn of_a_pipe() {
     says(here.recv(), UNHEARD);
 }
 
+// VAL-007
 #[test]
 fn of_a_process() {
     let _watchdog = watchdog();
@@ -85,6 +88,7 @@ fn of_a_process() {
     }
 }
 
+// VAL-007
 #[test]
 fn of_a_fork() {
     let _watchdog = watchdog();
@@ -96,6 +100,7 @@ fn of_a_fork() {
     alone.spawn(forks, ()).unwrap().join().unwrap();
 }
 
+// VAL-007
 #[test]
 fn of_what_a_child_inherits() {
     let _watchdog = watchdog();
@@ -116,6 +121,7 @@ fn of_what_a_child_inherits() {
     }
 }
 
+// VAL-007
 #[test]
 fn of_a_pool() {
     let _watchdog = watchdog();
@@ -130,6 +136,7 @@ fn of_a_pool() {
     says(pool.map(|_: u8| within(Deaf(1)), [1]), UNHEARD);
 }
 
+// VAL-007
 #[test]
 fn of_a_manager() {
     let _watchdog = watchdog();

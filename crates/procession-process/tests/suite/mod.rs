@@ -102,6 +102,7 @@ macro_rules! suite {
                 the_environment_is_that_of_the_moment,
                 the_system_shows_the_environment_that_a_child_was_given_and_no_other,
                 the_system_shows_a_large_environment_too,
+                the_system_shows_of_a_huge_environment_what_fits,
                 the_working_directory_is_that_of_the_moment,
                 a_relative_directory_starts_at_the_parents,
                 a_directory_that_is_gone_is_still_the_childs,
@@ -116,6 +117,7 @@ macro_rules! suite {
                 a_child_of_another_user_ends_with_its_parent,
                 a_task_that_changes_its_user_ends_with_its_parent,
                 a_child_of_another_user_is_of_the_family,
+                a_segment_in_the_arguments_of_a_program_that_has_changed_its_user,
             }
             limits {
                 memory_beyond_the_limit_is_an_abort,

@@ -3,7 +3,7 @@
 use super::{Household, alone, forever, not_settled};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, getgroups, getresgid, getresuid, setuid};
-use procession_process::{Builder, Process, StartError};
+use procession_process::{Builder, Process, StartError, StartMethod, start_method};
 use procession_shm::Value;
 use procession_testkit::{eventually, exists};
 use std::fs;
@@ -175,5 +175,37 @@ pub(crate) fn a_child_of_another_user_is_of_the_family() {
             child.unwrap().join().unwrap();
         }
         assert_eq!(handed.get(), 11);
+    });
+}
+
+// PRC-044
+pub(crate) fn a_segment_in_the_arguments_of_a_program_that_has_changed_its_user() {
+    if !is_root() {
+        return;
+    }
+    alone(|| {
+        let before = Value::new(1).unwrap();
+        let get = |value: Value<i32>| value.get();
+        assert_eq!(
+            Process::spawn(get, (before.clone(),))
+                .unwrap()
+                .join()
+                .unwrap(),
+            1
+        );
+        setuid(Uid::from_raw(NOBODY)).unwrap();
+        let after = Value::new(2).unwrap();
+        assert_eq!(Process::spawn(get, (after,)).unwrap().join().unwrap(), 2);
+        let started = Process::spawn(get, (before.clone(),));
+        if start_method() == StartMethod::Fork {
+            return assert_eq!(started.unwrap().join().unwrap(), 1);
+        }
+        let refused = started.unwrap_err();
+        assert!(matches!(refused, StartError::Encode(_)), "{refused:?}");
+        let words = refused.to_string();
+        for part in ["belongs to user 0", "Process::builder().user(..)"] {
+            assert!(words.contains(part), "{words}");
+        }
+        assert_eq!((before.get(), before.segment().holders()), (1, 1));
     });
 }

@@ -179,6 +179,25 @@ pub(crate) fn the_system_shows_a_large_environment_too() {
     }
 }
 
+// PRC-043
+pub(crate) fn the_system_shows_of_a_huge_environment_what_fits() {
+    let large = "x".repeat(100_000);
+    let builder = Process::builder().env_clear();
+    let names = ["A", "B", "C", "D", "E", "F", "G", "H"];
+    let builder = names
+        .iter()
+        .fold(builder, |builder, name| builder.env(name, &large));
+    let both = || (shown(std::process::id()), own());
+    let (shown, own) = builder.spawn(both, ()).unwrap().join().unwrap();
+    assert_eq!(own.iter().map(Vec::len).collect::<Vec<_>>(), [100_002; 8]);
+    let fit = match start_method() {
+        StartMethod::Spawn => 8,
+        StartMethod::ForkServer => 5,
+        _ => 0,
+    };
+    assert_eq!(shown, own[..fit]);
+}
+
 fn directory_of(builder: Builder) -> String {
     let directory = || env::current_dir().unwrap().to_str().unwrap().to_owned();
     builder.spawn(directory, ()).unwrap().join().unwrap()

@@ -12,11 +12,11 @@
 //! # The notes
 //!
 //! The file is read and written, never mapped: another user's process that has it may truncate it. It
-//! is a table of buckets of [`BUCKET`] words; a process number has its bucket, and no two
+//! is a table of buckets of four words; a process number has its bucket, and no two
 //! processes that live at one moment have one number. So makers do not need a lock: two get in each
 //! other's way only if they note processes of one bucket in the same microsecond. A word is an
 //! [`Identity`], so what is left of a process that is gone is never taken for another's, and is
-//! written over when its bucket is full. The table is never longer than [`BUCKETS`] buckets; whoever
+//! written over when its bucket is full. The table is never longer than half a mebibyte; whoever
 //! finds no room for it in `/dev/shm` makes no note.
 //!
 //! # Who may be killed when

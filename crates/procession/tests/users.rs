@@ -1,0 +1,91 @@
+//! Shared memory between processes of different users.
+
+#![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
+#![expect(clippy::print_stderr, reason = "a test that is not tried says so")]
+
+use nix::unistd::Uid;
+use procession::{Process, Queue, StartMethod, Value, grant_to};
+use procession_testkit::watchdog;
+
+procession::enable_in_tests!();
+
+const NOBODY: u32 = 65534;
+
+fn is_root() -> bool {
+    let root = Uid::effective().is_root();
+    if !root {
+        eprintln!("not tried: only root can do that");
+    }
+    root
+}
+
+/// Takes what comes: the value, or the words of the error.
+fn take(items: Queue<Value<i32>>) -> Vec<Result<i32, String>> {
+    let get = || Ok(items.get().map_err(|error| error.to_string())?.get());
+    (0..2).map(|_| get()).collect()
+}
+
+// PRC-044
+#[test]
+fn a_handle_that_reaches_another_users_process_by_a_queue_is_refused_or_granted() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        return;
+    }
+    for method in StartMethod::ALL {
+        let items: Queue<Value<i32>> = Queue::new().unwrap();
+        let alone = Process::builder().start_method(StartMethod::Spawn);
+        let start = |method: StartMethod, items: Queue<Value<i32>>| {
+            let builder = Process::builder().start_method(method).user(NOBODY);
+            let child = builder.spawn(take, (items.clone(),)).unwrap();
+            items.put(&Value::new(1).unwrap()).unwrap();
+            let granted = Value::new(2).unwrap();
+            grant_to(NOBODY, || items.put(&granted)).unwrap();
+            child.join().unwrap()
+        };
+        let taken = alone.spawn(start, (method, items)).unwrap();
+        let taken = taken.join().unwrap();
+        let refused = taken[0].as_ref().unwrap_err();
+        for part in [
+            "belongs to user 0",
+            "this process is user 65534",
+            "`grant_to`",
+        ] {
+            assert!(refused.contains(part), "{method:?}: {refused}");
+        }
+        assert_eq!(taken[1], Ok(2), "{method:?}");
+    }
+}
+
+fn make(items: Queue<Value<i32>>) {
+    items.put(&Value::new(3).unwrap()).unwrap();
+    // Until the other has looked.
+    while !items.is_empty().unwrap() {
+        std::thread::yield_now();
+    }
+}
+
+// PRC-044
+#[test]
+fn what_another_users_process_has_made_is_not_opened() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        return;
+    }
+    for method in StartMethod::ALL {
+        let alone = Process::builder().start_method(StartMethod::Spawn);
+        let start = |method: StartMethod| {
+            let items: Queue<Value<i32>> = Queue::new().unwrap();
+            let builder = Process::builder().start_method(method).user(NOBODY);
+            let child = builder.spawn(make, (items.clone(),)).unwrap();
+            let words = items.get().unwrap_err().to_string();
+            child.join().unwrap();
+            words
+        };
+        let words = alone.spawn(start, (method,)).unwrap().join().unwrap();
+        assert!(
+            words.contains("belongs to user 65534"),
+            "{method:?}: {words}"
+        );
+    }
+}
