@@ -2,7 +2,7 @@
 
 mod watch;
 
-use crate::inbox::{Inbox, Rights};
+use crate::inbox::{self, Inbox, Rights};
 use crate::link::Link;
 use crate::outbox::{Load, Outbox};
 use crate::rings::Rings;
@@ -13,7 +13,7 @@ use procession_os::socket;
 use procession_os::wait::Deadline;
 use procession_os::waitable::Doorbell;
 use procession_shm::ring::{self, RingEnd, RingReader};
-use procession_wire::{Kind, Message, Packet, handle};
+use procession_wire::{Kind, Message, Packet, buffer, handle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::cell::RefCell;
@@ -277,7 +277,7 @@ impl Channel {
     /// if it went in the middle of a message, or [`RecvError::Reset`] if it had not read all that
     /// it was sent, now and at each later call.
     pub fn recv_by(&self, deadline: Deadline) -> Result<Packet, RecvError> {
-        let (bytes, rights) = self.recv_frame(deadline)?;
+        let (bytes, rights) = self.recv_frame(buffer::take, deadline)?;
         if rights.lost {
             return Err(RecvError::DescriptorsLost);
         }
@@ -296,7 +296,7 @@ impl Channel {
     ///
     /// As [`recv_by`](Self::recv_by).
     pub fn recv_bytes_by(&self, deadline: Deadline) -> Result<Vec<u8>, RecvError> {
-        Ok(self.recv_frame(deadline)?.0)
+        Ok(self.recv_frame(inbox::fresh, deadline)?.0)
     }
 
     /// Receives the next message as bytes into a buffer, or gives up at the deadline; returns its
@@ -406,19 +406,23 @@ impl Channel {
         self.turns.outbox.take(deadline).ok_or(SendError::TimedOut)
     }
 
-    fn recv_frame(&self, deadline: Deadline) -> Result<(Vec<u8>, Rights), RecvError> {
+    fn recv_frame(
+        &self,
+        take: fn(usize) -> Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<(Vec<u8>, Rights), RecvError> {
         let mut inbox = self.turns.inbox.take(deadline).ok_or(RecvError::TimedOut)?;
         let (link, max) = (&self.link, self.max_len());
         let Some(rings) = self.rings.get() else {
-            return inbox.receive(link, max, deadline);
+            return inbox.receive(link, take, max, deadline);
         };
         let pop = |reader: &mut RingReader<'_>, len| {
-            let mut bytes = Vec::new();
+            let mut bytes = take(len);
             reader.pop(len, &mut bytes);
             Ok((bytes, Rights::default()))
         };
         rings.receive(link, &mut inbox, max, deadline, pop, |inbox| {
-            let received = inbox.receive(link, max, deadline);
+            let received = inbox.receive(link, take, max, deadline);
             let whole = received.is_ok();
             (received, whole)
         })

@@ -14,6 +14,7 @@
 
 use crate::link::Link;
 use crate::{RecvError, RecvIntoError};
+use procession_os::huge;
 use procession_os::wait::Deadline;
 use procession_wire::frame::{self, Announced, BadLength};
 use std::io;
@@ -69,14 +70,18 @@ pub(crate) struct Rights {
 }
 
 impl Inbox {
-    /// Receives the rest of the message.
+    /// Receives the rest of the message, into memory that `take` has for its length.
     pub(crate) fn receive(
         &mut self,
         link: &Link,
+        take: fn(usize) -> Vec<u8>,
         max: u64,
         deadline: Deadline,
     ) -> Result<(Vec<u8>, Rights), RecvError> {
         let len = self.receive_head(link, max, deadline)?;
+        if self.body.capacity() == 0 {
+            self.body = take(len);
+        }
         self.receive_body(link, len, deadline)?;
         let Self { body, rights, .. } = std::mem::take(self);
         Ok((body, rights))
@@ -93,7 +98,7 @@ impl Inbox {
         let len = self.receive_head(link, max, deadline)?;
         let Some(buf) = buf.get_mut(..len) else {
             return Err(RecvIntoError::TooShort(
-                self.receive(link, max, deadline)?.0,
+                self.receive(link, fresh, max, deadline)?.0,
             ));
         };
         self.fill(link, buf, deadline)?;
@@ -222,8 +227,10 @@ impl Inbox {
         if arrived < self.body.capacity() {
             return Ok(());
         }
-        let room = len.min(FIRST_ROOM.max(arrived.saturating_mul(2)));
-        Ok(self.body.try_reserve_exact(room - arrived)?)
+        let room = len.min(FIRST_ROOM.max(arrived.saturating_mul(4)));
+        self.body.try_reserve_exact(room - arrived)?;
+        huge::prefer(&self.body);
+        Ok(())
     }
 
     /// Fills `buf` with the message; if that fails, what has arrived is kept in `body`.
@@ -242,6 +249,11 @@ impl Inbox {
         }
         Ok(())
     }
+}
+
+/// Memory for a message that its receiver keeps.
+pub(crate) fn fresh(_: usize) -> Vec<u8> {
+    Vec::new()
 }
 
 fn recv_error(error: io::Error) -> RecvError {

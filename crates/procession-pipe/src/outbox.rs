@@ -39,7 +39,9 @@ impl Load<'_> {
 
     /// The claims of its handles are the receiver's now.
     pub(crate) fn passed_on(self) {
-        self.into_message().map(Message::deliver);
+        if let Some(message) = self.into_message() {
+            message.delivered();
+        }
     }
 
     fn into_message(self) -> Option<Message> {
@@ -104,7 +106,9 @@ impl Outbox {
         };
         let Err(Stopped { at, error }) = write(link, [&rest.bytes, &[]], &[], deadline, || ())
         else {
-            rest.message.map(Message::deliver);
+            if let Some(message) = rest.message {
+                message.delivered();
+            }
             return Ok(());
         };
         if is_gone(&error) {

@@ -1,26 +1,39 @@
-//! A buffer that each thread uses again for the bytes of one item after the other.
+//! The bytes of items, in memory that is used again.
 
-use std::cell::Cell;
+use procession_wire::buffer;
+use std::mem;
+use std::ops::{Deref, DerefMut};
 
-/// A buffer that has grown larger is not kept.
-const LARGEST: usize = 64 << 10;
+/// A buffer that goes back to [where it was taken](buffer) when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Buffer(Vec<u8>);
 
-thread_local! {
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+impl Buffer {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self(buffer::take(0))
+    }
 }
 
-/// Returns an empty buffer.
-#[inline]
-pub(crate) fn take() -> Vec<u8> {
-    // While the thread ends there may be none any more.
-    SPARE.try_with(Cell::take).unwrap_or_default()
+impl Deref for Buffer {
+    type Target = Vec<u8>;
+
+    #[inline]
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
 }
 
-/// Keeps the buffer for the next one who needs it.
-#[inline]
-pub(crate) fn give(mut buffer: Vec<u8>) {
-    if buffer.capacity() <= LARGEST {
-        buffer.clear();
-        let _ = SPARE.try_with(|spare| spare.set(buffer));
+impl DerefMut for Buffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
+impl Drop for Buffer {
+    #[inline]
+    fn drop(&mut self) {
+        buffer::give(mem::take(&mut self.0));
     }
 }

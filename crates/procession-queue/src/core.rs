@@ -1,6 +1,8 @@
 //! A queue of encoded items: what all kinds of queues are made of.
 
 use crate::atomic::{AtomicU32, Ordering};
+use crate::batch::Batch;
+use crate::buffer::Buffer;
 use crate::control::Control;
 use crate::home::{Home, Plan};
 use crate::item::{Item, Taken};
@@ -36,7 +38,7 @@ pub(crate) struct Core {
     /// Through which this process looks for producers, once it has to.
     lookout: OnceLock<Lookout>,
     /// Decodes an item and drops it.
-    discard: fn(Taken),
+    discard: fn(Taken, &[u8]),
 }
 
 impl Core {
@@ -53,7 +55,7 @@ impl Core {
             entry: AtomicU32::new(u32::MAX),
             process: AtomicU32::new(process::id()),
             lookout: OnceLock::new(),
-            discard: |item| drop(item.decode::<T>()),
+            discard: |item, bytes| drop(item.decode::<T>(bytes)),
         });
         let counted: Arc<dyn Counted> = core.clone();
         fork::register(&counted);
@@ -106,20 +108,22 @@ impl Core {
     }
 
     /// Puts all items, in as few pieces as there is room for.
-    pub(crate) fn put_all(
-        &self,
-        mut items: Vec<Item>,
-        patience: Patience,
-    ) -> Result<(), PutManyError> {
+    pub(crate) fn put_all(&self, batch: Batch, patience: Patience) -> Result<(), PutManyError> {
+        let records = batch.records();
         let mut put = 0;
-        while !items.is_empty() {
-            let records: Vec<_> = items.iter().map(Item::record).collect();
-            let more = self.put_some(&records, patience);
-            let more = more.map_err(|error| PutManyError { put, error })?;
-            items.drain(..more).for_each(Item::deliver);
-            put += more;
+        let mut result = Ok(());
+        while put < records.len() {
+            match self.put_some(&records[put..], patience) {
+                Ok(more) => put += more,
+                Err(error) => {
+                    result = Err(PutManyError { put, error });
+                    break;
+                }
+            }
         }
-        Ok(())
+        drop(records);
+        batch.deliver(put);
+        result
     }
 
     /// Puts as many of the records as there is room for, at least one; returns how many.
@@ -190,18 +194,19 @@ impl Core {
         }
     }
 
-    /// Takes items out, at least one and at most `max`.
+    /// Takes items out, at least one and at most `max`, whose bytes are put into a buffer.
     #[inline]
     pub(crate) fn get(
         &self,
         max: usize,
         patience: Patience,
+        bytes: &mut Buffer,
         mut sink: impl FnMut(Taken),
     ) -> Result<(), GetError> {
-        if !self.sides().get.eldest().any() && self.try_get(max, patience, &mut sink)? != 0 {
+        if !self.sides().get.eldest().any() && self.try_get(max, patience, bytes, &mut sink)? != 0 {
             return Ok(());
         }
-        self.get_later(max, patience, &mut sink)
+        self.get_later(max, patience, bytes, &mut sink)
     }
 
     #[cold]
@@ -209,13 +214,14 @@ impl Core {
         &self,
         max: usize,
         patience: Patience,
+        bytes: &mut Buffer,
         sink: &mut impl FnMut(Taken),
     ) -> Result<(), GetError> {
         let turn = Turn::new(self.sides().get.eldest());
         let items = || self.sides().items();
         let mut check = || {
             let most = self.most(&turn, max, items)?;
-            match self.try_get(most, patience, sink) {
+            match self.try_get(most, patience, bytes, sink) {
                 Ok(0) => None,
                 got => Some(got.map(drop)),
             }
@@ -237,6 +243,7 @@ impl Core {
         &self,
         max: usize,
         patience: Patience,
+        bytes: &mut Buffer,
         sink: &mut impl FnMut(Taken),
     ) -> Result<u64, GetError> {
         if !self.may_get() {
@@ -248,7 +255,8 @@ impl Core {
         };
         let mut local = self.get.lock();
         let reader = Reader::new(&self.home, &self.get.seen, &locked, &mut local)?;
-        let got = read(reader, max, self.home.table(), &self.entry, sink)?;
+        let ours = (self.home.table(), &self.entry);
+        let got = read(reader, max, ours, bytes, sink)?;
         if got == 0 {
             // Still under the lock: what is not there now will never be, once the queue is shut.
             self.sides().check_shut()?;
@@ -349,15 +357,19 @@ impl Core {
 
     fn discard_some(&self) -> Result<bool, Fault> {
         let mut some = Vec::new();
+        let mut bytes = Buffer::new();
         {
             // Nobody else has a handle; who holds the lock in spite of that is garbage.
             let locked = self.sides().get.lock(Patience::timeout(Duration::ZERO))?;
             let mut local = self.get.lock();
             let reader = Reader::new(&self.home, &self.get.seen, &locked, &mut local)?;
-            read(reader, 64, None, &self.entry, &mut |item| some.push(item))?;
+            let ours = (None, &self.entry);
+            read(reader, 64, ours, &mut bytes, &mut |item| some.push(item))?;
         }
         let discarded = !some.is_empty();
-        some.into_iter().for_each(self.discard);
+        for item in some {
+            (self.discard)(item, &bytes);
+        }
         Ok(discarded)
     }
 }
@@ -371,7 +383,7 @@ fn now() -> Deadline {
 }
 
 /// A record's kind and content.
-type Record<'a> = (crate::record::Kind, &'a [u8]);
+pub(crate) type Record<'a> = (crate::record::Kind, &'a [u8]);
 
 /// Appends records, at least one, and puts them into the queue; returns how many.
 #[inline]
@@ -395,14 +407,14 @@ fn write(mut writer: Writer<'_>, records: &[Record<'_>]) -> Result<usize, PutErr
 fn read(
     mut reader: Reader<'_>,
     max: usize,
-    table: Option<Table<'_>>,
-    hint: &AtomicU32,
+    (table, hint): (Option<Table<'_>>, &AtomicU32),
+    bytes: &mut Vec<u8>,
     sink: &mut impl FnMut(Taken),
 ) -> Result<u64, Fault> {
     let entry = table.map(|table| table.ours(hint)).transpose()?;
     let mut read = 0;
     while read < max as u64 {
-        match reader.next() {
+        match reader.next(bytes) {
             Ok(Some(taken)) => sink(taken),
             Err(fault) if read == 0 => return Err(fault),
             // Of an error after the first item the next call tells.

@@ -1,15 +1,16 @@
 //! Items as bytes, before they are put and after they are got.
 
-use crate::buffer;
+use crate::buffer::Buffer;
 use crate::handles;
 use crate::record::Kind;
 use crate::stored::Stored;
 use crate::write::INLINE;
 use crate::{Fault, GetError, PutError};
 use procession_shm::Opened;
-use procession_wire::{DecodeError, Encoder, Kind as MessageKind, Message, Packet};
+use procession_wire::{DecodeError, Kind as MessageKind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::ops::Range;
 
 /// The most bytes of an item's encoding: 1 GiB for what the user puts in, and some for the rest.
 pub const MAX_ITEM_LEN: usize = (1 << 30) + (1 << 10);
@@ -27,9 +28,7 @@ impl Item {
     /// Encodes an item, and copies a large one into a segment of its own.
     #[inline]
     pub(crate) fn encode<T: Serialize + DeserializeOwned>(item: &T) -> Result<Self, PutError> {
-        let mut encoder = Encoder::with_buffer(MessageKind::VALUE, buffer::take());
-        encoder.push(item)?;
-        let message = encoder.finish();
+        let message = Message::encode(MessageKind::VALUE, item)?;
         if !message.fds().is_empty() {
             return Err(PutError::Descriptors);
         }
@@ -46,6 +45,13 @@ impl Item {
         })
     }
 
+    /// Returns the bytes of an item that is nothing else.
+    #[inline]
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        let is_else = self.message.has_handles() || self.large.is_some();
+        (!is_else).then(|| self.message.bytes())
+    }
+
     /// Returns what goes into the chain of chunks.
     #[inline]
     pub(crate) fn record(&self) -> (Kind, &[u8]) {
@@ -60,10 +66,9 @@ impl Item {
     /// The item is in the queue: what it claimed is the queue's.
     #[inline]
     pub(crate) fn deliver(self) {
-        let (bytes, _) = self.message.deliver();
-        buffer::give(bytes);
+        self.message.delivered();
         if let Some(handle) = self.large {
-            handle.deliver();
+            handle.delivered();
         }
     }
 }
@@ -80,8 +85,8 @@ fn store(bytes: &[u8]) -> Result<Message, PutError> {
 
 /// An item that was taken out of a queue. What its handles claimed is this process's.
 pub(crate) enum Taken {
-    /// What is encoded.
-    Item(Vec<u8>),
+    /// Where what is encoded is in the bytes that were read.
+    Item(Range<usize>),
     /// Where what is encoded is.
     Large(Stored),
     /// An item of which so many bytes are encoded, and what its handles stand for.
@@ -91,27 +96,29 @@ pub(crate) enum Taken {
 }
 
 impl Taken {
-    /// Makes an item of a record that is about to be taken.
+    /// Makes an item of a record that is about to be taken, and was read into `bytes`, behind what was
+    /// there.
     ///
     /// # Errors
     ///
     /// [`Fault::Open`] if the item is to stay where it is, because this process has no descriptor
     /// or no memory left to open it.
     #[inline]
-    pub(crate) fn of(kind: Kind, bytes: Vec<u8>) -> Result<Self, Fault> {
+    pub(crate) fn of(kind: Kind, bytes: &[u8], start: usize) -> Result<Self, Fault> {
         match kind {
-            Kind::Item => Ok(Self::Item(bytes)),
-            kind => Self::opened(kind, bytes),
+            Kind::Item => Ok(Self::Item(start..bytes.len())),
+            kind => Self::opened(kind, bytes, start),
         }
     }
 
     #[cold]
-    fn opened(kind: Kind, bytes: Vec<u8>) -> Result<Self, Fault> {
+    fn opened(kind: Kind, bytes: &[u8], start: usize) -> Result<Self, Fault> {
+        let content = &bytes[start..];
         let opened = match kind {
-            Kind::Item => Ok(Self::Item(bytes)),
-            Kind::Large => Stored::collect(&bytes).map(Self::Large),
-            Kind::Handles => Self::with_handles(bytes),
-            Kind::LargeHandles => Self::large_with_handles(&bytes),
+            Kind::Item => Ok(Self::Item(start..bytes.len())),
+            Kind::Large => Stored::collect(content).map(Self::Large),
+            Kind::Handles => Self::with_handles(content, start),
+            Kind::LargeHandles => Self::large_with_handles(content),
             Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
         };
         match opened {
@@ -121,10 +128,11 @@ impl Taken {
         }
     }
 
-    fn with_handles(bytes: Vec<u8>) -> Result<Self, DecodeError> {
-        let read = |at: usize, len: usize| Some(bytes.get(at..)?.get(..len)?.to_vec());
-        let (len, opened) = handles::open(bytes.len(), read)?;
-        Ok(Self::Handles(Box::new(Self::Item(bytes)), len, opened))
+    fn with_handles(content: &[u8], start: usize) -> Result<Self, DecodeError> {
+        let read = |at: usize, len: usize| Some(content.get(at..)?.get(..len)?.to_vec());
+        let (len, opened) = handles::open(content.len(), read)?;
+        let item = Self::Item(start..start + content.len());
+        Ok(Self::Handles(Box::new(item), len, opened))
     }
 
     fn large_with_handles(handle: &[u8]) -> Result<Self, DecodeError> {
@@ -141,39 +149,37 @@ impl Taken {
         }
     }
 
-    /// Decodes the item.
+    /// Decodes the item, of the bytes that it was read into with others.
     #[inline]
-    pub(crate) fn decode<T: DeserializeOwned>(self) -> Result<T, GetError> {
+    pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
         match self {
-            Self::Item(bytes) => {
-                let decoded = decode(&bytes);
-                buffer::give(bytes);
-                decoded
-            }
-            other => other.decode_other(),
+            Self::Item(range) => decode(&bytes[range]),
+            other => other.decode_other(bytes),
         }
     }
 
     #[cold]
-    fn decode_other<T: DeserializeOwned>(self) -> Result<T, GetError> {
+    fn decode_other<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
         match self {
-            Self::Handles(item, len, _opened) => {
-                let mut bytes = item.into_bytes()?;
-                bytes.truncate(len);
-                decode(&bytes)
-            }
-            other => decode(&other.into_bytes()?),
+            Self::Item(range) => decode(&bytes[range]),
+            Self::Large(stored) => decode(&copied(&stored)?),
+            Self::Handles(item, len, _opened) => match *item {
+                Self::Item(range) => decode(&bytes[range][..len]),
+                Self::Large(stored) => decode(&copied(&stored)?[..len]),
+                other => other.decode_other(bytes),
+            },
+            Self::Lost(error) => Err(error.into()),
         }
     }
+}
 
-    fn into_bytes(self) -> Result<Vec<u8>, DecodeError> {
-        match self {
-            Self::Item(bytes) => Ok(bytes),
-            Self::Large(stored) => stored.to_vec().ok_or(DecodeError::Truncated),
-            Self::Handles(item, ..) => item.into_bytes(),
-            Self::Lost(error) => Err(error),
-        }
-    }
+/// Copies what is in a segment, which others could write to while it is decoded.
+fn copied(stored: &Stored) -> Result<Buffer, DecodeError> {
+    let mut bytes = Buffer::new();
+    let memory = stored.memory();
+    let read = memory.read(0, memory.len(), &mut bytes);
+    read.ok_or(DecodeError::Truncated)?;
+    Ok(bytes)
 }
 
 #[inline]

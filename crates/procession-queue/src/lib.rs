@@ -39,8 +39,9 @@
 //! Items lie, encoded, one behind the other in a chain of *chunks*: pieces of shared memory, the
 //! first of them in the queue's own segment. Producers append to the last chunk and make another
 //! when it is full; consumers leave a chunk that they have read, and either give it to the
-//! producers or back to the system. An item of more than 128 KiB has a segment of its own, whose
-//! handle is in the chain.
+//! producers or back to the system. A chunk has room for several items, and is used
+//! again. An item of more than 2 MiB has a segment of its own, whose handle is in the chain. A queue that
+//! has had items of a mebibyte and is empty now keeps two chunks of a few MiB for the next ones.
 //!
 //! The producers have a lock and so have the consumers. Neither is held while somebody waits, or
 //! while an item is encoded or decoded. Each side remembers how far it saw the other one, and looks
@@ -94,6 +95,8 @@ mod stored;
 mod walk;
 mod write;
 
+#[cfg(not(loom))]
+mod batch;
 #[cfg(not(loom))]
 mod core;
 #[cfg(not(loom))]

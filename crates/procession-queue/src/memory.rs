@@ -3,6 +3,7 @@
 use crate::atomic::AtomicU64;
 use crate::record::Link;
 pub(crate) use procession_shm::Segment;
+use procession_wire::buffer;
 use std::ptr::NonNull;
 
 /// Where the memory is, and how long.
@@ -68,16 +69,17 @@ impl Memory {
         Some(())
     }
 
-    /// Copies bytes out of the memory into a buffer; nobody may write there meanwhile.
+    /// Copies bytes out of the memory, behind what is in a buffer; nobody may write there meanwhile.
     #[inline]
     pub(crate) fn read(&self, offset: usize, len: usize, to: &mut Vec<u8>) -> Option<()> {
         let from = self.at(offset, len)?.as_ptr();
-        to.clear();
-        to.reserve(len);
+        buffer::make_room(to, len);
+        let end = to.len();
+        let room = to.spare_capacity_mut().as_mut_ptr().cast();
         // SAFETY: so many bytes lie at `from`, and there is room for them in the buffer.
-        unsafe { from.copy_to_nonoverlapping(to.as_mut_ptr(), len) };
+        unsafe { from.copy_to_nonoverlapping(room, len) };
         // SAFETY: they were written on the line before.
-        unsafe { to.set_len(len) };
+        unsafe { to.set_len(end + len) };
         Some(())
     }
 

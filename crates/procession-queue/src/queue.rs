@@ -1,8 +1,10 @@
 //! The queue.
 
+use crate::batch::Batch;
+use crate::buffer::Buffer;
 use crate::core::Core;
 use crate::home::Plan;
-use crate::item::{Item, Taken};
+use crate::item::Item;
 use crate::patience::Patience;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
 use procession_shm::ShmError;
@@ -190,7 +192,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     where
         T: 'a,
     {
-        self.core.put_all(encode_all(items)?, Patience::FOREVER)
+        self.put_all(items, Patience::FOREVER)
     }
 
     /// Puts several items as [`put_many`](Self::put_many) does, waiting for `timeout` at the
@@ -212,8 +214,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     where
         T: 'a,
     {
-        let items = encode_all(items)?;
-        self.core.put_all(items, Patience::timeout(timeout))
+        self.put_all(items, Patience::timeout(timeout))
     }
 
     /// Takes the first item, waiting until there is one.
@@ -324,28 +325,45 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
         self.get_some(max, Patience::timeout(timeout))
     }
 
+    fn put_all<'a>(
+        &self,
+        items: impl IntoIterator<Item = &'a T>,
+        patience: Patience,
+    ) -> Result<(), PutManyError>
+    where
+        T: 'a,
+    {
+        let batch = Batch::encode(items);
+        let batch = batch.map_err(|error| PutManyError { put: 0, error })?;
+        self.core.put_all(batch, patience)
+    }
+
     fn get_one(&self, patience: Patience) -> Result<T, GetError> {
+        let mut bytes = Buffer::new();
         let mut item = None;
-        self.core.get(1, patience, |taken| item = Some(taken))?;
-        item.ok_or(GetError::Empty)?.decode()
+        self.core
+            .get(1, patience, &mut bytes, |taken| item = Some(taken))?;
+        item.ok_or(GetError::Empty)?.decode(&bytes)
     }
 
     fn get_some(&self, max: usize, patience: Patience) -> Result<Vec<T>, GetError> {
+        let mut bytes = Buffer::new();
         let mut items = Vec::new();
         if max != 0 {
-            self.core.get(max, patience, |taken| items.push(taken))?;
+            self.core
+                .get(max, patience, &mut bytes, |taken| items.push(taken))?;
         }
+        let mut decoded = Vec::with_capacity(items.len());
+        let mut result = Ok(());
         // All are decoded, so that what the handles in each of them claimed is given back.
-        let decoded: Vec<_> = items.into_iter().map(Taken::decode).collect();
-        decoded.into_iter().collect()
+        for item in items {
+            match item.decode(&bytes) {
+                Ok(item) => decoded.push(item),
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result.map(|()| decoded)
     }
-}
-
-fn encode_all<'a, T: Serialize + DeserializeOwned + 'a>(
-    items: impl IntoIterator<Item = &'a T>,
-) -> Result<Vec<Item>, PutManyError> {
-    let encoded: Result<_, _> = items.into_iter().map(Item::encode).collect();
-    encoded.map_err(|error| PutManyError { put: 0, error })
 }
 
 impl<T> Queue<T> {

@@ -2,7 +2,6 @@
 
 use crate::Fault;
 use crate::atomic::Ordering;
-use crate::buffer;
 use crate::cursor::Seen;
 use crate::home::Home;
 use crate::item::Taken;
@@ -40,9 +39,9 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Copies the next item; `None` if there is none.
+    /// Copies the next item behind what is in a buffer; `None` if there is none.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<Taken>, Fault> {
+    pub(crate) fn next(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Taken>, Fault> {
         if self.walk.items() == self.available {
             return Ok(None);
         }
@@ -51,10 +50,10 @@ impl<'a> Reader<'a> {
             self.move_on()?;
             (kind, len) = self.walk.area().look(self.walk.offset())?;
         }
-        let mut bytes = buffer::take();
-        self.walk.area().read(self.walk.offset(), len, &mut bytes)?;
+        let start = bytes.len();
+        self.walk.area().read(self.walk.offset(), len, bytes)?;
         // Opened now, so that the item stays where it is if this process cannot open it.
-        let taken = Taken::of(kind, bytes)?;
+        let taken = Taken::of(kind, bytes, start)?;
         self.walk.pass(len);
         Ok(Some(taken))
     }

@@ -105,7 +105,7 @@ impl Area {
         Ok((kind, (head >> 8) as usize))
     }
 
-    /// Copies the content of a record that was [looked at](Self::look) into a buffer.
+    /// Copies the content of a record that was [looked at](Self::look) behind what is in a buffer.
     #[inline]
     pub(crate) fn read(&self, offset: u64, len: usize, to: &mut Vec<u8>) -> Result<(), Fault> {
         let read = self.0.read(offset as usize + HEAD, len, to);

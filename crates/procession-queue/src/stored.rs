@@ -43,17 +43,11 @@ impl Stored {
         unsafe { Memory::of(&self.0) }
     }
 
-    /// Copies the bytes.
-    pub(crate) fn to_vec(&self) -> Option<Vec<u8>> {
-        let memory = self.memory();
-        memory.copy(0, memory.len())
-    }
-
     /// Makes the message that this was collected from count again.
     pub(crate) fn count_again(&self) -> Result<(), DecodeError> {
         let again = self.message();
         let again = again.map_err(|error| DecodeError::Value(error.to_string()))?;
-        again.deliver();
+        again.delivered();
         Ok(())
     }
 

@@ -123,7 +123,7 @@ mod tests {
         let stored = Stored::create(4096).expect("there is memory");
         let message = stored.message().expect("it can be encoded");
         let name = Name::new(message.bytes()).expect("it is short enough");
-        message.deliver();
+        message.delivered();
         Chunk::of(name, stored)
     }
 

@@ -11,12 +11,13 @@ use crate::walk::Walk;
 use crate::{Fault, PutError};
 
 /// The longest content that goes into a chunk; longer ones get a segment of their own.
-pub(crate) const INLINE: usize = 128 << 10;
+pub(crate) const INLINE: usize = 2 << 20;
 /// The bytes of the smallest chunk that is made.
 const SMALLEST: u64 = 256 << 10;
-/// The bytes of the largest chunk that is made.
+/// The bytes of the largest chunk that is made for records of which many are in it.
 const LARGEST: u64 = 1 << 20;
-const _: () = assert!(SMALLEST > INLINE as u64 + 2 * FIRST);
+/// A larger one is made for as many records as the first that goes into it.
+const FEW: u64 = 4;
 
 /// Appends records; they are there once [`publish`](Self::publish) has run.
 ///
@@ -93,9 +94,9 @@ impl<'a> Writer<'a> {
             control.home_free.store(0, Ordering::Release);
             return Ok(chunk);
         }
-        match self.take_spare()? {
+        match self.take_spare(needed)? {
             Some(chunk) => Ok(chunk),
-            None => self.make_chunk(),
+            None => self.make_chunk(needed),
         }
     }
 
@@ -105,24 +106,37 @@ impl<'a> Writer<'a> {
         free.then(|| Chunk::home(home))
     }
 
-    fn take_spare(&mut self) -> Result<Option<Chunk>, Fault> {
+    fn take_spare(&mut self, needed: u64) -> Result<Option<Chunk>, Fault> {
         let control = self.walk.home.control();
         if control.spare_full.load(Ordering::Acquire) == 0 {
             return Ok(None);
         }
-        let chunk = self.walk.local.open(self.walk.home, control.spare.load())?;
+        let name = control.spare.load();
+        let chunk = self.walk.local.open(self.walk.home, name)?;
+        // First: it is rather lost than used twice.
         control.spare_full.store(0, Ordering::Release);
-        Ok(Some(chunk))
+        if chunk.area.room() >= needed {
+            return Ok(Some(chunk));
+        }
+        // It makes place for a larger one.
+        drop(name.collect());
+        self.walk.local.forget(name);
+        Ok(None)
     }
 
-    fn make_chunk(&mut self) -> Result<Chunk, PutError> {
+    fn make_chunk(&mut self, needed: u64) -> Result<Chunk, PutError> {
         let len = (self.walk.area().room() * 2).clamp(SMALLEST, LARGEST);
+        let len = if needed + 2 * FIRST > len / FEW {
+            needed * FEW + 2 * FIRST
+        } else {
+            len
+        };
         let stored = Stored::create(len as usize)?;
         let message = stored.message()?;
         let name = Name::new(message.bytes());
         let name = name.ok_or(Fault::Damaged("the name of a new chunk is too long"))?;
         // From here on the queue counts as a holder.
-        message.deliver();
+        message.delivered();
         Ok(self.walk.local.keep(name, stored))
     }
 }

@@ -114,7 +114,7 @@ fn run_out_of_memory() {
         let put = (0..1000).find(|_| queue.put(&block).is_err()).unwrap();
         assert!(matches!(queue.put(&block), Err(PutError::Memory(_))));
         assert!(matches!(
-            queue.put(&vec![7; 1 << 20]),
+            queue.put(&vec![7; 3 << 20]),
             Err(PutError::Memory(_))
         ));
         let refused = queue
@@ -177,7 +177,7 @@ fn scribble(seed: u64) {
 
 /// Puts small items, or so many that there are several chunks, or one that has its own segment.
 fn fill(queue: &JoinableQueue<(u32, String)>, random: &mut Random) {
-    let (items, len) = [(9, 3), (60, 10_000), (3, 200_000)][random.below(3)];
+    let (items, len) = [(9, 3), (60, 10_000), (3, 3_000_000)][random.below(3)];
     for number in 0..random.below(items) as u32 {
         let item = (number, "x".repeat(len));
         queue.put_timeout(&item, Duration::ZERO).unwrap();

@@ -108,7 +108,7 @@ fn block(number: usize) -> String {
 /// Items that fill the queue's own segment, two chunks, and a segment of their own.
 fn items() -> Vec<String> {
     let blocks = (0..60).map(block);
-    blocks.chain(["y".repeat(200_000), block(61)]).collect()
+    blocks.chain(["y".repeat(3_000_000), block(61)]).collect()
 }
 
 #[test]
@@ -148,7 +148,7 @@ type Handles = (Vec<Value<u32>>, Queue<u8>, String);
 /// Two items with handles, one of which gets a segment of its own, and one without.
 fn put_handles(queue: &Queue<Handles>, values: &[Value<u32>], inner: &Queue<u8>) {
     let values = values.to_vec();
-    let texts = ["small".to_owned(), "y".repeat(200_000)];
+    let texts = ["small".to_owned(), "y".repeat(3_000_000)];
     for text in texts {
         let item = (values.clone(), inner.clone(), text);
         queue.put(&item).unwrap();
@@ -176,7 +176,7 @@ fn an_item_whose_handles_cannot_be_opened_stays_where_it_is() {
 }
 
 fn get_handles_without_descriptors(queue: Queue<Handles>) {
-    for len in [5, 200_000, 4] {
+    for len in [5, 3_000_000, 4] {
         let before = queue.len().unwrap();
         let files = exhaust();
         for got in [queue.get(), queue.try_get()] {
@@ -213,7 +213,7 @@ fn get_what_is_gone() {
     let queue = Queue::<(Option<Value<u32>>, String)>::new().unwrap();
     let value = Value::new(1).unwrap();
     let before = segments_of_this_process();
-    queue.put(&(None, "y".repeat(200_000))).unwrap();
+    queue.put(&(None, "y".repeat(3_000_000))).unwrap();
     queue.put(&(Some(value.clone()), "small".into())).unwrap();
     queue.put(&(None, "last".into())).unwrap();
     for name in segments_of_this_process().difference(&before) {
@@ -248,7 +248,7 @@ fn put_without_descriptors() {
     let put = put.unwrap();
     assert_eq!(queue.len().unwrap(), put);
     assert!(matches!(queue.put(&block(put)), Err(PutError::Memory(_))));
-    let large = queue.put(&"y".repeat(200_000));
+    let large = queue.put(&"y".repeat(3_000_000));
     assert!(matches!(large, Err(PutError::Memory(_))));
     drop(files);
     for number in put..put + 50 {

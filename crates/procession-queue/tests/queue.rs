@@ -325,9 +325,9 @@ fn grow_and_shrink() {
 fn items_have_any_size() {
     let _watchdog = watchdog();
     let queue = Queue::new().unwrap();
-    let inline = 128 << 10;
-    let around = (inline - 40)..(inline + 8);
-    let sizes = [0, 1, 7, 8, 9, 4096, 65_536, 100_000].into_iter();
+    let inline = 2 << 20;
+    let around = (inline - 30)..(inline + 8);
+    let sizes = [0, 1, 7, 8, 9, 4096, 65_536, 100_000, 300_000].into_iter();
     let sizes: Vec<usize> = sizes.chain(around).chain([1 << 20, 64 << 20]).collect();
     for &size in &sizes {
         queue.put(&"x".repeat(size)).unwrap();

@@ -52,6 +52,7 @@
 #![doc(html_root_url = "https://docs.rs/procession-wire/latest")]
 #![forbid(unsafe_code)]
 
+pub mod buffer;
 mod bulk;
 mod context;
 mod depth;
@@ -77,5 +78,5 @@ pub use fd::Fd;
 pub use form::prepare;
 pub use kind::Kind;
 pub use message::{Encoder, Message};
-pub use packet::Packet;
+pub use packet::{Body, Packet};
 pub use schema::{schema, schema_of_name};

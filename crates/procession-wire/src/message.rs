@@ -6,10 +6,11 @@ use crate::handle::{self, Claim, Outgoing};
 use crate::probe::probe;
 use crate::problem::Problem;
 use crate::writer::{Unwritten, write};
-use crate::{EncodeError, Kind, familiar};
+use crate::{EncodeError, Kind, buffer, familiar};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::mem;
 use std::os::fd::OwnedFd;
 
 pub(crate) const HEADER_LEN: usize = 3;
@@ -38,36 +39,15 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// Starts a message of the given kind.
+    /// Starts a message of the given kind, in memory that [is used again](buffer).
     #[inline]
     pub fn new(kind: Kind) -> Self {
+        let mut bytes = buffer::take(0);
         // Most messages are small; growing to their size step by step would cost more than they do.
-        Self::with_buffer(kind, Vec::with_capacity(256))
-    }
-
-    /// Starts a message of the given kind whose bytes go into the memory of `buffer`.
-    ///
-    /// What is in the buffer is lost. [`Message::deliver`] gives it back.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_wire::{Encoder, Kind};
-    ///
-    /// let buffer = Vec::with_capacity(100);
-    /// let at = buffer.as_ptr();
-    /// let mut encoder = Encoder::with_buffer(Kind::VALUE, buffer);
-    /// encoder.push(&1_u8)?;
-    /// let (bytes, _) = encoder.finish().deliver();
-    /// assert_eq!(bytes.as_ptr(), at);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[inline]
-    pub fn with_buffer(kind: Kind, mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        buffer.extend_from_slice(&[kind.0, 0, 0]);
+        bytes.reserve(256);
+        bytes.extend_from_slice(&[kind.0, 0, 0]);
         Self {
-            bytes: buffer,
+            bytes,
             outgoing: None,
         }
     }
@@ -176,9 +156,16 @@ impl Encoder {
             .map_or(0, |context| context.fds.len());
         self.bytes[1..HEADER_LEN].copy_from_slice(&(fds as u16).to_le_bytes());
         Message {
-            bytes: self.bytes,
-            outgoing: self.outgoing,
+            bytes: mem::take(&mut self.bytes),
+            outgoing: self.outgoing.take(),
         }
+    }
+}
+
+impl Drop for Encoder {
+    #[inline]
+    fn drop(&mut self) {
+        buffer::give(mem::take(&mut self.bytes));
     }
 }
 
@@ -297,13 +284,43 @@ impl Message {
         self
     }
 
+    /// Returns whether there are handles inside, which have descriptors or claims.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message};
+    ///
+    /// assert!(!Message::encode(Kind::VALUE, &"no handle".to_owned())?.has_handles());
+    /// # Ok::<(), procession_wire::EncodeError>(())
+    /// ```
+    #[inline]
+    pub fn has_handles(&self) -> bool {
+        self.outgoing.is_some()
+    }
+
     /// Passes the claims of the handles inside on to the receiver; the parts are given back.
     #[inline]
-    pub fn deliver(self) -> (Vec<u8>, Vec<OwnedFd>) {
-        let fds = self
-            .outgoing
-            .map_or_else(Vec::new, |context| deliver_beside(*context));
-        (self.bytes, fds)
+    pub fn deliver(mut self) -> (Vec<u8>, Vec<OwnedFd>) {
+        let outgoing = self.outgoing.take();
+        let fds = outgoing.map_or_else(Vec::new, |context| deliver_beside(*context));
+        (mem::take(&mut self.bytes), fds)
+    }
+
+    /// Passes the claims of the handles inside on to the receiver, which has the bytes and the
+    /// descriptors.
+    #[inline]
+    pub fn delivered(mut self) {
+        if let Some(context) = self.outgoing.take() {
+            deliver_beside(*context);
+        }
+    }
+}
+
+impl Drop for Message {
+    #[inline]
+    fn drop(&mut self) {
+        buffer::give(mem::take(&mut self.bytes));
     }
 }
 

@@ -4,9 +4,10 @@ use crate::handle::{self, Incoming};
 use crate::message::HEADER_LEN;
 use crate::problem::Problem;
 use crate::reader;
-use crate::{DecodeError, Kind, described, form, schema};
+use crate::{DecodeError, Kind, buffer, described, form, schema};
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::mem;
 use std::os::fd::OwnedFd;
 
 const SCHEMA_LEN: usize = 8;
@@ -28,14 +29,37 @@ const SCHEMA_LEN: usize = 8;
 /// assert_eq!(packet.expect(Kind::VALUE)?.kind(), Kind::VALUE);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Packet<B = Vec<u8>> {
+pub struct Packet<B: Body = Vec<u8>> {
     bytes: B,
     at: usize,
     /// The descriptors that came with the bytes, if any did.
     incoming: Option<Box<Incoming>>,
 }
 
-impl<B: AsRef<[u8]>> Packet<B> {
+/// Where the bytes of a [`Packet`] are.
+pub trait Body: AsRef<[u8]> {
+    /// Has [memory](buffer) that nobody reads any more used again.
+    #[inline]
+    fn give_back(&mut self) {}
+}
+
+impl Body for Vec<u8> {
+    #[inline]
+    fn give_back(&mut self) {
+        buffer::give(mem::take(self));
+    }
+}
+
+impl Body for &[u8] {}
+
+impl<B: Body> Drop for Packet<B> {
+    #[inline]
+    fn drop(&mut self) {
+        self.bytes.give_back();
+    }
+}
+
+impl<B: Body> Packet<B> {
     /// Checks the header of a message that arrived with the given descriptors.
     ///
     /// # Errors
@@ -168,7 +192,7 @@ fn wrong_type<T>() -> DecodeError {
     }
 }
 
-impl<B: AsRef<[u8]>> fmt::Debug for Packet<B> {
+impl<B: Body> fmt::Debug for Packet<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")
             .field("kind", &self.kind())

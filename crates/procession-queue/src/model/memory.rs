@@ -80,7 +80,6 @@ impl Memory {
 
     pub(crate) fn read(&self, offset: usize, len: usize, to: &mut Vec<u8>) -> Option<()> {
         let bytes = self.word(offset)?.load(Relaxed).to_le_bytes();
-        to.clear();
         to.extend_from_slice(bytes.get(..len)?);
         Some(())
     }

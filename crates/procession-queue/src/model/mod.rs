@@ -198,7 +198,8 @@ impl Handle<'_> {
         let locked = sides.lock_get(Patience::FOREVER)?;
         let mut local = self.get.borrow_mut();
         let mut reader = Reader::new(&self.queue.home, &self.seen_put, &locked, &mut local)?;
-        let Some(Taken::Item(bytes)) = reader.next()? else {
+        let mut bytes = Vec::new();
+        let Some(Taken::Item(_)) = reader.next(&mut bytes)? else {
             sides.check_shut()?;
             return Ok(None);
         };

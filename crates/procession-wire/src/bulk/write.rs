@@ -2,9 +2,9 @@
 
 use super::number::{Number, numbers};
 use super::{FEW, Head};
+use crate::buffer;
 use crate::writer::Appending;
 use postcard::Serializer as Postcard;
-use procession_os::huge;
 use procession_os::plain::elements;
 use serde::Serializer;
 
@@ -44,11 +44,7 @@ fn append<N: Number>(numbers: [&[N]; 2], bytes: &mut Vec<u8>) -> bool {
     };
     let width = N::width(numbers);
     // The head, and the byte with the width.
-    let room = len * width + 16;
-    if bytes.capacity() - bytes.len() < room {
-        bytes.reserve(room);
-        huge::prefer(bytes);
-    }
+    buffer::make_room(bytes, len * width + 16);
     let mut postcard = Postcard {
         output: Appending(bytes),
     };
