@@ -101,6 +101,32 @@ impl Capabilities {
     }
 }
 
+/// Returns those capabilities in `set` that a program keeps that is started in the calling thread's
+/// place.
+///
+/// # Errors
+///
+/// What `prctl` reports.
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::capabilities::{Capabilities, kept_on_exec};
+///
+/// let inheritable = Capabilities::now()?.inheritable;
+/// assert_eq!(kept_on_exec(inheritable)? & !inheritable, 0);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub fn kept_on_exec(set: u64) -> io::Result<u64> {
+    let mut kept = 0;
+    for member in members(set) {
+        if ambient(libc::PR_CAP_AMBIENT_IS_SET, member)? == 1 {
+            kept |= 1 << member;
+        }
+    }
+    Ok(kept)
+}
+
 /// Has a program that is started in this one's place keep the capabilities in `set`, or keeps it from
 /// that. They must be permitted and inheritable.
 ///
@@ -113,12 +139,16 @@ pub fn keep_on_exec(set: u64, keep: bool) -> io::Result<()> {
     } else {
         libc::PR_CAP_AMBIENT_LOWER
     };
-    let members = (0..u64::BITS).filter(|member| set >> member & 1 == 1);
-    for member in members {
-        let (operation, member, zero) = (operation as c_ulong, c_ulong::from(member), 0 as c_ulong);
-        // SAFETY: this call takes numbers only.
-        let done = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, operation, member, zero, zero) };
-        Errno::result(done)?;
-    }
-    Ok(())
+    members(set).try_for_each(|member| ambient(operation, member).map(drop))
+}
+
+fn members(set: u64) -> impl Iterator<Item = u32> {
+    (0..u64::BITS).filter(move |member| set >> member & 1 == 1)
+}
+
+fn ambient(operation: c_int, member: u32) -> io::Result<c_int> {
+    let (operation, member, zero) = (operation as c_ulong, c_ulong::from(member), 0 as c_ulong);
+    // SAFETY: this call takes numbers only.
+    let done = unsafe { libc::prctl(libc::PR_CAP_AMBIENT, operation, member, zero, zero) };
+    Ok(Errno::result(done)?)
 }

@@ -4,7 +4,7 @@
 //! shows what stands there now as `/proc/PID/environ`. Changing the environment changes other memory.
 
 use std::collections::BTreeMap;
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -27,6 +27,39 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// ```
 pub fn room() -> io::Result<usize> {
     Ok(place()?.len())
+}
+
+/// Returns whether exactly the variables that there are now are shown, because none was changed since
+/// the program was started, or since they were [installed](install).
+///
+/// # Errors
+///
+/// If `/proc` is not there.
+///
+/// # Safety
+///
+/// The process has one thread.
+pub unsafe fn is_shown() -> io::Result<bool> {
+    let place = place()?;
+    // SAFETY: no other thread changes it, which is the caller's duty.
+    let mut next = unsafe { environ };
+    let mut at = place.start;
+    while !next.is_null() {
+        // SAFETY: it leads to pointers, the last of which is null.
+        let entry = unsafe { *next };
+        if entry.is_null() {
+            break;
+        }
+        // One behind the other.
+        if entry.addr() != at || !place.contains(&at) {
+            return Ok(false);
+        }
+        // SAFETY: it leads to a variable, which ends with a zero.
+        at += unsafe { CStr::from_ptr(entry) }.count_bytes() + 1;
+        next = next.wrapping_add(1);
+    }
+    let used = USED.load(Ordering::Relaxed).min(place.len());
+    Ok(at >= place.start + used)
 }
 
 /// Shows `entries`, of the form `NAME=value`, and nothing else. Returns how many have no room.

@@ -27,7 +27,9 @@ pub fn die_with(pid: u32) -> io::Result<bool> {
 const F_SETSIG: c_int = 10;
 
 /// Asks the kernel to kill this process when the other end of `socket` is closed, or hung up; reports
-/// whether it still is open. What arrives through the socket kills as well.
+/// whether it still is open. What arrives through the socket kills as well, and so may what has been
+/// received already: the sender's part of the kernel gives the signal last. Who calls this has to know
+/// that the sender has come back from its last call.
 ///
 /// The kernel forgets what [`die_with`] asked for when the process changes its user, its group or its
 /// capabilities, and does not send that signal if the parent may not: it has become another user, or

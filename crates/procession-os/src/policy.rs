@@ -243,8 +243,16 @@ fn offer_processor() {
     let _ = sched_yield();
 }
 
-/// Whether this process could run on one processor only when this was first asked.
-fn on_one_processor() -> bool {
+/// Returns whether this process could run on one processor only when this was first asked.
+///
+/// # Examples
+///
+/// ```
+/// use procession_os::policy::on_one_processor;
+///
+/// assert_eq!(on_one_processor(), on_one_processor());
+/// ```
+pub fn on_one_processor() -> bool {
     static ONE: OnceLock<bool> = OnceLock::new();
     *ONE.get_or_init(|| sched_getaffinity(Pid::this()).is_ok_and(|set| count(&set) == 1))
 }

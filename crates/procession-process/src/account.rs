@@ -2,7 +2,6 @@
 
 use crate::error::StartError;
 use crate::rights::Rights;
-use crate::surroundings;
 use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use std::ffi::CString;
 use std::io;
@@ -57,8 +56,7 @@ impl Owner {
         if self.user.is_none() && self.group.is_none() {
             return Ok(None);
         }
-        let mut rights =
-            surroundings::rights().map_err(StartError::system("read its own rights"))?;
+        let mut rights = Rights::now().map_err(StartError::system("read its own rights"))?;
         if let Some(user) = &self.user {
             user.become_user(&mut rights)
                 .map_err(StartError::system("find the user"))?;

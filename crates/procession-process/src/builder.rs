@@ -2,18 +2,17 @@
 
 use crate::account::Account;
 use crate::current::{CurrentProcess, current_process};
-use crate::environment::{Environment, MOST_ROOM};
 use crate::error::StartError;
 use crate::method::{StartMethod, fork, fork_server, spawn, start_method};
 use crate::outcome::{Failure, produce};
 use crate::parcel::Packed;
 use crate::process::Process;
 use crate::settings::{Choices, Settings};
+use crate::start::Start;
 use crate::stdio::{Ends, Stdio};
-use crate::surroundings::Surroundings;
 use crate::task::{Task, TaskOnce, captures_nothing};
 use crate::{children, exit, init, parcel, start, stdio};
-use procession_pipe::SendError;
+use procession_pipe::{Channel, SendError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::OsStr;
@@ -263,18 +262,19 @@ impl Builder {
         if method == StartMethod::Fork {
             return self.copy(move || F::call(args));
         }
-        let now = Surroundings::now()?;
-        let (described, mut settings, ends) = self.prepare(method)?;
-        settings.rights = Some(now.rights()?);
-        let room = settings.environment.as_ref().map_or(0, Environment::len);
-        let message = start::message::<F, A, M>(described.clone(), settings, &args)?;
-        let message = parcel::pack(message).map_err(refused)?;
+        let (described, settings, ends) = self.prepare(method)?;
+        let mut start = Start::new(described, settings)?;
+        let work = start::work::<F, A, M>(&start, &args)?;
+        let work = parcel::pack(work).map_err(start::refused)?;
         drop(args);
-        let child = match method {
-            StartMethod::ForkServer => fork_server::start(&described, &now, room.min(MOST_ROOM)),
-            _ => spawn::start(&described, &self.choices.environment.apply(), &now),
+        let (child, work_socket) = match method {
+            StartMethod::ForkServer => fork_server::start(&mut start),
+            _ => spawn::start(&mut start, &self.choices.environment.apply()),
         }?;
-        let process = hand_over(Process::new(child, ends), message)?;
+        let process = hand_over(Process::new(child, ends), &work_socket, work)?;
+        if method == StartMethod::ForkServer {
+            fork_server::ask_ahead();
+        }
         Ok(process.wait_until_settled())
     }
 
@@ -320,21 +320,18 @@ impl Builder {
 }
 
 /// Sends a child that was started what it has to do.
-fn hand_over<R>(process: Process<R>, message: Packed) -> Result<Process<R>, StartError> {
-    match message.send(process.channel()) {
+fn hand_over<R>(
+    process: Process<R>,
+    work_socket: &Channel,
+    work: Packed,
+) -> Result<Process<R>, StartError> {
+    match work.send(work_socket) {
         // A child that is gone already has a status, which `join` reports.
         Ok(()) => Ok(process),
         Err(SendError::Closed) => Ok(process.untold()),
         Err(error) => {
             let _ = process.kill();
-            Err(refused(error))
+            Err(start::refused(error))
         }
-    }
-}
-
-fn refused(error: SendError) -> StartError {
-    match error {
-        SendError::Encode(error) => StartError::Encode(error),
-        error => StartError::system("send the arguments")(std::io::Error::other(error)),
     }
 }

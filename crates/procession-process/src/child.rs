@@ -9,7 +9,7 @@ use crate::panic::remember_panics;
 use crate::parent_process::ParentProcess;
 use crate::routine::Routine;
 use crate::settings::{SettingError, Settings};
-use crate::start::{SETTLED, Start};
+use crate::start::{SETTLED, Start, Work};
 use crate::{parcel, stdio};
 use nix::sys::prctl;
 use nix::sys::stat::fstat;
@@ -42,20 +42,41 @@ pub(crate) fn has_exited(status: ExitStatus) -> bool {
     reason = "a child must not go on into the program's own `main`"
 )]
 pub(crate) fn run(control: OwnedFd, family: Option<&str>) -> ! {
-    let mut channel = Channel::from(control);
-    let code = loop {
-        match begin(&channel) {
-            Ok(Told::Work(packet)) => break work(channel, packet),
-            Ok(Told::ToBe(control)) => channel = Channel::from(control),
-            Ok(Told::Nothing) => {
-                // Nobody is left to work for, or to reap it.
-                family.into_iter().for_each(births::note_stranger);
-                break REFUSED;
+    let channel = Channel::from(control);
+    let code = match begin(&channel) {
+        Ok(Some(packet)) if packet.kind() == SERVE => {
+            match fork_server::serve(&channel, packet) {
+                Some(control) => {
+                    // The server's, of which this is a copy.
+                    drop(channel);
+                    run_copy(Channel::from(control), family)
+                }
+                None => unwanted(family),
             }
-            Err(error) => break refuse(&channel, &*error),
         }
+        Ok(Some(first)) => {
+            remember_panics();
+            work(channel, first)
+        }
+        Ok(None) => unwanted(family),
+        Err(error) => refuse(&channel, &*error),
     };
     std::process::exit(code)
+}
+
+/// Does the work of a copy of a server, which remembers panics already, and returns the exit code.
+fn run_copy(channel: Channel, family: Option<&str>) -> i32 {
+    match receive(&channel) {
+        Ok(Some(first)) => work(channel, first),
+        Ok(None) => unwanted(family),
+        Err(error) => refuse(&channel, &*error),
+    }
+}
+
+/// Returns the exit code of a process that was told nothing: nobody is left to work for, or to reap it.
+fn unwanted(family: Option<&str>) -> i32 {
+    family.into_iter().for_each(births::note_stranger);
+    REFUSED
 }
 
 /// Ends a process that looks like a child and has no parent to tell why it is none.
@@ -77,62 +98,83 @@ fn refuse(channel: &Channel, error: &dyn Error) -> i32 {
     REFUSED
 }
 
-/// What a process learns from its first message.
-enum Told {
-    /// There is this to do.
-    Work(Packet),
-    /// It is a copy of a server, whose own control socket this is.
-    ToBe(OwnedFd),
-    /// The parent has ended meanwhile.
-    Nothing,
-}
-
-/// Receives what there is to do; a server receives how to serve, and serves.
-fn begin(channel: &Channel) -> Result<Told, Box<dyn Error>> {
+/// Receives the first message of a process that was started by exec.
+fn begin(channel: &Channel) -> Result<Option<Packet>, Box<dyn Error>> {
     stdio::fill_gaps()?;
     parent::ignore_broken_pipes()?;
-    let packet = match parcel::receive(channel, Deadline::NEVER) {
-        Err(RecvError::Closed) => return Ok(Told::Nothing),
-        received => received?,
-    };
-    if packet.kind() == SERVE {
-        return Ok(fork_server::serve(channel, packet).map_or(Told::Nothing, Told::ToBe));
-    }
-    Ok(Told::Work(packet.expect(Kind::START)?))
+    receive(channel)
 }
 
-/// Settles, runs the setups and the task, sends what came of it, and returns the exit code.
-fn work(channel: Channel, mut packet: Packet) -> i32 {
-    match join(&channel, &mut packet) {
-        Ok(joined) => deliver(channel, || joined.run(&mut packet)),
+/// Receives a message; `None` if the parent is gone, or does not want this process after all.
+fn receive(channel: &Channel) -> Result<Option<Packet>, Box<dyn Error>> {
+    match parcel::receive(channel, Deadline::NEVER) {
+        Err(RecvError::Closed) => Ok(None),
+        received => Ok(Some(received?)),
+    }
+}
+
+/// Becomes what the first message says, runs the setups and the task that the second one names, sends
+/// what came of it, and returns the exit code.
+fn work(channel: Channel, first: Packet) -> i32 {
+    match ready(&channel, first) {
+        Ok(Some(ready)) => deliver(channel, || ready.run()),
+        // Nobody is left to work for, or another one works.
+        Ok(None) => REFUSED,
         Err(error) => refuse(&channel, &*error),
     }
 }
 
-/// A child that belongs to its parent's family.
-struct Joined {
+/// A child that is as it is to be, and has its work.
+struct Ready {
     settled: Result<(), SettingError>,
-    setups: Vec<Routine>,
-    task: Routine,
+    work: Work,
+    /// The values of the setups, and the arguments.
+    values: Packet,
 }
 
-impl Joined {
-    fn run(self, packet: &mut Packet) -> Outcome {
-        ready(self.settled, &self.setups, packet).unwrap_or_else(|| self.task.call(packet))
+impl Ready {
+    fn run(mut self) -> Outcome {
+        let Work { setups, task } = self.work;
+        let failed = set_up(self.settled, &setups, &mut self.values);
+        failed.unwrap_or_else(|| task.call(&mut self.values))
     }
 }
 
-/// Becomes the process that the message describes.
-fn join(channel: &Channel, packet: &mut Packet) -> Result<Joined, Box<dyn Error>> {
+/// Becomes the process that the message describes, and receives its work; `None` if there is none.
+fn ready(channel: &Channel, first: Packet) -> Result<Option<Ready>, Box<dyn Error>> {
+    let mut start = first.expect(Kind::START)?.decode::<Start>()?;
+    let Fd(work) = start
+        .work
+        .take()
+        .ok_or("it is not told where its work is")?;
+    let (settings, settled) = join(start)?;
+    let Some(second) = receive(&Channel::from(work))? else {
+        return Ok(None);
+    };
+    let mut values = second.expect(Kind::WORK)?;
+    let work = values.take::<Work>()?;
+    // The parent has sent the first message, and nothing comes this way any more.
+    stay(channel, &settings)?;
+    confirm(channel, &settings);
+    // What was received is not subject to them.
+    let settled = settled.and_then(|()| settings.limit());
+    Ok(Some(Ready {
+        settled,
+        work,
+        values,
+    }))
+}
+
+/// Becomes the process that is described, but for its limits.
+fn join(start: Start) -> Result<(Settings, Result<(), SettingError>), Box<dyn Error>> {
     let Start {
         image: executable,
         family: (id, key),
         lease,
         process,
         mut settings,
-        setups,
-        task,
-    } = packet.take::<Start>()?;
+        work: _,
+    } = start;
     if executable != image().identity() {
         return Err("it was started by another executable".into());
     }
@@ -140,18 +182,11 @@ fn join(channel: &Channel, packet: &mut Packet) -> Result<Joined, Box<dyn Error>
     if let Some(rights) = &settings.rights {
         rights.take_up_after_exec()?;
     }
-    stay(&process, &settings, channel)?;
-    // Before the limits on what this process may open.
+    belong(&process, &settings)?;
     let lease = lease.map(|(Fd(file), shared)| HandedLease { file, shared });
     family::adopt_with(&id, key, lease)?;
     let settled = settle(process, &mut settings);
-    confirm(channel, &settings);
-    remember_panics();
-    Ok(Joined {
-        settled,
-        setups,
-        task,
-    })
+    Ok((settings, settled))
 }
 
 /// Does `work` as a copy of the parent, and exits without what the parent would do at its exit.
@@ -175,10 +210,11 @@ fn work_as_copy(
 ) -> i32 {
     // Before the kernel is asked to kill this process with its parent, which may not have made the note.
     births::note_this();
-    if let Err(error) = stay(&process, &settings, &channel) {
+    let stays = belong(&process, &settings).and_then(|()| stay(&channel, &settings));
+    if let Err(error) = stays {
         return refuse(&channel, &*error);
     }
-    let settled = settle(process, &mut settings);
+    let settled = settle(process, &mut settings).and_then(|()| settings.limit());
     confirm(&channel, &settings);
     remember_panics();
     deliver(channel, || {
@@ -188,7 +224,7 @@ fn work_as_copy(
             Err(error) => return failed(Failure::Settings(error.to_string())),
         };
         let routines = inherit::routines(&setups);
-        ready(settled, &routines, &mut packet).unwrap_or_else(work)
+        set_up(settled, &routines, &mut packet).unwrap_or_else(work)
     })
 }
 
@@ -203,24 +239,29 @@ fn confirm(channel: &Channel, settings: &Settings) {
 
 /// Ties this process to its parent; an error if that is not there, in which case nobody hears of it,
 /// or is not known here.
-fn stay(
-    process: &CurrentProcess,
-    settings: &Settings,
-    channel: &Channel,
-) -> Result<(), Box<dyn Error>> {
+fn belong(process: &CurrentProcess, settings: &Settings) -> Result<(), Box<dyn Error>> {
     let parent = process.parent_pid().unwrap_or_default();
     let is_there = if settings.detached {
         parent::outlive(parent)?
     } else {
-        // Each for what the other does not reach: a program in this one's place, which closes the
-        // socket, and a process that has become another user, for which the kernel's signal is
-        // lost.
-        parent::die_with(parent)? && parent::die_with_socket(channel.as_fd())?
+        parent::die_with(parent)?
     };
     if is_there {
         return Ok(());
     }
     Err(not_a_child_of(parent).into())
+}
+
+/// Ties this process to its parent's end of the channel.
+///
+/// That is for what [`belong`] does not reach: a process that has become another user, for which the
+/// kernel's signal is lost. What this does not reach is a program in this one's place, which closes the
+/// socket.
+fn stay(channel: &Channel, settings: &Settings) -> Result<(), Box<dyn Error>> {
+    if settings.detached || parent::die_with_socket(channel.as_fd())? {
+        return Ok(());
+    }
+    Err("its parent has ended".into())
 }
 
 /// Says why a process is not one's child: the other has ended, or has another number here.
@@ -232,7 +273,7 @@ pub(crate) fn not_a_child_of(parent: u32) -> String {
     )
 }
 
-/// Becomes the described process, in the system's list of processes too.
+/// Becomes the described process, but for its limits, in the system's list of processes too.
 fn settle(process: CurrentProcess, settings: &mut Settings) -> Result<(), SettingError> {
     if let Ok(name) = CString::new(process.name()) {
         // The name is for people; a process without it works as well.
@@ -246,7 +287,7 @@ fn settle(process: CurrentProcess, settings: &mut Settings) -> Result<(), Settin
 }
 
 /// Runs each setup of a process that is settled; returns the outcome of what fails.
-fn ready(
+fn set_up(
     settled: Result<(), SettingError>,
     setups: &[Routine],
     packet: &mut Packet,

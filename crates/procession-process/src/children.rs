@@ -234,6 +234,9 @@ pub(crate) fn end() {
         // Nobody is left to be told of an error; the kernel ends what is still running.
         let _ = child.wait(Deadline::NEVER);
     }
+    if daemons.is_empty() {
+        return;
+    }
     // One limit for all that cannot be killed, however many there are.
     let grace = Deadline::after(GRACE);
     for (child, killed) in daemons.iter().zip(killed) {

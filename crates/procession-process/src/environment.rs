@@ -191,6 +191,10 @@ impl Visitor<'_> for Bytes {
 /// Shows the environment that this process has, and no other, to those who ask the kernel for it.
 /// It must have no other thread.
 pub(crate) fn show() {
+    // SAFETY: this process has one thread.
+    if matches!(unsafe { environ::is_shown() }, Ok(true)) {
+        return;
+    }
     let environment = Changes::default().apply();
     let entries: Vec<&[u8]> = environment.entries().collect();
     // SAFETY: this process has one thread, and every variable that it still has is an entry.

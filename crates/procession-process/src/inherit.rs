@@ -160,7 +160,7 @@ pub(crate) fn push(setups: &[Arc<Setup>], encoder: &mut Encoder) -> Result<(), E
 
 /// Encodes the values for this same process.
 pub(crate) fn packet(setups: &[Arc<Setup>]) -> Result<Packet, Box<dyn Error>> {
-    let mut encoder = Encoder::new(Kind::START);
+    let mut encoder = Encoder::new(Kind::WORK);
     push(setups, &mut encoder)?;
     let (bytes, fds) = encoder.finish().deliver();
     Ok(Packet::parse(bytes, fds)?)

@@ -13,7 +13,7 @@ use procession_os::wait::Deadline;
 use procession_shm::family::births::{self, Born};
 use std::sync::Mutex;
 use std::time::Duration;
-use std::{fs, process, thread};
+use std::{fs, io, process, thread};
 
 /// How long those that were killed with their parent may take to end.
 pub(crate) const MOMENT: Duration = Duration::from_millis(100);
@@ -39,7 +39,9 @@ pub(crate) fn reap() -> bool {
 
 /// Reaps those that have ended now; returns whether it was anybody, and whether some are about to.
 fn look() -> (bool, bool) {
-    let children = own_children();
+    let Ok(children) = own_children() else {
+        return (false, false);
+    };
     let known = |pid: &u32| Some((*pid, born(*pid, &children)?));
     let (servers, others): (Vec<_>, Vec<_>) = children
         .iter()
@@ -68,8 +70,8 @@ fn has_ended(pid: u32) -> bool {
 /// Returns whether nobody else is in the server's group. Until then it keeps its number, which is
 /// that of the group.
 fn is_last(server: u32) -> bool {
-    let mut others = own_children().into_iter().filter(|&pid| pid != server);
-    !others.any(|pid| group(pid) == Some(server))
+    let others = own_children().map(|children| children.into_iter().filter(|&pid| pid != server));
+    others.is_ok_and(|mut others| !others.any(|pid| group(pid) == Some(server)))
 }
 
 /// Reaps a child of this process, if it has ended.
@@ -120,16 +122,18 @@ fn number(pid: u32) -> Pid {
 }
 
 /// Returns the numbers of all children of this process, zombies included.
-pub(crate) fn own_children() -> Vec<u32> {
-    let threads = fs::read_dir("/proc/self/task")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let lists =
-        threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    let pids = lists.flat_map(|list| {
-        let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
-        pids.collect::<Vec<u32>>()
-    });
-    pids.collect()
+pub(crate) fn own_children() -> io::Result<Vec<u32>> {
+    let mut pids = Vec::new();
+    for thread in fs::read_dir("/proc/self/task")? {
+        match fs::read_to_string(thread?.path().join("children")) {
+            Ok(list) => {
+                let numbers = list.split_whitespace();
+                pids.extend(numbers.filter_map(|pid| pid.parse::<u32>().ok()));
+            }
+            // A thread that has ended has left its children to another.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(pids)
 }

@@ -1,8 +1,8 @@
 //! What a process may do: whose it is, and its capabilities.
 
-use crate::surroundings;
-use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
-use procession_os::capabilities::{Capabilities, keep_on_exec};
+use nix::unistd::{Gid, Uid, geteuid, getgroups, getresgid, getresuid};
+use nix::unistd::{setgroups, setresgid, setresuid};
+use procession_os::capabilities::{Capabilities, keep_on_exec, kept_on_exec};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,28 +46,20 @@ impl Drop for KeptOnExec {
 }
 
 impl Rights {
-    /// Reads them from what `/proc` says of a thread's status.
-    pub(crate) fn of_status(status: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let mut lines = status.lines();
-            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        };
-        let numbers = |name| {
-            let words = field(name)?.split_whitespace();
-            words
-                .map(|word| word.parse().ok())
-                .collect::<Option<Vec<u32>>>()
-        };
-        let first_three = |name| numbers(name)?.get(..3)?.try_into().ok();
-        let set = |name| u64::from_str_radix(field(name)?.trim(), 16).ok();
-        Some(Self {
-            users: first_three("Uid")?,
-            groups: first_three("Gid")?,
-            others: numbers("Groups")?,
-            effective: set("CapEff")?,
-            permitted: set("CapPrm")?,
-            inheritable: set("CapInh")?,
-            ambient: set("CapAmb")?,
+    /// Returns those of the calling thread.
+    pub(crate) fn now() -> io::Result<Self> {
+        let (users, groups) = (getresuid()?, getresgid()?);
+        let others = getgroups()?.into_iter().map(Gid::as_raw).collect();
+        let sets = Capabilities::now()?;
+        Ok(Self {
+            users: [users.real, users.effective, users.saved].map(Uid::as_raw),
+            groups: [groups.real, groups.effective, groups.saved].map(Gid::as_raw),
+            others,
+            effective: sets.effective,
+            permitted: sets.permitted,
+            inheritable: sets.inheritable,
+            // There are no others.
+            ambient: kept_on_exec(sets.permitted & sets.inheritable)?,
         })
     }
 
@@ -90,11 +82,6 @@ impl Rights {
         }
     }
 
-    /// Returns whether one of these capabilities can be put into force.
-    pub(crate) fn permits(&self, capabilities: u64) -> bool {
-        self.permitted & capabilities != 0
-    }
-
     /// Has this process, which was started by exec and has one thread, have these rights and no
     /// others, unless it or the server that it is a copy of has done so before. Capabilities that it
     /// did not get are not among them.
@@ -113,7 +100,7 @@ impl Rights {
         if before.permitted == 0 || geteuid().is_root() {
             return Ok(None);
         }
-        let own = surroundings::rights()?;
+        let own = Self::now()?;
         let raised = before.permitted & !own.ambient;
         let inheritable = before.inheritable | before.permitted;
         let (kept, wide) = (
@@ -130,7 +117,7 @@ impl Rights {
 
     /// Has this process, which has one thread, have these rights and no others.
     pub(crate) fn take_up(&self) -> io::Result<()> {
-        let own = surroundings::rights()?;
+        let own = Self::now()?;
         if own == *self {
             return Ok(());
         }

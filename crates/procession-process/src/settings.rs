@@ -13,6 +13,7 @@ use nix::unistd::{Pid, chdir, fchdir, setpgid, setsid};
 use procession_os::parent;
 use procession_wire::Fd;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -107,22 +108,40 @@ fn here() -> io::Result<OwnedFd> {
 #[derive(thiserror::Error)]
 #[error("cannot {step}: {source}")]
 pub(crate) struct SettingError {
-    step: String,
+    step: Cow<'static, str>,
     source: io::Error,
 }
 
 procession_os::debug_in_words!(SettingError);
 
-fn cannot<E: Into<io::Error>>(step: &str) -> impl FnOnce(E) -> SettingError {
-    let step = step.to_owned();
+fn cannot<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> SettingError {
     move |error| SettingError {
-        step,
+        step: Cow::Borrowed(step),
         source: error.into(),
     }
 }
 
 impl Settings {
-    /// Takes up what the parent chose. The process must have no other thread.
+    /// Returns settings that have something of everything that has no descriptor.
+    pub(crate) fn sample() -> Self {
+        Self {
+            method: StartMethod::ForkServer,
+            default_method: StartMethod::ForkServer,
+            detached: false,
+            rights: None,
+            owner: None,
+            environment: Some(Environment::default()),
+            parent_directory: None,
+            directory: None,
+            streams: Some(Plan::NOWHERE),
+            limits: Limits::default(),
+            group: None,
+            parent_group: Some(0),
+            ignore_interrupts: false,
+        }
+    }
+
+    /// Takes up what the parent chose, but for the limits. The process must have no other thread.
     pub(crate) fn take_up(&mut self) -> Result<(), SettingError> {
         if let Some(streams) = self.streams.take() {
             streams
@@ -143,7 +162,11 @@ impl Settings {
         if self.ignore_interrupts {
             parent::ignore_interrupts().map_err(cannot("ignore interrupts"))?;
         }
-        self.join_group()?;
+        self.join_group()
+    }
+
+    /// Takes up the limits. After that, nothing more is received.
+    pub(crate) fn limit(&self) -> Result<(), SettingError> {
         self.limits.take_up().map_err(cannot("limit its resources"))
     }
 
@@ -174,10 +197,10 @@ impl Settings {
             return Ok(());
         };
         let path = Path::new(OsStr::from_bytes(&directory));
-        chdir(path).map_err(cannot(&format!(
-            "change to the directory `{}`",
-            path.display()
-        )))
+        chdir(path).map_err(|error| SettingError {
+            step: Cow::Owned(format!("change to the directory `{}`", path.display())),
+            source: error.into(),
+        })
     }
 
     /// A detached process leads a session, and so a group, of its own.

@@ -10,7 +10,7 @@ use procession_wire::Fd;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 /// Where a standard stream of a child leads.
@@ -132,6 +132,8 @@ impl Streams {
 
     fn open(&self, method: StartMethod) -> io::Result<(Plan, Ends)> {
         let (stdin, to_child) = match &self.stdin.0 {
+            // That of the server leads nowhere.
+            To::Null if method == StartMethod::ForkServer => (Stream::Keep, None),
             To::Pipe => pipe().map(|(reader, writer)| (fd(reader), Some(writer)))?,
             To::Inherit => (duplicate(io::stdin().as_fd())?, None),
             to => (to.stream()?, None),
@@ -215,6 +217,10 @@ fn null() -> io::Result<OwnedFd> {
 /// Opens `/dev/null` for each standard stream that is closed, so that no other file gets its
 /// number.
 pub(crate) fn fill_gaps() -> io::Result<()> {
+    // Asking is much faster than opening.
+    if (0..=2).all(is_open) {
+        return Ok(());
+    }
     loop {
         // A new descriptor gets the lowest number that is free.
         let fd = null()?;
@@ -224,4 +230,10 @@ pub(crate) fn fill_gaps() -> io::Result<()> {
         fcntl(&fd, FcntlArg::F_SETFD(FdFlag::empty()))?;
         let _ = fd.into_raw_fd();
     }
+}
+
+fn is_open(number: RawFd) -> bool {
+    // SAFETY: it is only asked for its flags, which is an error if it is closed.
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl(fd, FcntlArg::F_GETFD).is_ok()
 }

@@ -4,8 +4,7 @@ use crate::current::current_process;
 use crate::init::MARKER;
 use crate::method::{StartMethod, fork_server};
 use crate::settings::Choices;
-use crate::start;
-use crate::surroundings::Surroundings;
+use crate::start::{self, Start, WorkSocket};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use procession_pipe::{Channel, Deadline};
 use procession_testkit::watchdog;
@@ -50,8 +49,9 @@ fn rebuild(bytes: &mut Vec<u8>) {
 /// How a program ended that was started as a child, and the bytes that it has sent.
 type Told = (ExitStatus, Vec<u8>);
 
-/// Starts `program` as a child that gets this message, and waits for its end.
-fn tell(program: &Path, message: Message) -> Told {
+/// Starts `program` as a child that gets this message, and its work if it is not to be a server, and
+/// waits for its end.
+fn tell(program: &Path, message: Message, work: Option<(Channel, Message)>) -> Told {
     let (channel, control) = Channel::pair().unwrap();
     let control = OwnedFd::from(control);
     fcntl(&control, FcntlArg::F_SETFD(FdFlag::empty())).unwrap();
@@ -61,6 +61,10 @@ fn tell(program: &Path, message: Message) -> Told {
         .unwrap();
     drop(control);
     channel.send(message).unwrap();
+    if let Some((socket, work)) = work {
+        // Who does not want it has closed the socket.
+        let _ = socket.send(work);
+    }
     let status = child.wait().unwrap();
     let sent = channel.recv_bytes_by(Deadline::after(Duration::ZERO));
     (status, sent.unwrap())
@@ -71,17 +75,20 @@ fn refused((status, sent): &Told) -> bool {
     status.code() == Some(70) && words.contains("it was started by another executable")
 }
 
-/// The start of a process that leaves a file.
-fn start(mark: &Path) -> Message {
-    let leave = |mark: PathBuf| fs::write(mark, "it ran").unwrap();
-    start_of(leave, mark.to_owned())
-}
-
-fn start_of<F: crate::Task<(PathBuf,), M>, M>(task: F, mark: PathBuf) -> Message {
-    let _ = task;
+/// Starts `program` as a child that is to leave a file.
+fn start(program: &Path, mark: &Path) -> Told {
     let described = current_process().child(None, None, false);
     let (settings, _) = Choices::default().settings(StartMethod::Spawn).unwrap();
-    start::message::<F, _, M>(described, settings, &(mark,)).unwrap()
+    let mut start = Start::new(described, settings).unwrap();
+    let (message, socket) = start.message(WorkSocket::new().unwrap()).unwrap();
+    let leave = |mark: PathBuf| fs::write(mark, "it ran").unwrap();
+    let work = work_of(&start, leave, mark);
+    tell(program, message, Some((socket, work)))
+}
+
+fn work_of<F: crate::Task<(PathBuf,), M>, M>(start: &Start, task: F, mark: &Path) -> Message {
+    let _ = task;
+    start::work::<F, _, M>(start, &(mark.to_owned(),)).unwrap()
 }
 
 #[test]
@@ -91,10 +98,10 @@ fn a_start_by_another_build_is_refused_and_calls_nothing() {
     let same = copy(directory.path(), "same", |_| ());
     let other = copy(directory.path(), "other", rebuild);
     let mark = directory.path().join("mark");
-    let output = tell(&other, start(&mark));
+    let output = start(&other, &mark);
     assert!(refused(&output) && !mark.exists(), "{output:?}");
     // Where the file lies makes no difference.
-    let output = tell(&same, start(&mark));
+    let output = start(&same, &mark);
     assert!(output.0.success() && mark.exists(), "{output:?}");
 }
 
@@ -103,8 +110,7 @@ fn a_server_of_another_build_serves_nobody() {
     let (_watchdog, _alone) = (watchdog(), alone());
     let directory = tempfile::tempdir().unwrap();
     let other = copy(directory.path(), "other", rebuild);
-    let message =
-        fork_server::first_message(std::process::id(), &Surroundings::now().unwrap()).unwrap();
-    let output = tell(&other, message);
+    let message = fork_server::first_message(std::process::id()).unwrap();
+    let output = tell(&other, message, None);
     assert!(refused(&output), "{output:?}");
 }

@@ -1,42 +1,47 @@
 //! What a process passes on to those that it starts, apart from what they are told.
 
 use crate::error::StartError;
-use crate::rights::Rights;
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
+use nix::sys::stat::Mode;
+use nix::unistd::read;
+use procession_os::capabilities::Capabilities;
 use procession_os::sched::{Scheduling, scheduling};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
 /// What a thread had at some moment that its children inherit.
 ///
 /// Users, capabilities, filters of system calls, processors, scheduling and namespaces are each
 /// thread's own to Linux. Those of the thread that starts a child count.
+///
+/// Each start of a child looks at them, so the system is asked as briefly as it can be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Surroundings {
-    /// Lines of `/proc/thread-self/status`.
-    status: String,
-    limits: Vec<Option<(rlim_t, rlim_t)>>,
+    /// What `/proc` says of it: its status, its namespaces, its groups of processes, and whether the
+    /// kernel is to end it for want of memory.
+    told: Vec<u8>,
+    limits: [Option<(rlim_t, rlim_t)>; 16],
     scheduling: Scheduling,
-    /// Whether the kernel is to end it for want of memory.
-    oom: String,
-    cgroups: String,
-    /// Device and inode of the root directory, and the numbers of namespaces.
-    places: Vec<u64>,
+    /// Device and inode of the root directory.
+    root: (u64, u64),
 }
 
 /// How the lines begin that tell what is inherited.
-const INHERITED: [&str; 9] = [
-    "Umask:",
-    "Uid:",
-    "Gid:",
-    "Groups:",
-    "Cap",
-    "NoNewPrivs:",
-    "Seccomp",
-    "Cpus_allowed:",
-    "Mems_allowed:",
+const INHERITED: [&[u8]; 9] = [
+    b"Umask:",
+    b"Uid:",
+    b"Gid:",
+    b"Groups:",
+    b"Cap",
+    b"NoNewPrivs:",
+    b"Seccomp",
+    b"Cpus_allowed:",
+    b"Mems_allowed:",
 ];
 
 /// The signals 32 and 33, which the C library keeps for itself.
@@ -63,95 +68,93 @@ const LIMITS: [Resource; 16] = [
 
 /// Namespaces that only a thread with `CAP_SYS_ADMIN` can leave.
 const NAMESPACES: [&str; 7] = [
-    "mnt",
-    "net",
-    "uts",
-    "ipc",
-    "cgroup",
-    "pid_for_children",
-    "time_for_children",
+    "ns/mnt",
+    "ns/net",
+    "ns/uts",
+    "ns/ipc",
+    "ns/cgroup",
+    "ns/pid_for_children",
+    "ns/time_for_children",
 ];
 
 /// `CAP_SYS_ADMIN`.
 const ADMINISTRATION: u64 = 1 << 21;
 
-const STEP: &str = "read in /proc what a child is to inherit";
-
 impl Surroundings {
     /// Returns those of the calling thread.
     pub(crate) fn now() -> Result<Self, StartError> {
-        Self::read().map_err(StartError::system(STEP))
+        Self::read().map_err(StartError::system(
+            "read in /proc what a child is to inherit",
+        ))
     }
 
     fn read() -> io::Result<Self> {
-        let status = status()?;
-        let root = fs::metadata("/")?;
-        let mut places = vec![root.dev(), root.ino(), namespace("user")?];
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        // The way there is longer than what follows it.
+        let thread = open("/proc/thread-self", flags, Mode::empty())?;
+        let (thread, root) = (thread.as_fd(), fs::metadata("/")?);
+        let mut buffer = vec![0; 4096];
+        let mut told = Vec::with_capacity(2048);
+        keep_inherited(file(thread, "status", &mut buffer)?, &mut told)?;
+        told.extend(file(thread, "oom_score_adj", &mut buffer)?);
+        told.extend(file(thread, "cgroup", &mut buffer)?);
+        add_namespace(thread, "ns/user", &mut told)?;
         // A namespace of users is entered first by a thread that could not leave the others.
-        let rights = Rights::of_status(&status);
-        if rights.is_none_or(|rights| rights.permits(ADMINISTRATION)) {
+        if Capabilities::now()?.permitted & ADMINISTRATION != 0 {
             for name in NAMESPACES {
-                places.push(namespace(name)?);
+                add_namespace(thread, name, &mut told)?;
             }
         }
         Ok(Self {
-            status,
-            limits: LIMITS.map(|limit| getrlimit(limit).ok()).to_vec(),
+            told,
+            limits: LIMITS.map(|limit| getrlimit(limit).ok()),
             scheduling: scheduling()?,
-            oom: text("/proc/thread-self/oom_score_adj")?,
-            cgroups: text("/proc/thread-self/cgroup")?,
-            places,
+            root: (root.dev(), root.ino()),
         })
     }
-
-    /// Returns what the thread may do.
-    pub(crate) fn rights(&self) -> Result<Rights, StartError> {
-        rights_in(&self.status).map_err(StartError::system(STEP))
-    }
 }
 
-/// Returns what the calling thread may do.
-pub(crate) fn rights() -> io::Result<Rights> {
-    rights_in(&status()?)
-}
-
-fn rights_in(status: &str) -> io::Result<Rights> {
-    Rights::of_status(status).ok_or_else(|| io::Error::other("the thread's status is incomplete"))
-}
-
-/// Returns the lines of the status that are inherited.
-fn status() -> io::Result<String> {
-    let all = text("/proc/thread-self/status")?;
-    let mut kept = String::with_capacity(1024);
-    for line in all.split_inclusive('\n') {
-        if let Some(ignored) = line.strip_prefix("SigIgn:") {
-            let ignored = u64::from_str_radix(ignored.trim(), 16).unwrap_or(0);
-            kept.push_str(&(ignored & !THE_C_LIBRARYS).to_string());
-            kept.push('\n');
+/// Keeps the lines of a status that are inherited.
+fn keep_inherited(status: &[u8], kept: &mut Vec<u8>) -> io::Result<()> {
+    for line in status.split_inclusive(|&byte| byte == b'\n') {
+        if let Some(ignored) = line.strip_prefix(b"SigIgn:") {
+            let ignored = ignored.trim_ascii();
+            let digits = str::from_utf8(ignored).map_err(io::Error::other)?;
+            let ignored = u64::from_str_radix(digits, 16).map_err(io::Error::other)?;
+            writeln!(kept, "{:x}", ignored & !THE_C_LIBRARYS)?;
         } else if INHERITED.iter().any(|start| line.starts_with(start)) {
-            kept.push_str(line);
+            kept.extend(line);
         }
     }
-    Ok(kept)
+    Ok(())
 }
 
-/// Returns the number of a namespace; zero where the kernel has none of that kind.
-fn namespace(name: &str) -> io::Result<u64> {
-    match fs::metadata(format!("/proc/thread-self/ns/{name}")) {
-        Ok(found) => Ok(found.ino()),
-        Err(error) if error.raw_os_error() == Some(Errno::ENOENT as i32) => Ok(0),
-        Err(error) => Err(error),
+/// Adds the number of a namespace; nothing where the kernel has none of that kind.
+fn add_namespace(thread: BorrowedFd<'_>, name: &str, told: &mut Vec<u8>) -> io::Result<()> {
+    // The kernel makes no file of it as long as the link is not followed.
+    match readlinkat(thread, name) {
+        Ok(link) => {
+            told.extend(link.as_bytes());
+            Ok(())
+        }
+        Err(Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 
-/// Reads a file of `/proc` at once; one that the kernel does not have is empty.
-fn text(path: &str) -> io::Result<String> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
-        Err(error) => return Err(error),
+/// Reads a file of the thread; one that the kernel does not have is empty.
+fn file<'a>(thread: BorrowedFd<'_>, name: &str, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+    let file = match openat(thread, name, OFlag::O_CLOEXEC, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(&[]),
+        file => file?,
     };
-    let mut text = String::with_capacity(4096);
-    file.read_to_string(&mut text)?;
-    Ok(text)
+    let mut len = 0;
+    loop {
+        len += read(&file, &mut buffer[len..])?;
+        // The kernel writes such a file in one piece, as far as there is room.
+        if len < buffer.len() {
+            return Ok(&buffer[..len]);
+        }
+        buffer.resize(2 * len, 0);
+    }
 }

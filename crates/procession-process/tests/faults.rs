@@ -22,7 +22,7 @@ use std::time::Duration;
 procession_process::enable_in_tests!();
 
 /// What a start may call, and how that fails.
-const FAULTS: [(libc::c_long, Errno); 22] = [
+const FAULTS: [(libc::c_long, Errno); 25] = [
     (libc::SYS_socketpair, Errno::EMFILE),
     (libc::SYS_socketpair, Errno::ENOMEM),
     (libc::SYS_clone, Errno::EAGAIN),
@@ -45,6 +45,9 @@ const FAULTS: [(libc::c_long, Errno); 22] = [
     (libc::SYS_fchdir, Errno::EACCES),
     (libc::SYS_dup3, Errno::EMFILE),
     (libc::SYS_memfd_create, Errno::EMFILE),
+    (libc::SYS_readlinkat, Errno::ENOMEM),
+    (libc::SYS_getresuid, Errno::EPERM),
+    (libc::SYS_capget, Errno::EPERM),
 ];
 
 /// Starts a child, small arguments or large; whatever comes of it comes without a wait for ever.

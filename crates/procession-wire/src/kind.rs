@@ -22,7 +22,7 @@ macro_rules! kinds {
 kinds! {
     /// A value sent over a connection.
     VALUE = 0x01,
-    /// The work of a new process.
+    /// What a new process is to become.
     START = 0x10,
     /// The outcome of a process or of a task.
     OUTCOME = 0x11,
@@ -38,6 +38,8 @@ kinds! {
     SETTLED = 0x16,
     /// A fork server's child has begun.
     BEGUN = 0x17,
+    /// The work of a new process.
+    WORK = 0x18,
     /// A request to a server or a worker.
     REQUEST = 0x20,
     /// The reply to a request.

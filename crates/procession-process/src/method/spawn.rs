@@ -1,12 +1,12 @@
 //! Starting the executable again.
 
 use crate::children::{self, Child};
-use crate::current::CurrentProcess;
 use crate::environment::Environment;
 use crate::error::StartError;
 use crate::init::{self, MARKER};
 use crate::per_process::PerProcess;
 use crate::rights::Rights;
+use crate::start::{Start, WorkSocket};
 use crate::surroundings::Surroundings;
 use crossbeam_channel::{Sender, bounded, unbounded};
 use nix::errno::Errno;
@@ -31,29 +31,42 @@ const CONTROL: RawFd = 3;
 /// What stands for this program, also when its file was moved or replaced since it started.
 const PROGRAM: &str = "/proc/self/exe";
 
-/// Starts a child that waits for its start message at the other end of the channel.
+/// Starts a child; returns where it waits for its work.
 pub(crate) fn start(
-    described: &CurrentProcess,
+    start: &mut Start,
     environment: &Environment,
-    now: &Surroundings,
-) -> Result<Arc<Child>, StartError> {
+) -> Result<(Arc<Child>, Channel), StartError> {
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-    let pidfd = exec(control.into(), environment, now)?;
-    Ok(children::add(pidfd, described.clone(), channel))
+    let work_socket = WorkSocket::new()?;
+    let rights = Rights::now().map_err(StartError::system("read its own rights"))?;
+    let pidfd = exec(control.into(), environment, None)?;
+    let child = children::add(pidfd, start.process.clone(), channel);
+    // Exec may give it more.
+    start.settings.rights = Some(rights);
+    let work = start.send(&child.channel, work_socket);
+    let work = work.inspect_err(|_| drop(child.kill()))?;
+    Ok((child, work))
 }
 
 /// Starts the executable with `control` and the standard descriptors, and nothing else. It inherits
-/// what this thread has `now`.
+/// what this thread has, which is `now` if that is known.
 pub(crate) fn exec(
     control: OwnedFd,
     environment: &Environment,
-    now: &Surroundings,
+    now: Option<&Surroundings>,
 ) -> Result<Pidfd, StartError> {
     if image().is_through_loader() {
         return Err(StartError::ThroughLoader);
     }
     let environment = strings(environment.entries().map(<[u8]>::to_vec));
-    let started = on_lasting_thread(now, move || spawn(control.as_fd(), &environment));
+    let spawn = move || spawn(control.as_fd(), &environment);
+    let started = if on_main_thread() {
+        Ok(spawn())
+    } else if let Some(now) = now {
+        on_lasting_thread(now, spawn)
+    } else {
+        on_lasting_thread(&Surroundings::now()?, spawn)
+    };
     started.and_then(|started| started).map_err(|error| {
         match error.raw_os_error().map(Errno::from_raw) {
             Some(
@@ -71,9 +84,6 @@ fn on_lasting_thread<R: Send + 'static>(
     now: &Surroundings,
     work: impl FnOnce() -> R + Send + 'static,
 ) -> io::Result<R> {
-    if on_main_thread() {
-        return Ok(work());
-    }
     let (reply, result) = bounded(1);
     let job: Job = Box::new(move || {
         let _ = reply.send(work());

@@ -236,10 +236,7 @@ pub fn adopt_with(
         Membership::Member(member) if member.is_ours() => return Err(FamilyError::AlreadyJoined),
         _ => {}
     }
-    let family = FAMILY.get_or_init(|| Family::new(number, key));
-    if family.number != number {
-        return Err(FamilyError::AlreadyJoined);
-    }
+    let family = known_as(number, key)?;
     match lease {
         None => join(&mut membership, family)?,
         Some(HandedLease { file, shared }) => {
@@ -249,6 +246,38 @@ pub fn adopt_with(
         }
     }
     Ok(family)
+}
+
+/// Prepares this process for being copied: the copies will [adopt] the family with this id and key, and
+/// have less to do then.
+///
+/// # Errors
+///
+/// [`FamilyError::AlreadyJoined`] if this process knows another family, [`FamilyError::BadId`], and
+/// [`FamilyError::Lease`] if there is no memory.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family;
+///
+/// family::expect("0123456789abcdef", [0; 32])?;
+/// assert!(family::joined().is_none());
+/// # Ok::<(), family::FamilyError>(())
+/// ```
+pub fn expect(id: &str, key: [u8; 32]) -> Result<(), FamilyError> {
+    known_as(number_of(id).ok_or(FamilyError::BadId)?, key)?;
+    leave_at_exit()
+}
+
+/// Returns the family with this number, if it is the one that this process knows, or shall know.
+fn known_as(number: u64, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
+    let family = FAMILY.get_or_init(|| Family::new(number, key));
+    if family.number == number {
+        Ok(family)
+    } else {
+        Err(FamilyError::AlreadyJoined)
+    }
 }
 
 /// The family's lease, on its way to a process that cannot open it.
@@ -441,13 +470,19 @@ fn start(membership: &mut Membership) -> Result<(), FamilyError> {
 }
 
 fn enter(membership: &mut Membership, lease: Lease) -> Result<(), FamilyError> {
+    leave_at_exit()?;
+    become_member(membership, lease);
+    Ok(())
+}
+
+/// Sees to it that this process leaves its family at its exit.
+fn leave_at_exit() -> Result<(), FamilyError> {
     // A process that was forked from one that registered has inherited the registration.
     static REGISTERED: OnceLock<()> = OnceLock::new();
     if REGISTERED.get().is_none() {
         procession_os::lifetime::at_exit_last(leave).map_err(FamilyError::Lease)?;
         let _ = REGISTERED.set(());
     }
-    become_member(membership, lease);
     Ok(())
 }
 

@@ -11,14 +11,17 @@
 //! |---|---|---|
 //! | 1 | owner | makes a pair of control sockets and sends the server one of them |
 //! | 2 | server | makes a copy of itself *whose parent is the owner*, and closes the socket |
-//! | 3 | child | closes the server's socket, keeps its own, and waits there for its start message |
+//! | 3 | child | closes the server's socket, keeps its own, and waits there to be told what to become |
 //! | 4 | server | answers with the child's number and pidfd |
-//! | 5 | owner | enters the child into its list, then sends it the start message |
+//! | 5 | owner | tells the child what to become, which needs none of its arguments |
+//! | 6 | owner | looks whether it still has what the server has inherited, while the child does as it was told; ends the child and the server if not, and starts again |
+//! | 7 | owner | enters the child into its list, then sends it its work, over a socket that came with step 5 |
 //!
-//! From its second child on, the owner asks for the next one in advance, when it has got one: while
-//! that one works, the server makes another, which then waits at step 3 for as long as it takes. So
-//! a start costs neither the copying nor the first touch of the copied memory. The owner reads the
-//! answer when it needs the child; until then it does not know of it.
+//! From its second child on, the owner asks for the next one in advance, when one has its work: while
+//! that one works, the server makes another, which goes once through what it will have to do, and
+//! then waits at step 3 for as long as it takes. So a start costs neither the copying nor the first
+//! touch of the copied memory. The owner reads the answer when it needs the child; until then it does
+//! not know of it.
 //!
 //! Because the owner is the parent, the kernel tells *it* how the child ended, and ends the child
 //! when *it* dies. The server keeps no books, so its death loses nothing.
@@ -30,8 +33,9 @@
 //! - *The server between 2 and 4.* The child is the owner's, which does not know of it. It has
 //!   received nothing yet, so it did nothing. The same goes for the one that was asked for in
 //!   advance, when the server is ended. It is in the server's process group, which a child
-//!   leaves only when it has got its start message, and nobody else is ever in that group. The
-//!   owner ends and reaps the children it finds there and does not know.
+//!   leaves only when it is told what to become, and nobody else is ever in that group. The
+//!   owner ends and reaps the children it finds there and does not know. A child that was told and
+//!   gets no work is ended by its number.
 //! - *The child, at any moment.* Its status is the owner's to take, as any child's. One that died
 //!   while it waited is replaced.
 //! - *The owner.* The server and its children end by the kernel's hand; a child that has not come to
@@ -54,7 +58,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(test)]
 pub(crate) use owner::first_message;
-pub(crate) use owner::{end, forget, renew, start};
+pub(crate) use owner::{ask_ahead, end, forget, renew, start};
 pub(crate) use server::serve;
 
 /// The first message of a process that is to be a server.
@@ -71,8 +75,8 @@ const ANSWER: Kind = Kind::FORKED;
 pub(crate) struct Serve {
     image: u64,
     owner: u32,
-    /// What each request has to bear: that of the owner's family.
-    key: [u8; 32],
+    /// The owner's family. Each request has to bear its key.
+    family: (String, [u8; 32]),
     /// What its children may do.
     rights: Rights,
     preloaded: Vec<Routine>,

@@ -3,13 +3,14 @@
 use super::{ANSWER, Answer, BEGUN, REQUEST, Refused, Request, SERVE, Serve};
 use crate::child::has_exited;
 use crate::children::{self, Child, GRACE};
-use crate::current::CurrentProcess;
-use crate::environment::{Changes, Environment};
+use crate::environment::{Changes, Environment, MOST_ROOM};
 use crate::error::StartError;
 use crate::inherit::{self, PRELOADED};
 use crate::method::spawn;
 use crate::orphans::own_children;
 use crate::parcel;
+use crate::rights::Rights;
+use crate::start::{Start, WorkSocket};
 use crate::surroundings::Surroundings;
 use nix::unistd::{Pid, getpgid};
 use procession_os::image::image;
@@ -23,7 +24,7 @@ use procession_wire::{Encoder, Message};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use std::{io, process};
+use std::{io, mem, process};
 
 /// What this process knows of its server.
 enum State {
@@ -47,7 +48,13 @@ struct Server {
     /// Whether it has made a child before.
     proven: bool,
     /// Leads to a child that was asked for before it is needed; the answer is still to be read.
-    ahead: Option<Channel>,
+    ahead: Option<Asked>,
+}
+
+/// What leads to a child that the server was asked for.
+struct Asked {
+    channel: Channel,
+    work_socket: WorkSocket,
 }
 
 /// Why there is no answer.
@@ -68,27 +75,27 @@ fn surrounded(room: usize) -> Environment {
 
 static STATE: Mutex<State> = Mutex::new(State::None);
 
-/// How many servers are asked for a child, each of which may be killed meanwhile.
+/// How many servers are asked for a child, each of which may be killed meanwhile, beside one that has
+/// inherited something else.
 const ATTEMPTS: usize = 3;
 
-/// Starts a child that waits for its start message at the other end of the channel, and will show an
-/// environment of `room` bytes.
-pub(crate) fn start(
-    described: &CurrentProcess,
-    now: &Surroundings,
-    room: usize,
-) -> Result<Arc<Child>, StartError> {
+/// Starts a child; returns where it waits for its work.
+pub(crate) fn start(start: &mut Start) -> Result<(Arc<Child>, Channel), StartError> {
+    let room = start.settings.environment.as_ref();
+    let room = room.map_or(0, Environment::len).min(MOST_ROOM);
     let mut state = lock();
-    let mut last = None;
-    for _ in 0..ATTEMPTS {
-        let Some(server) = state.server(now, room)? else {
-            return spawn::start(described, &surrounded(room), now);
+    state.end_earlier_strangers();
+    let (mut now, mut last) = (None, None);
+    for _ in 0..=ATTEMPTS {
+        let Some(server) = state.server(&mut now, room)? else {
+            return spawn::start(start, &surrounded(room));
         };
         match server.child() {
-            Ok(Ok((pidfd, channel))) => {
-                let child = children::add(pidfd, described.clone(), channel);
-                server.ask_ahead();
-                return Ok(child);
+            Ok(Ok(born)) => {
+                if let Some(engaged) = server.engage(born, start, &mut now)? {
+                    return Ok(engaged);
+                }
+                state.end();
             }
             Ok(Err(refused)) => state.refused(refused)?,
             Err(Trouble::Here(error)) => return Err(error),
@@ -100,6 +107,15 @@ pub(crate) fn start(
     }
     let error = last.unwrap_or_else(|| io::Error::other("it refuses"));
     Err(StartError::system("reach the fork server")(error))
+}
+
+/// Has the server make the next child while the one that has its work now does it.
+pub(crate) fn ask_ahead() {
+    if let State::Running(server) = &mut *lock()
+        && server.owner == process::id()
+    {
+        server.ask_ahead();
+    }
 }
 
 /// Ends the server, at the exit of this process.
@@ -117,6 +133,7 @@ pub(crate) fn renew() {
 
 /// Closes what a copy of this process has of its parent's server.
 pub(crate) fn forget() {
+    groups_with_strangers().clear();
     *lock() = State::None;
 }
 
@@ -125,24 +142,23 @@ fn lock() -> MutexGuard<'static, State> {
 }
 
 impl State {
-    /// Returns the server, started if there is none that has inherited what a child is to have;
-    /// `None` if there can be none.
+    /// Returns the server, started if there is none; `None` if there can be none. It has inherited
+    /// what this thread has `now`, if that was looked at.
     fn server(
         &mut self,
-        now: &Surroundings,
+        now: &mut Option<Surroundings>,
         room: usize,
     ) -> Result<Option<&mut Server>, StartError> {
+        let other = |server: &Server| now.as_ref().is_some_and(|now| server.surroundings != *now);
         match self {
             Self::Running(server) if server.owner != process::id() => *self = Self::None,
             Self::Running(server) if !server.is_alive() => drop(self.bury("it has ended")),
             // The child that was made in advance goes with it.
-            Self::Running(server) if server.surroundings != *now || server.room < room => {
-                self.end();
-            }
+            Self::Running(server) if server.room < room || other(server) => self.end(),
             _ => {}
         }
         if matches!(self, Self::None) {
-            *self = Self::Running(Box::new(Server::start(now, room)?));
+            *self = Self::Running(Box::new(Server::start(look(now)?, room)?));
         }
         Ok(match self {
             Self::Running(server) => Some(server),
@@ -151,12 +167,21 @@ impl State {
     }
 
     fn end(&mut self) {
-        if let Self::Running(server) = std::mem::replace(self, Self::None)
+        if let Self::Running(server) = mem::replace(self, Self::None)
             && server.owner == process::id()
             && let Err(error) = server.end()
         {
             log::error!("a fork server runs on: it cannot be killed: {error}");
         }
+    }
+
+    /// Ends those that could not be looked for.
+    fn end_earlier_strangers(&self) {
+        // Whoever has the number of a group that had members got it when they were gone.
+        let other =
+            |group: &u32| !matches!(self, Self::Running(server) if server.process.pid() == *group);
+        let groups = mem::take(&mut *groups_with_strangers());
+        groups.into_iter().filter(other).for_each(end_strangers);
     }
 
     /// Learns from a refusal: what lasts makes the server useless.
@@ -194,11 +219,12 @@ impl State {
 }
 
 impl Server {
+    /// Starts a server; `now` is what it inherits.
     fn start(now: &Surroundings, room: usize) -> Result<Self, StartError> {
         // Some more, so that an environment which grows by and by does not need a server each time.
         let room = room + room / 4 + MORE_ROOM;
         let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
-        let process = spawn::exec(control.into(), &surrounded(room), now)?;
+        let process = spawn::exec(control.into(), &surrounded(room), Some(now))?;
         births::note(process.pid(), Born::Server);
         let server = Self {
             owner: process::id(),
@@ -211,7 +237,7 @@ impl Server {
             ahead: None,
         };
         // A server that is gone already is noticed by the first request.
-        let _ = parcel::send(&server.channel, first_message(server.owner, now)?);
+        let _ = parcel::send(&server.channel, first_message(server.owner)?);
         Ok(server)
     }
 
@@ -221,11 +247,11 @@ impl Server {
 
     /// Returns a child and where its control socket leads: the one that was asked for ahead, or
     /// one that is asked for now.
-    fn child(&mut self) -> Result<Result<(Pidfd, Channel), Refused>, Trouble> {
-        if let Some(channel) = self.ahead.take() {
+    fn child(&mut self) -> Result<Result<(Pidfd, Asked), Refused>, Trouble> {
+        if let Some(asked) = self.ahead.take() {
             match self.answer(Deadline::NEVER)? {
                 // One that was killed while it waited is reaped by this look at it.
-                Ok(pidfd) if matches!(pidfd.reap(), Ok(None)) => return Ok(Ok((pidfd, channel))),
+                Ok(pidfd) if matches!(pidfd.reap(), Ok(None)) => return Ok(Ok((pidfd, asked))),
                 Ok(_) | Err(Refused::NoRoom(_)) => {}
                 Err(refused) => return Ok(Err(refused)),
             }
@@ -242,25 +268,57 @@ impl Server {
         match (self.answer(until), asked) {
             (Ok(Err(refused)), _) => Ok(Err(refused)),
             (_, Err(trouble)) | (Err(trouble), _) => Err(trouble),
-            (Ok(Ok(pidfd)), Ok(channel)) => Ok(Ok((pidfd, channel))),
+            (Ok(Ok(pidfd)), Ok(asked)) => Ok(Ok((pidfd, asked))),
         }
+    }
+
+    /// Tells a child what to become, and meanwhile looks whether it has inherited what it is to have.
+    /// One that has not ends without any work, and `None` is returned.
+    fn engage(
+        &self,
+        (pidfd, asked): (Pidfd, Asked),
+        start: &mut Start,
+        now: &mut Option<Surroundings>,
+    ) -> Result<Option<(Arc<Child>, Channel)>, StartError> {
+        // First, for what is told has left the server's group.
+        let child = children::add(pidfd, start.process.clone(), asked.channel);
+        let told = start.send(&child.channel, asked.work_socket);
+        let right = told.and_then(|work_socket| {
+            // A server that this call has started, or compared, is the right one.
+            let right = now.is_some() || *look(now)? == self.surroundings;
+            Ok(right.then_some(work_socket))
+        });
+        if let Ok(Some(work_socket)) = right {
+            return Ok(Some((child, work_socket)));
+        }
+        // It waits for its work, and ends without, also where it cannot be signalled.
+        drop(child.channel.shutdown());
+        let _ = child.kill();
+        if !matches!(child.wait(Deadline::after(GRACE)), Ok(Some(_))) {
+            children::let_go(&child);
+        }
+        right.map(|_| None)
     }
 
     /// Has the server make the next child while this one works. Who starts a single child does not
     /// pay for another.
     fn ask_ahead(&mut self) {
-        if self.proven {
+        if self.proven && self.ahead.is_none() {
             // What is wrong now is told when the child is needed.
             self.ahead = self.ask().ok();
         }
         self.proven = true;
     }
 
-    fn ask(&self) -> Result<Channel, Trouble> {
+    fn ask(&self) -> Result<Asked, Trouble> {
+        let work_socket = WorkSocket::new().map_err(Trouble::Here)?;
         // A new pair each time: a child that nobody knows may still have the end of the last one.
         let (channel, request) = request().map_err(Trouble::Here)?;
         self.channel.send(request)?;
-        Ok(channel)
+        Ok(Asked {
+            channel,
+            work_socket,
+        })
     }
 
     fn answer(&mut self, until: Deadline) -> Result<Result<Pidfd, Refused>, Trouble> {
@@ -300,6 +358,7 @@ impl Server {
         } = self;
         // First, for it is this that ends a helper which cannot be signalled; and for all who hold
         // these ends, a copy of this process included.
+        let ahead = ahead.map(|asked| asked.channel);
         let sockets = [Some(channel), ahead].into_iter().flatten();
         sockets.for_each(|socket| drop(socket.shutdown()));
         let ended = process.end(GRACE);
@@ -319,14 +378,22 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Trouble {
     }
 }
 
+/// Returns what this thread has, which is looked at once.
+fn look(now: &mut Option<Surroundings>) -> Result<&Surroundings, StartError> {
+    match now {
+        Some(now) => Ok(now),
+        None => Ok(now.insert(Surroundings::now()?)),
+    }
+}
+
 /// Encodes what a server of process `owner` is told at its start.
-pub(crate) fn first_message(owner: u32, now: &Surroundings) -> Result<Message, StartError> {
-    let preloaded = PRELOADED.now();
+pub(crate) fn first_message(owner: u32) -> Result<Message, StartError> {
+    let (preloaded, family) = (PRELOADED.now(), family::current()?);
     let serve = Serve {
         image: image().identity(),
         owner,
-        key: *family::current()?.key(),
-        rights: now.rights()?,
+        family: (family.id().to_owned(), *family.key()),
+        rights: Rights::now().map_err(StartError::system("read its own rights"))?,
         preloaded: inherit::routines(&preloaded),
     };
     let mut encoder = Encoder::new(SERVE);
@@ -345,13 +412,23 @@ fn request() -> Result<(Channel, Message), StartError> {
     Ok((channel, Message::encode(REQUEST, &request)?))
 }
 
-/// Ends the children in the group of a dead server that are not in the list of children.
+/// Ends the children in the group of a dead server that are not in the list of children. Where there
+/// is no descriptor to look for them, the next start does.
 fn end_strangers(group: u32) {
+    let Ok(own) = own_children() else {
+        return groups_with_strangers().push(group);
+    };
     let group = Pid::from_raw(group.cast_signed());
-    for pid in own_children() {
+    for pid in own {
         let stranger = Pid::from_raw(pid.cast_signed());
         if getpgid(Some(stranger)) == Ok(group) && !children::knows(pid) {
             children::abandon(pid);
         }
     }
+}
+
+/// The groups of dead servers in which nobody could look for strangers.
+fn groups_with_strangers() -> MutexGuard<'static, Vec<u32>> {
+    static GROUPS: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,9 +4,10 @@ use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
 use crate::child::not_a_child_of;
 use crate::environment::Environment;
 use crate::inherit;
-use crate::outcome::Failure;
+use crate::outcome::produce;
 use crate::panic::{as_server, remember_panics};
 use crate::routine::Routine;
+use crate::start::Start;
 use crate::stdio::Plan;
 use nix::errno::Errno;
 use nix::sys::prctl;
@@ -14,8 +15,10 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Pid, chdir, setpgid};
 use procession_os::fork::{Forked, lasting_threads, sibling};
 use procession_os::image::image;
+use procession_os::policy::on_one_processor;
 use procession_os::{lifetime, parent};
 use procession_pipe::{Channel, Deadline};
+use procession_shm::family;
 use procession_wire::Fd;
 use procession_wire::{Message, Packet};
 use std::error::Error;
@@ -47,19 +50,24 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
     }
     channel.send(Message::encode(BEGUN, &())?)?;
     Environment::forget_room();
-    // Every child sends one, and would have to look into the type first.
-    procession_wire::prepare::<Option<Failure>>();
     let ready = preload(&serve.preloaded, &mut packet);
     // What the owner removes from its own is to be seen neither here nor in a child.
     Environment::end();
     settle()?;
+    let sample = prepare(&serve.family);
     let make = || ready.clone().and_then(|()| make());
-    let control = requests(channel, serve.key, make);
+    let control = requests(channel, serve.family.1, make);
     let Some(control) = control else {
         return Ok(None);
     };
     interrupts(SigmaskHow::SIG_UNBLOCK)?;
-    Ok(parent::die_with(serve.owner)?.then_some(control))
+    if !parent::die_with(serve.owner)? {
+        return Ok(None);
+    }
+    if let Some(sample) = sample {
+        rehearse(sample);
+    }
+    Ok(Some(control))
 }
 
 /// Does as the owner asks; returns the control socket in each child that was made, and `None` when
@@ -82,6 +90,24 @@ fn requests(
             outcome => answer(channel, outcome, control),
         }
     }
+}
+
+/// Does once what each child would have to do otherwise, and returns what each can [rehearse] with.
+fn prepare((id, key): &(String, [u8; 32])) -> Option<Packet> {
+    remember_panics();
+    // The thread's place for a panic, and how an outcome travels.
+    drop(produce(|| Ok(())));
+    // Where the server has a family of its own, each child says so.
+    let _ = family::expect(id, *key);
+    // There, all of it would be done twice.
+    (!on_one_processor()).then(Start::sample).flatten()
+}
+
+/// Goes through what each child does when it has its work. Nobody waits for a child that was made in
+/// advance, so that its first touch of that memory costs nothing now.
+fn rehearse(sample: Packet) {
+    drop(sample.decode::<Start>());
+    drop(produce(|| Ok(())));
 }
 
 /// Loads what every child is to have.
