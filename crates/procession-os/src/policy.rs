@@ -166,6 +166,28 @@ impl WaitPolicy {
         }
     }
 
+    /// Does as [`spin_while_it_pays`](Self::spin_while_it_pays) with a `check` that takes as long as
+    /// `many` of them.
+    #[inline]
+    pub fn spin_over<R>(
+        self,
+        many: usize,
+        deadline: Deadline,
+        mut check: impl FnMut() -> Option<R>,
+    ) -> Option<R> {
+        let looks = |checks: u32| {
+            let checks = (checks as usize / many.max(1)).max(1) as u32;
+            Looks {
+                first: checks,
+                next: checks,
+            }
+        };
+        match check() {
+            None => self.look_while_it_pays(deadline, looks, check),
+            found => found,
+        }
+    }
+
     /// Calls what sleeps, after [`spin_while_it_pays`](Self::spin_while_it_pays) was in vain, and learns
     /// what sleeping costs.
     #[inline]

@@ -79,7 +79,7 @@ pub trait Doorbell {
 
     /// Takes what made the descriptor readable, if it only woke; returns whether it is ready.
     ///
-    /// The waiter has to [`arm`](Self::arm) it again.
+    /// If it is not, it stays armed.
     fn answer(&self) -> bool;
 }
 

@@ -433,7 +433,7 @@ impl Channel {
     }
 
     /// Returns whether a message waits that is refused for the length it announced.
-    pub(crate) fn is_refusing(&self) -> bool {
+    fn is_refusing(&self) -> bool {
         self.turns
             .inbox
             .look(|inbox| inbox.is_refused(self.max_len()))
@@ -445,9 +445,13 @@ impl Channel {
         self.rings.get().is_some()
     }
 
-    /// Returns whether a message is there that needs no call of the kernel.
-    pub(crate) fn is_written(&self) -> bool {
-        self.rings.get().is_some_and(Rings::is_readable)
+    /// Returns whether a receive would not wait, as far as can be told without the kernel.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self.rings.get() {
+            // A message that is refused lies in the ring, or is announced there.
+            Some(rings) => rings.is_readable(),
+            None => self.is_refusing(),
+        }
     }
 
     /// Serialises the channel for a process that sends only.

@@ -176,7 +176,7 @@ impl Rings {
             if let Some(next) = next {
                 return within(next, max);
             }
-            let asleep = || wait_policy().sleep(|| inbox.receive_byte(link, deadline));
+            let asleep = || wait_policy().sleep(|| sleep(reader, link, inbox, deadline));
             match reader.sleep(asleep)? {
                 None | Some(Ok(Byte::Bell | Byte::OfMessage)) => {}
                 Some(Ok(Byte::End) | Err(RecvError::Reset)) => return self.at_the_end(reader, max),
@@ -216,8 +216,11 @@ impl Rings {
         if wait_policy().spin_while_it_pays(deadline, look).is_some() {
             return Ok(true);
         }
+        if self.arm() {
+            return Ok(true);
+        }
         loop {
-            if self.arm() || !wait::readable(link.as_fd(), deadline)? {
+            if !wait::readable(link.as_fd(), deadline)? {
                 return Ok(self.is_readable());
             }
             if self.answer(link, inbox) {
@@ -234,10 +237,12 @@ impl Rings {
             return true;
         }
         // Whoever receives at this moment takes the bell.
-        self.take_byte(link, inbox).unwrap_or_else(|| {
+        let taken = self.take_byte(link, inbox, begin_taking);
+        let taken = taken.unwrap_or_else(|| {
             thread::sleep(NAP);
             false
-        })
+        });
+        taken || self.is_readable()
     }
 
     /// Has the other side ring no more.
@@ -247,12 +252,17 @@ impl Rings {
 
     /// Takes a bell, whether it rang for nothing or not; returns whether a receive would not wait.
     pub(crate) fn take_bell(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
-        self.take_byte(link, inbox).unwrap_or(false) || self.is_readable()
+        self.take_byte(link, inbox, |_| ()).unwrap_or(false) || self.is_readable()
     }
 
     /// Takes a byte that has come over the socket; returns whether it says more than that somebody
     /// rang, or `None` if somebody receives at this moment.
-    fn take_byte(&self, link: &Link, inbox: &Turn<Inbox>) -> Option<bool> {
+    fn take_byte(
+        &self,
+        link: &Link,
+        inbox: &Turn<Inbox>,
+        before: impl FnOnce(&RingReader<'_>),
+    ) -> Option<bool> {
         let now = Deadline::after(Duration::ZERO);
         let mut inbox = inbox.take(now)?;
         let take = |reader: &mut RingReader<'_>| {
@@ -260,6 +270,7 @@ impl Rings {
             if inbox.is_partial() || !matches!(reader.next(), Ok(None | Some(Next::InRing(_)))) {
                 return true;
             }
+            before(reader);
             let byte = inbox.receive_byte(link, now);
             !matches!(byte, Ok(Byte::Bell) | Err(RecvError::TimedOut))
         };
@@ -277,6 +288,26 @@ impl Drop for Rings {
     fn drop(&mut self) {
         self.end.note_leaving();
     }
+}
+
+fn begin_taking(reader: &RingReader<'_>) {
+    reader.begin_taking();
+}
+
+/// Sleeps until a byte comes, and takes it.
+fn sleep(
+    reader: &RingReader<'_>,
+    link: &Link,
+    inbox: &mut Inbox,
+    deadline: Deadline,
+) -> Result<Byte, RecvError> {
+    if reader.is_watched() {
+        if !wait::readable(link.as_fd(), deadline).map_err(RecvError::Io)? {
+            return Err(RecvError::TimedOut);
+        }
+        reader.begin_taking();
+    }
+    inbox.receive_byte(link, deadline)
 }
 
 /// Sends what is left of an earlier message of this process.

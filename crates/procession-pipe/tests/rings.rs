@@ -184,6 +184,26 @@ fn a_wait_sees_messages_ends_and_nothing_else() {
 }
 
 #[test]
+fn a_wait_sees_the_end_of_one_though_others_talk() {
+    let _watchdog = watchdog();
+    let (here, there) = duplex::<u32, u32>();
+    let (talks, other) = duplex::<u32, u32>();
+    let idle = |there: Connection<u32, u32>| {
+        there.send(&1).unwrap();
+        thread::sleep(Duration::MAX);
+    };
+    let child = Process::spawn(idle, (there,)).unwrap();
+    here.recv().unwrap();
+    kill9(child.pid());
+    child.join().unwrap_err();
+    other.send(&1).unwrap();
+    eventually("both are ready", || {
+        wait(&[&here, &talks], None).unwrap() == [0, 1]
+    });
+    assert!(here.recv().is_err());
+}
+
+#[test]
 fn all_threads_that_wait_are_told_whoever_receives() {
     let _watchdog = watchdog();
     let (here, there) = duplex::<u32, u32>();

@@ -62,9 +62,13 @@ fn a_bell_rings_for_the_armed_only_and_once() {
     send(&there, 2);
     send(&there, 3);
     assert!(is_readable(&here));
+    here.disarm();
     assert!(here.take_bell().unwrap());
     assert!(!is_readable(&here), "two bells for two messages");
     assert_eq!([received(&here), received(&here)], [Some(2), Some(3)]);
+    send(&there, 3);
+    assert!(!is_readable(&here), "a bell for one that is awake again");
+    assert_eq!(received(&here), Some(3));
     assert_eq!(received(&here), None);
     // A bell that rang for nothing says nothing.
     assert!(!here.arm().unwrap());

@@ -22,11 +22,9 @@ impl Channel {
     ///
     /// True.
     pub fn poll(&self, deadline: Deadline) -> io::Result<bool> {
-        if self.is_refusing() {
-            return Ok(true);
-        }
         match self.rings.get() {
             Some(rings) => rings.poll(&self.link, &self.turns.inbox, deadline),
+            None if self.is_refusing() => Ok(true),
             None => wait::readable(self.as_fd(), deadline),
         }
     }
@@ -51,7 +49,7 @@ impl Channel {
     /// The descriptor can be read, armed or not.
     pub fn arm(&self) -> io::Result<bool> {
         match self.rings.get() {
-            Some(rings) => Ok(self.is_refusing() || rings.arm()),
+            Some(rings) => Ok(rings.arm()),
             None => self.poll(Deadline::after(Duration::ZERO)),
         }
     }
@@ -81,7 +79,7 @@ impl Channel {
     /// True.
     pub fn take_bell(&self) -> io::Result<bool> {
         match self.rings.get() {
-            Some(rings) => Ok(self.is_refusing() || rings.take_bell(&self.link, &self.turns.inbox)),
+            Some(rings) => Ok(rings.take_bell(&self.link, &self.turns.inbox)),
             None => self.poll(Deadline::after(Duration::ZERO)),
         }
     }
@@ -134,7 +132,7 @@ impl Channel {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_recv(&self) -> Result<Option<Packet>, RecvError> {
-        if self.has_rings() && !self.is_written() && !self.is_refusing() {
+        if self.rings.get().is_some_and(|rings| !rings.is_readable()) {
             return Ok(None);
         }
         match self.recv_by(Deadline::after(Duration::ZERO)) {

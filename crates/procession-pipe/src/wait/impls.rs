@@ -16,7 +16,7 @@ impl Waitable for Channel {
     }
 
     fn is_ready(&self) -> bool {
-        self.is_refusing() || self.is_written()
+        Self::is_ready(self)
     }
 }
 

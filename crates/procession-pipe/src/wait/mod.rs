@@ -44,8 +44,9 @@ mod set;
 
 use crate::Deadline;
 use procession_os::policy::{WaitPolicy, wait_policy};
-use procession_os::waitable::Waitable;
+use procession_os::waitable::{Source, Waitable};
 use set::Set;
+use std::cell::Cell;
 use std::io;
 use std::thread;
 use std::time::Duration;
@@ -80,6 +81,10 @@ const FEW: usize = 8;
 /// thread for every 127 queues, which costs some tens of microseconds whenever the call has to
 /// sleep. Before that it looks again for as long as the process's [`WaitPolicy`] says, if there are
 /// not more than eight descriptors.
+///
+/// Connections over rings are looked at in memory, any number of them, and the kernel is asked if none has
+/// a message, and now and then: so one whose other side was killed may be left out of the answer for a few
+/// calls while others have messages.
 ///
 /// # Errors
 ///
@@ -135,10 +140,16 @@ pub fn wait<W: Waitable>(
     if objects.is_empty() {
         return wait_for_nothing(timeout);
     }
-    let mut set = Set::of(objects);
     let deadline = Deadline::after_opt(timeout);
+    if objects.iter().all(is_over_rings)
+        && let Some(ready) = look_at_rings(objects, deadline)
+        && !is_kernel_due()
+    {
+        return Ok(ready);
+    }
+    let mut set = Set::of(objects);
     if set.bells.is_empty() {
-        return set.look(deadline);
+        return wait_policy().sleep(|| set.look(deadline));
     }
     wait_with_bells(&mut set, deadline)
 }
@@ -150,6 +161,30 @@ fn wait_for_nothing(timeout: Option<Duration>) -> io::Result<Vec<usize>> {
     };
     thread::sleep(timeout);
     Ok(Vec::new())
+}
+
+fn is_over_rings<W: Waitable>(object: &W) -> bool {
+    matches!(object.source(), Source::Doorbell(..))
+}
+
+/// Looks for messages in memory as often as the process waits before it sleeps.
+fn look_at_rings<W: Waitable>(objects: &[W], deadline: Deadline) -> Option<Vec<usize>> {
+    let look = || Some(set::ready(objects)).filter(|ready| !ready.is_empty());
+    wait_policy().spin_over(objects.len(), deadline, look)
+}
+
+/// How many waits of a thread may find something without asking the kernel, which alone knows of a
+/// connection whose other side was killed.
+const WITHOUT_KERNEL: u32 = 16;
+
+/// Returns whether the kernel was not asked for long enough.
+fn is_kernel_due() -> bool {
+    thread_local! {
+        static WAITS: Cell<u32> = const { Cell::new(0) };
+    }
+    let waits = WAITS.get() + 1;
+    WAITS.set(waits % WITHOUT_KERNEL);
+    waits == WITHOUT_KERNEL
 }
 
 /// The loop of the module's documentation.

@@ -56,20 +56,18 @@ impl<'a, W: Waitable> Set<'a, W> {
 
     /// Returns what is ready, and waits for a descriptor until `deadline` if nothing is.
     pub(super) fn look(&mut self, deadline: Deadline) -> io::Result<Vec<usize>> {
+        let mut known = ready(self.objects);
+        if known.is_empty() {
+            known.extend(self.arm_doorbells());
+        }
         loop {
-            let objects = self.objects.iter().enumerate();
-            let mut ready: Vec<_> = objects
-                .filter_map(|(index, object)| object.is_ready().then_some(index))
-                .collect();
-            if ready.is_empty() {
-                ready.extend(self.arm_doorbells());
-            }
-            let until = if ready.is_empty() { deadline } else { now() };
-            let ready = self.poll(ready, until)?;
+            let until = if known.is_empty() { deadline } else { now() };
+            let ready = self.poll(known, until)?;
             // A bell may have rung for what somebody else has taken.
             if !ready.is_empty() || deadline.passed() {
                 return Ok(ready);
             }
+            known = self::ready(self.objects);
         }
     }
 
@@ -126,6 +124,14 @@ impl<'a, W: Waitable> Set<'a, W> {
         }
         Ok(())
     }
+}
+
+/// Returns what is ready as far as can be told without the kernel.
+pub(super) fn ready<W: Waitable>(objects: &[W]) -> Vec<usize> {
+    let objects = objects.iter().enumerate();
+    objects
+        .filter_map(|(index, object)| object.is_ready().then_some(index))
+        .collect()
 }
 
 /// Sorts indices; each of them is there once.

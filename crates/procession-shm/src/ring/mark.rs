@@ -63,18 +63,29 @@ impl Mark {
         self.clear(set);
         // Whoever begins to watch behind this fence sets the mark then; whoever has done so is seen.
         fence(Ordering::SeqCst);
-        if self.watched.load(Ordering::Relaxed) != 0 {
+        if self.is_watched() {
             self.set();
         }
     }
 
     /// Says that the caller is going to watch, beside whoever receives, unless it finds something now.
+    ///
+    /// Whoever takes a bell must set the mark before, with [`set`](Self::set): if it is killed in
+    /// between, the others who watch are not forgotten.
     pub(super) fn watch(&self) {
         if self.watched.load(Ordering::Relaxed) == 0 {
             self.watched.store(1, Ordering::Relaxed);
         }
         fence(Ordering::SeqCst);
-        self.set();
+        // A mark that is set will do: a writer that has seen it has yet to ring, or its bell is there.
+        if self.load().is_none() {
+            self.set();
+        }
+    }
+
+    /// Whether somebody may watch.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) != 0
     }
 
     /// Says that the caller, and nobody else, watches no more.

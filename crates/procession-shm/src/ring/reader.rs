@@ -79,6 +79,18 @@ impl<'a> RingReader<'a> {
         self.memory.head().reader.is_partial()
     }
 
+    /// Says that the caller is going to take a bell: if it is killed behind that, the next message is
+    /// rung for all the same.
+    pub fn begin_taking(&self) {
+        self.memory.head().mark().set();
+    }
+
+    /// Whether somebody may watch the bells beside whoever receives; then a bell may be taken only
+    /// after [`begin_taking`](Self::begin_taking).
+    pub fn is_watched(&self) -> bool {
+        self.memory.head().mark().is_watched()
+    }
+
     /// Calls `sleep` if there is no message, once the writers are bound to ring for the next one.
     ///
     /// `sleep` waits for a bell and takes it.
