@@ -95,17 +95,30 @@ fn hold<T, E>(got: Result<T, E>) {
     }
 }
 
+/// Has a process wait for an item of `queue`, and takes turns until it has one.
+fn consumer_is_served(queue: &Queue<u32>, turn: impl FnMut(&Flag)) {
+    is_served(getter(queue), turn);
+}
+
+/// Has a process wait for room in `queue`, and takes turns until it has some.
+fn producer_is_served(queue: &Queue<u32>, turn: impl FnMut(&Flag)) {
+    is_served(putter(queue), turn);
+}
+
+fn is_served((waiter, flag): (Process<()>, Flag), mut turn: impl FnMut(&Flag)) {
+    until_served(&flag, || turn(&flag));
+    waiter.join().unwrap();
+}
+
 // QUE-050
 #[test]
 fn an_item_that_is_put_back_and_got_again_reaches_who_waits() {
     let _watchdog = watchdog();
     let queue = Queue::new().unwrap();
-    let (child, flag) = getter(&queue);
-    until_served(&flag, || {
+    consumer_is_served(&queue, |_| {
         queue.put(&7).unwrap();
         hold(queue.get_timeout(HOLD));
     });
-    child.join().unwrap();
 }
 
 // QUE-050
@@ -113,12 +126,10 @@ fn an_item_that_is_put_back_and_got_again_reaches_who_waits() {
 fn an_item_that_is_tried_for_reaches_who_waits() {
     let _watchdog = watchdog();
     let queue = Queue::new().unwrap();
-    let (child, flag) = getter(&queue);
-    until_served(&flag, || {
+    consumer_is_served(&queue, |_| {
         queue.put(&7).unwrap();
         hold(queue.try_get());
     });
-    child.join().unwrap();
 }
 
 // QUE-050
@@ -126,12 +137,10 @@ fn an_item_that_is_tried_for_reaches_who_waits() {
 fn who_gets_all_items_at_once_leaves_one_to_who_waits() {
     let _watchdog = watchdog();
     let queue = Queue::new().unwrap();
-    let (child, flag) = getter(&queue);
-    until_served(&flag, || {
+    consumer_is_served(&queue, |_| {
         queue.put_many(&[1, 2, 3]).unwrap();
         hold(queue.try_get_many(9));
     });
-    child.join().unwrap();
 }
 
 // QUE-050
@@ -140,12 +149,10 @@ fn an_item_of_a_joinable_queue_reaches_who_waits() {
     let _watchdog = watchdog();
     let queue = JoinableQueue::new().unwrap();
     let start = |flag| Process::spawn(get_joinable, (queue.clone(), flag)).unwrap();
-    let (child, flag) = waiter(start);
-    until_served(&flag, || {
+    is_served(waiter(start), |_| {
         queue.put(&7).unwrap();
         hold(queue.get_timeout(HOLD));
     });
-    child.join().unwrap();
 }
 
 /// Runs `work` now and then until `test` has ended.
@@ -168,54 +175,51 @@ fn beside(work: impl Fn() + Sync, test: impl FnOnce()) {
 fn a_slow_producer_serves_all_consumers() {
     let _watchdog = watchdog();
     let queue = Queue::new().unwrap();
-    let (child, flag) = getter(&queue);
-    let get = || {
+    let get = |flag: &Flag| {
         while queue.get_timeout(HOLD).is_err() && flag.load(SeqCst) != SERVED {}
     };
-    beside(|| queue.put(&7).unwrap(), || until_served(&flag, get));
-    child.join().unwrap();
+    let put = || queue.put(&7).unwrap();
+    beside(put, || consumer_is_served(&queue, get));
+}
+
+/// Returns a queue that is full with one item.
+fn full() -> Queue<u32> {
+    let queue = Queue::bounded(1).unwrap();
+    queue.put(&7).unwrap();
+    queue
 }
 
 // QUE-051
 #[test]
 fn room_that_is_made_and_used_again_reaches_who_waits() {
     let _watchdog = watchdog();
-    let queue = Queue::bounded(1).unwrap();
-    queue.put(&7).unwrap();
-    let (child, flag) = putter(&queue);
-    until_served(&flag, || {
+    let queue = full();
+    producer_is_served(&queue, |_| {
         queue.get().unwrap();
         hold(queue.put_timeout(&7, HOLD));
     });
-    child.join().unwrap();
 }
 
 // QUE-051
 #[test]
 fn room_that_is_tried_for_reaches_who_waits() {
     let _watchdog = watchdog();
-    let queue = Queue::bounded(1).unwrap();
-    queue.put(&7).unwrap();
-    let (child, flag) = putter(&queue);
-    until_served(&flag, || {
+    let queue = full();
+    producer_is_served(&queue, |_| {
         queue.get().unwrap();
         hold(queue.try_put(&7));
     });
-    child.join().unwrap();
 }
 
 // QUE-051
 #[test]
 fn a_slow_consumer_serves_all_producers() {
     let _watchdog = watchdog();
-    let queue = Queue::bounded(1).unwrap();
-    queue.put(&7).unwrap();
-    let (child, flag) = putter(&queue);
-    let put = || {
+    let queue = full();
+    let put = |flag: &Flag| {
         while queue.put_timeout(&7, HOLD).is_err() && flag.load(SeqCst) != SERVED {}
     };
-    beside(|| _ = queue.try_get(), || until_served(&flag, put));
-    child.join().unwrap();
+    beside(|| _ = queue.try_get(), || producer_is_served(&queue, put));
 }
 
 // QUE-052
