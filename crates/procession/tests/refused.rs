@@ -21,6 +21,7 @@ const BEFORE: &str = "\
 use procession::{Array, Pool, Process, RawArray, RawValue, Value};
 use std::error::Error;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 struct Report;
 fn good(x: u32) -> u32 { x }
@@ -29,6 +30,7 @@ fn bytes(bytes: &[u8]) -> usize { bytes.len() }
 fn path(path: &Path) -> bool { path.is_absolute() }
 fn array(array: &Array<i32>) -> usize { array.len() }
 fn takes(_: Report) {}
+fn counts(_: Arc<Mutex<u32>>) {}
 fn returns(_: u32) -> Report { Report }
 fn fails(_: u32) -> Result<u32, Box<dyn Error>> { Ok(1) }
 
@@ -163,6 +165,8 @@ fn what_serde_cannot_carry_is_refused_as_an_argument_and_as_a_result() {
     let words = ["is not a task with the arguments", "derive both"];
     assert_refused(&words, each_way("takes", "Report"));
     assert_refused(&words, each_way("returns", "2"));
+    // It would be a copy, which shares nothing.
+    assert_refused(&words, each_way("counts", "Arc::new(Mutex::new(1))"));
     let words = [
         "is not a task with the arguments",
         "`Box<dyn Error>` does not",

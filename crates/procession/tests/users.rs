@@ -2,10 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 #![expect(clippy::print_stderr, reason = "a test that is not tried says so")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a process without a parent tells so what it has found"
+)]
 
 use nix::unistd::Uid;
 use procession::{Process, Queue, StartMethod, Value, grant_to};
-use procession_testkit::watchdog;
+use procession_testkit::{alive, eventually, watchdog};
+use std::env;
+use std::process::{Command, id};
 
 procession::enable_in_tests!();
 
@@ -87,5 +93,41 @@ fn what_another_users_process_has_made_is_not_opened() {
             words.contains("belongs to user 65534"),
             "{method:?}: {words}"
         );
+    }
+}
+
+/// Outlives its parent, which has founded the family, and shares all the same.
+fn share_alone(handed: Value<i32>, parent: u32) {
+    eventually("the parent has ended", || !alive(parent));
+    let own = Value::new(2).unwrap();
+    let add = |handed: Value<i32>, own: Value<i32>| handed.get() + own.get();
+    let sum = Process::spawn(add, (handed, own)).unwrap().join().unwrap();
+    println!("the sum is {sum}");
+}
+
+/// Runs itself again for each method: another program is another family.
+// PRC-044
+#[test]
+fn a_detached_child_of_another_user_keeps_the_family() {
+    const NAME: &str = "a_detached_child_of_another_user_keeps_the_family";
+    const METHOD: &str = "PROCESSION_TEST_METHOD";
+    let _watchdog = watchdog();
+    if !is_root() {
+        return;
+    }
+    let methods = [StartMethod::Spawn, StartMethod::ForkServer];
+    if let Ok(index) = env::var(METHOD) {
+        let handed = Value::new(1).unwrap();
+        let builder = Process::builder().start_method(methods[index.parse::<usize>().unwrap()]);
+        let builder = builder.user(NOBODY).detached(true);
+        return drop(builder.spawn(share_alone, (handed, id())).unwrap());
+    }
+    for (index, method) in methods.iter().enumerate() {
+        let mut program = Command::new(env::current_exe().unwrap());
+        program.args(["--exact", NAME, "--nocapture"]);
+        // Its end is that of the last which has it: the child.
+        let output = program.env(METHOD, index.to_string()).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stdout);
+        assert!(words.contains("the sum is 3"), "{method:?}: {output:?}");
     }
 }
