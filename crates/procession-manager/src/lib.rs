@@ -88,6 +88,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod builder;
 mod call;
 mod client;
 mod construct;
@@ -109,6 +110,7 @@ mod threads;
 mod types;
 
 pub use address::Address;
+pub use builder::ManagerBuilder;
 pub use construct::{Constructor, Makes};
 pub use error::ManagerError;
 pub use handle::ManagerHandle;

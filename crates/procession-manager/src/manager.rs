@@ -1,17 +1,14 @@
 //! The manager: the owner of a server process.
 
-use crate::address::Address;
+use crate::builder::ManagerBuilder;
 use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
 use crate::protocol::Note;
 use crate::route::Route;
-use crate::server::task;
 use procession_process::Process;
-use procession_wire::Fd;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,23 +60,15 @@ impl Manager {
     /// [`ManagerError::Start`] if no process can be started, above all because the program has not
     /// called `init`; [`ManagerError::Server`] if it ended at once; [`ManagerError::Io`].
     pub fn start() -> Result<Self, ManagerError> {
-        let (address, listener) = Address::bind()?;
-        let process = Process::builder()
-            .name(next_name())
-            .daemon(true)
-            .ignore_interrupts(true)
-            .spawn(task::run, (Fd(listener), address.clone()))?;
-        match Route::to(&address) {
-            Ok(Route::Gone(_)) => Err(ended_at_once(process)),
-            Ok(route) => Ok(Self::new(route, process)),
-            Err(error) => {
-                kill(&process)?;
-                Err(error)
-            }
-        }
+        Self::builder().start()
     }
 
-    fn new(route: Route, process: Process<()>) -> Self {
+    /// Begins a server process with settings of its own.
+    pub fn builder() -> ManagerBuilder {
+        ManagerBuilder::new()
+    }
+
+    pub(crate) fn new(route: Route, process: Process<()>) -> Self {
         Self {
             handle: ManagerHandle::new(route),
             pid: process.pid(),
@@ -143,23 +132,12 @@ impl Manager {
 }
 
 /// Kills a server. What cannot be ended is left, with an error.
-fn kill(process: &Process<()>) -> Result<(), ManagerError> {
+pub(crate) fn kill(process: &Process<()>) -> Result<(), ManagerError> {
     let refused = |error: &io::Error| {
         let pid = process.pid();
         log::error!("the manager's server (pid {pid}) cannot be ended: {error}");
     };
     Ok(process.kill().inspect_err(refused)?)
-}
-
-fn next_name() -> String {
-    static LAST: AtomicU32 = AtomicU32::new(0);
-    format!("Manager-{}", LAST.fetch_add(1, Ordering::Relaxed) + 1)
-}
-
-fn ended_at_once(process: Process<()>) -> ManagerError {
-    process
-        .join()
-        .map_or_else(ManagerError::Server, |()| ManagerError::Gone)
 }
 
 impl Drop for Manager {

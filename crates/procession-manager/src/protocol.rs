@@ -6,7 +6,7 @@
 //! | from | message | values |
 //! |---|---|---|
 //! | client | [`HELLO`] | the family's key, a [`Hello`] |
-//! | server | [`WELCOME`] | an [`Admission`]; to one that begins a session, its pidfd |
+//! | server | [`WELCOME`] | an [`Admission`]; to one that begins a session, its pidfd and when to ask for rings |
 //!
 //! On a call connection requests and replies follow in turn:
 //!
@@ -16,8 +16,8 @@
 //! | server | `Kind::OUTCOME` | what came of it, the same number, or |
 //! | server | `Kind::REPLY` | a [`Fault`]: nothing was called, the same number |
 //!
-//! A client that makes many calls over a connection asks once for rings in shared memory, with a
-//! [`RINGS`] message without values. The answer is one with an `Option` of its end of them, and all
+//! A client that has made as many calls over a connection as [`RingsFor::after`] says asks once for rings in
+//! shared memory, with a [`RINGS`] message without values. The answer is one with an `Option` of its end of them, and all
 //! that follows goes through them.
 //!
 //! A client never uses a number twice, so that a reply that is not its call's is known for what it
@@ -82,6 +82,15 @@ pub(crate) enum Admission {
     NoSession,
     /// The server has no thread or no file descriptor left for the connection.
     Busy,
+}
+
+/// Which connections for calls get rings in shared memory.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct RingsFor {
+    /// Those that have served so many calls; none if there is no number.
+    pub(crate) after: Option<u32>,
+    /// How many bytes each of the two rings holds at least.
+    pub(crate) capacity: usize,
 }
 
 /// What is to be called.

@@ -41,6 +41,24 @@ fn requests_and_replies_of_any_length_keep_their_order() {
 }
 
 #[test]
+fn the_builder_says_which_connections_get_rings() {
+    let _watchdog = watchdog();
+    let alone = || {
+        let from_the_first = Manager::builder().rings(4096).start().unwrap();
+        let list = from_the_first.list::<u8>().unwrap();
+        assert_eq!((list.len().unwrap(), mapped().len()), (0, 1));
+        drop((list, from_the_first));
+        let never = Manager::builder().without_rings().start().unwrap();
+        let list = never.list::<usize>().unwrap();
+        for number in 0..OFTEN {
+            list.append(number).unwrap();
+        }
+        assert_eq!((list.len().unwrap(), mapped().len()), (OFTEN, 0));
+    };
+    Process::spawn(alone, ()).unwrap().join().unwrap();
+}
+
+#[test]
 fn the_memory_is_given_back_with_the_last_handle() {
     let _watchdog = watchdog();
     let alone = || {

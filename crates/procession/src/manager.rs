@@ -10,7 +10,7 @@ pub use procession_manager::IndexMap;
 pub use procession_manager::{
     Access, Address, Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Concurrent,
     Condition, ConditionGuard, Constructor, Dict, DictIter, Event, Item, List, ListIter, Lock,
-    LockGuard, Locked, Makes, Manager, ManagerError, ManagerHandle, Namespace, Object, Permit,
-    Proxy, Queue, RLock, RLockGuard, Refusal, Returns, Semaphore, Shared, UnexpectedKind, Value,
-    shared,
+    LockGuard, Locked, Makes, Manager, ManagerBuilder, ManagerError, ManagerHandle, Namespace,
+    Object, Permit, Proxy, Queue, RLock, RLockGuard, Refusal, Returns, Semaphore, Shared,
+    UnexpectedKind, Value, shared,
 };

@@ -13,19 +13,27 @@ use procession_wire::{EncodeError, Encoder, Fd, Message, Packet};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 
+/// A session at a server, as it says when it begins.
+pub(super) struct Begun {
+    pub(super) presence: Channel,
+    pub(super) session: SessionId,
+    pub(super) server: ServerProcess,
+    /// After how many calls a connection gets rings.
+    pub(super) rings_after: Option<u32>,
+}
+
 /// Begins a session at a server, or learns why not.
-pub(super) fn begin(
-    address: &Address,
-) -> Result<(Channel, SessionId, ServerProcess), ManagerError> {
+pub(super) fn begin(address: &Address) -> Result<Begun, ManagerError> {
     let unknown = ServerProcess::default();
     let (presence, mut welcome) = enter(address, Purpose::Presence, &unknown)?;
     let session = admitted(welcome.take()?)?;
-    let process = welcome.decode::<Option<Fd>>()?;
-    Ok((
+    let process = welcome.take::<Option<Fd>>()?;
+    Ok(Begun {
         presence,
         session,
-        ServerProcess(process.map(Fd::into_inner)),
-    ))
+        server: ServerProcess(process.map(Fd::into_inner)),
+        rings_after: welcome.decode()?,
+    })
 }
 
 /// Connects for calls in a session, or learns why not.

@@ -1,6 +1,6 @@
 //! This process's presence at a server.
 
-use super::connect::{begin, connect};
+use super::connect::{Begun, begin, connect};
 use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
@@ -15,10 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many connections are kept when no call needs them.
 const IDLE: usize = 8;
-
-/// After so many calls a connection gets rings in shared memory: making them takes as long as they
-/// save in a dozen calls.
-const OFTEN: u32 = 16;
 
 /// A connection for calls.
 struct Calls {
@@ -41,6 +37,8 @@ pub(crate) struct Endpoint {
     session: SessionId,
     server: ServerProcess,
     presence: Channel,
+    /// After how many calls a connection gets rings.
+    rings_after: Option<u32>,
     /// Held by the one thread that waits for an answer on `presence`.
     asking: Mutex<()>,
     idle: Mutex<Vec<Calls>>,
@@ -55,13 +53,19 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(super) fn open(address: Address) -> Result<Self, ManagerError> {
-        let (presence, session, server) = begin(&address)?;
+        let Begun {
+            presence,
+            session,
+            server,
+            rings_after,
+        } = begin(&address)?;
         Ok(Self {
             address,
             pid: std::process::id(),
             session,
             server,
             presence,
+            rings_after,
             asking: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
             without_rings: AtomicBool::new(false),
@@ -119,9 +123,15 @@ impl Endpoint {
 
     fn connection(&self) -> Result<Calls, ManagerError> {
         let idle = lock(&self.idle).pop();
-        if let Some(idle) = idle.and_then(|idle| self.with_rings(idle).transpose()) {
-            return idle;
+        let connection = idle.map_or_else(|| self.connect(), Ok)?;
+        match self.with_rings(connection)? {
+            Some(connection) => Ok(connection),
+            // Without rings from now on.
+            None => self.connect(),
         }
+    }
+
+    fn connect(&self) -> Result<Calls, ManagerError> {
         let channel = connect(&self.address, self.session, &self.server)?;
         Ok(Calls { channel, calls: 0 })
     }
@@ -129,7 +139,8 @@ impl Endpoint {
     /// Asks for rings when a connection has shown that it is worth their making; returns `None` if
     /// the server made some that this process cannot use.
     fn with_rings(&self, connection: Calls) -> Result<Option<Calls>, ManagerError> {
-        if connection.calls != OFTEN || self.without_rings.load(Ordering::Relaxed) {
+        if self.rings_after != Some(connection.calls) || self.without_rings.load(Ordering::Relaxed)
+        {
             return Ok(Some(connection));
         }
         let channel = &connection.channel;

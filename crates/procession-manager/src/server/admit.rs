@@ -78,12 +78,14 @@ fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose) {
     }
 }
 
-/// Welcomes a client to a session, with a descriptor by which it notices this process's end.
+/// Welcomes a client to a session, with a descriptor by which it notices this process's
+/// end.
 fn begin(home: &Home, channel: &Channel, session: &Session) {
     let encoded = || -> Result<_, EncodeError> {
         let mut encoder = Encoder::new(WELCOME);
         encoder.push(&Admission::Welcome(session.id()))?;
         encoder.push(&home.pidfd())?;
+        encoder.push(&home.rings().after)?;
         Ok(encoder.finish())
     };
     if let Ok(message) = encoded() {

@@ -6,7 +6,7 @@ use super::table::Table;
 use super::undertaker::{self, Object};
 use crate::address::Address;
 use crate::error::ManagerError;
-use crate::protocol::{Call, Fault, HOME, ObjectId, SERVER, SessionId};
+use crate::protocol::{Call, Fault, HOME, ObjectId, RingsFor, SERVER, SessionId};
 use crate::remote::Remote;
 use crate::reply::is_replying;
 use crate::threads::this_thread;
@@ -32,6 +32,7 @@ pub(crate) fn home_at(address: &Address) -> Option<&'static Home> {
 /// A server, seen from within.
 pub(crate) struct Home {
     address: Address,
+    rings: RingsFor,
     table: Table,
     sessions: Mutex<HashMap<SessionId, Arc<Session>>>,
     last_session: AtomicU64,
@@ -45,9 +46,14 @@ pub(crate) struct Home {
 
 impl Home {
     /// Makes this process the server at `address`; `end` is told when it shall end.
-    pub(super) fn settle(address: Address, end: Sender<()>) -> io::Result<&'static Self> {
+    pub(super) fn settle(
+        address: Address,
+        rings: RingsFor,
+        end: Sender<()>,
+    ) -> io::Result<&'static Self> {
         let home = Self {
             address,
+            rings,
             table: Table::default(),
             sessions: Mutex::default(),
             last_session: AtomicU64::new(HOME),
@@ -63,6 +69,11 @@ impl Home {
 
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Returns which connections get rings.
+    pub(super) fn rings(&self) -> RingsFor {
+        self.rings
     }
 
     /// Hosts an object and returns the first handle of it.

@@ -2,7 +2,7 @@
 
 use super::home::Home;
 use super::session::Session;
-use crate::protocol::{NOTE, Note, RINGS};
+use crate::protocol::{NOTE, Note, RINGS, RingsFor};
 use nix::poll::{PollFd, PollFlags};
 use procession_os::pidfd::Pidfd;
 use procession_os::socket::peer_credentials;
@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Answers one request after the other, until the client goes or sends what is no request.
 pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &Channel) {
     while let Ok(mut packet) = client.recv() {
-        if packet.kind() == RINGS && give_rings(client).is_ok() {
+        if packet.kind() == RINGS && give_rings(home, client).is_ok() {
             continue;
         }
         if packet.kind() != Kind::REQUEST || session.has_ended() {
@@ -35,13 +35,10 @@ pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &
     }
 }
 
-/// The bytes that each of the rings between the server and a client holds: enough for all but long
-/// requests and replies, which go over the socket.
-const RING: usize = 16 << 10;
-
 /// Has all further requests and replies go through rings, if there is memory for them.
-fn give_rings(client: &Channel) -> Result<(), SendError> {
-    let made = Rings::create(RING).ok();
+fn give_rings(home: &Home, client: &Channel) -> Result<(), SendError> {
+    let RingsFor { after, capacity } = home.rings();
+    let made = after.and_then(|_| Rings::create(capacity).ok());
     let (ours, theirs) = made.unzip();
     // The answer goes the old way: the client does not have its end yet.
     client.send(Message::encode(RINGS, &theirs)?)?;

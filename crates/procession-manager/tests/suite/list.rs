@@ -4,13 +4,9 @@
     reason = "what a child is given is its own"
 )]
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{List, ManagerError, Object, Refusal};
 use procession_testkit::watchdog;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn it_has_the_operations_of_a_list() {

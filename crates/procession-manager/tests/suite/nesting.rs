@@ -4,16 +4,12 @@
     reason = "what a child is given is its own"
 )]
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{
     Dict, Event, List, Manager, ManagerError, ManagerHandle, Proxy, Queue, Value,
 };
 use procession_testkit::{eventually, watchdog};
 use serde::{Deserialize, Serialize};
-
-procession_process::enable_in_tests!();
 
 fn count_falls_to(manager: &Manager, count: u64) {
     eventually("the objects are gone", || {

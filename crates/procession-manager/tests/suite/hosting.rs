@@ -4,16 +4,11 @@
     reason = "what a child is given is its own"
 )]
 
-use procession_manager::{Event, Manager, ManagerError, ManagerHandle, Proxy};
+use super::manager;
+use procession_manager::{Event, ManagerError, ManagerHandle, Proxy};
 use procession_process::Process;
 use procession_testkit::{eventually, hush, watchdog};
 use std::collections::{HashMap, HashSet};
-
-procession_process::enable_in_tests!();
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager starts")
-}
 
 #[test]
 fn a_set_is_called_under_its_lock() {

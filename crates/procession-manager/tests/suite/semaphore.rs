@@ -1,13 +1,9 @@
 //! The managed semaphores.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{BoundedSemaphore, Event, ManagerError, Refusal, Semaphore, Value};
 use procession_testkit::{kill9, watchdog};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn no_more_are_inside_than_there_are_permits() {

@@ -1,13 +1,9 @@
 //! The managed reentrant lock.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Event, ManagerError, RLock, Refusal};
 use procession_testkit::{kill9, watchdog};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn its_owner_may_take_it_again() {

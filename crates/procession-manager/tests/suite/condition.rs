@@ -4,14 +4,10 @@
     reason = "what a child is given is its own"
 )]
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Condition, List, ManagerError, Refusal, Value};
 use procession_testkit::{eventually, kill9, watchdog};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn a_child_acquires_and_releases_it() {

@@ -1,12 +1,8 @@
 //! The managed namespace.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Namespace, Object};
 use procession_testkit::watchdog;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn names_are_set_read_and_deleted() {

@@ -1,15 +1,11 @@
 //! The managed queue.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{ManagerError, Queue, Refusal, Value};
 use procession_pipe::Channel;
 use procession_testkit::{eventually, kill9, watchdog};
 use procession_wire::{Kind, Message};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 fn refusal<T: std::fmt::Debug>(result: Result<T, ManagerError>) -> Refusal {
     match result.expect_err("it is refused") {

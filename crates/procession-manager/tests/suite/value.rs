@@ -1,12 +1,8 @@
 //! The managed value and the managed array.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Array, ManagerError, Refusal, Value};
 use procession_testkit::watchdog;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn a_child_reads_and_writes_a_value() {

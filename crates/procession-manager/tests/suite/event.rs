@@ -1,13 +1,9 @@
 //! The managed event.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Event, Value};
 use procession_testkit::{eventually, watchdog};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn it_is_set_waited_for_and_cleared() {

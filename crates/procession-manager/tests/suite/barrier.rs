@@ -4,14 +4,10 @@
     reason = "what a child is given is its own"
 )]
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Barrier, ManagerError, Refusal};
 use procession_testkit::{eventually, kill9, watchdog};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 fn is_broken<T>(result: &Result<T, ManagerError>) -> bool {
     matches!(result, Err(ManagerError::Refused(Refusal::Broken)))

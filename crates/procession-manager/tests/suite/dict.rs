@@ -1,13 +1,9 @@
 //! The managed dict.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use indexmap::IndexMap;
 use procession_manager::{Dict, ManagerError, Object, Refusal};
 use procession_testkit::watchdog;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn keys_keep_the_order_in_which_they_came() {

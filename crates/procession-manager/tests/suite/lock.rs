@@ -4,15 +4,11 @@
     reason = "what a child is given is its own"
 )]
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use procession_manager::{Lock, ManagerError, Refusal, Value};
 use procession_process::Process;
 use procession_testkit::{kill9, watchdog};
 use std::time::Duration;
-
-procession_process::enable_in_tests!();
 
 #[test]
 fn it_keeps_others_out() {

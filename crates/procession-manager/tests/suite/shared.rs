@@ -5,19 +5,14 @@
     reason = "what is shared is public and has a receiver, whatever else it needs"
 )]
 
-use procession_manager::{Manager, ManagerError, Proxy, Shared};
+use super::manager;
+use procession_manager::{ManagerError, Proxy, Shared};
 use procession_process::Process;
 use procession_testkit::watchdog;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-procession_process::enable_in_tests!();
-
-fn manager() -> Manager {
-    Manager::start().expect("a manager starts")
-}
 
 struct Maths {
     offset: i64,

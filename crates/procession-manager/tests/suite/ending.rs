@@ -1,15 +1,11 @@
 //! How a server ends, and what its clients are told.
 
-mod common;
-
-use common::{manager, start};
+use super::{manager, start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procession_manager::{Event, List, Manager, ManagerError, Queue, Value};
 use procession_process::{Cause, ExitStatus};
 use procession_testkit::{alive, eventually, exists, kill9, watchdog};
-
-procession_process::enable_in_tests!();
 
 fn is_gone<T>(result: &Result<T, ManagerError>) -> bool {
     matches!(result, Err(ManagerError::Gone))
