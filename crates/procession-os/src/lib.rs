@@ -39,6 +39,7 @@ pub mod huge;
 pub mod identity;
 pub mod image;
 pub mod lifetime;
+mod own_pid;
 pub mod parent;
 pub mod pidfd;
 pub mod plain;
@@ -51,3 +52,5 @@ pub mod turns;
 pub mod wait;
 pub mod waitable;
 pub mod words;
+
+pub use own_pid::own_pid;

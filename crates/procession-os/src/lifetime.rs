@@ -1,6 +1,7 @@
 //! What runs at this process's exit, and who must not come so far.
 
 use crate::file_size::within_limit;
+use crate::own_pid;
 use nix::errno::Errno;
 use std::io::{self, Write};
 use std::panic::catch_unwind;
@@ -155,16 +156,18 @@ pub struct Original(u32);
 
 impl Original {
     /// Remembers the calling process.
+    #[inline]
     pub fn here() -> Self {
-        Self(std::process::id())
+        Self(own_pid())
     }
 
     /// Ends the calling process with this code, at once, if it is another: a copy.
     ///
     /// What the copy has printed and not flushed is lost, and what the original had not flushed
     /// when it was copied is written once, by the original.
+    #[inline]
     pub fn or_exit(self, code: i32) {
-        if self.0 != std::process::id() {
+        if self.0 != own_pid() {
             exit_at_once(code);
         }
     }

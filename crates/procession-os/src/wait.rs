@@ -34,6 +34,25 @@ impl Deadline {
         timeout.map_or(Self::NEVER, Self::after)
     }
 
+    /// Returns the earlier of the two.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::wait::Deadline;
+    /// use std::time::Duration;
+    ///
+    /// let soon = Deadline::after(Duration::from_secs(1));
+    /// assert_eq!(soon.min(Deadline::NEVER), soon);
+    /// ```
+    #[must_use]
+    pub fn min(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(one), Some(other)) => Self(Some(one.min(other))),
+            (one, other) => Self(one.or(other)),
+        }
+    }
+
     /// Returns what is left: `None` without a deadline, zero if it passed.
     pub fn left(self) -> Option<Duration> {
         self.0

@@ -446,7 +446,7 @@ impl Channel {
     }
 
     /// Returns whether a receive would not wait, as far as can be told without the kernel.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         match self.rings.get() {
             // A message that is refused lies in the ring, or is announced there.
             Some(rings) => rings.is_readable(),

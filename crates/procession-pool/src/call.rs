@@ -1,70 +1,183 @@
-//! The calls that a pool is asked for, as messages.
+//! A call to the pool, as who waits for it and who collects for it see it: the calls of one `apply`, or of
+//! one `map` with all its items.
 //!
-//! Everything of the user's that encodes runs here, on the thread of the caller, before the pool
-//! has heard of the call: what fails or panics here has cost nothing.
+//! Every item that was accepted is settled once: by what a worker sent, by how the worker ended, or by why
+//! the pool has. What arrives is kept as the bytes that it came in. Whoever asked decodes it, on a thread of
+//! its own, so that a result that cannot be decoded, or whose decoding panics, is that caller's affair.
 
-use crate::error::PoolError;
-use procession_process::Task;
-use procession_process::outcome::{Outcome, produce};
-use procession_process::routine::{Entry, Routine};
-use procession_wire::{Kind, Message, Packet};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::any::Any;
-use std::marker::PhantomData;
+use crate::waiter::{Waiter, Wake, Wakes};
+use procession_process::ExitStatus;
+use procession_wire::{EncodeError, Packet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
 
-/// Some calls to one function.
+/// What came of some items, the first of which is in this place.
 #[derive(Debug)]
-pub(crate) struct Calls {
-    /// The function, as the workers know it.
-    pub(crate) routine: Routine,
-    /// Whether the calls are for the items of a sequence.
-    pub(crate) for_items: bool,
-    /// The arguments of each call.
-    pub(crate) arguments: Vec<Message>,
+pub(crate) struct Settled {
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    pub(crate) answer: Answer,
 }
 
-impl Calls {
-    /// Encodes calls to `F`, each with the place by which an error names it.
-    pub(crate) fn encode<F, A, M>(
-        calls: impl Iterator<Item = (Option<usize>, A)>,
-    ) -> Result<Self, PoolError>
-    where
-        F: Task<A, M>,
-        A: Serialize + DeserializeOwned,
-    {
-        let routine = Routine::of::<CallEntry<F, A, M>>()?;
-        let mut for_items = false;
-        let encode = |(item, args): (Option<usize>, A)| {
-            for_items = item.is_some();
-            let encoded = Message::encode(Kind::REQUEST, &args);
-            encoded.map_err(|error| PoolError::Encode { item, error })
-        };
-        let arguments = calls.map(encode).collect::<Result<_, _>>()?;
-        Ok(Self {
-            routine,
+/// How items are settled.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A message of kind `OUTCOMES`.
+    Block(Packet),
+    /// A message of kind `OUTCOME`.
+    Message(Packet),
+    /// There is no outcome.
+    Lost(Loss),
+    /// The arguments could not be encoded.
+    NotSent(EncodeError),
+}
+
+/// Why a call has no outcome.
+#[derive(Debug, Clone)]
+pub(crate) enum Loss {
+    /// The worker ended while it ran the call.
+    Died { pid: u32, status: ExitStatus },
+    /// Arguments or outcome could not be passed on.
+    Exchange(String),
+    /// It took longer than it may; the worker was killed.
+    TimedOut(Duration),
+    /// The pool was terminated.
+    Terminated,
+    /// The pool cannot start workers.
+    Broken(Arc<str>),
+    /// Whoever asked does not want it any more.
+    Cancelled,
+}
+
+/// What a waiter waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    /// Anything that is settled.
+    News,
+    /// That all is settled.
+    End,
+}
+
+/// A call, shared by who asked, who collects, and the chunks on their way.
+#[derive(Debug, Default)]
+pub(crate) struct Call {
+    state: Mutex<State>,
+    /// Whether the items are those of a sequence.
+    pub(crate) for_items: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// What has been settled and not taken.
+    settled: Vec<Settled>,
+    /// How many items were accepted and are not settled.
+    open: usize,
+    /// How many chunks they are in.
+    chunks: usize,
+    /// Whether no more items will be accepted.
+    is_whole: bool,
+    waiter: Option<(Want, Arc<Waiter>)>,
+    waker: Option<Waker>,
+}
+
+impl Call {
+    pub(crate) fn new(for_items: bool) -> Arc<Self> {
+        Arc::new(Self {
             for_items,
-            arguments,
+            ..Self::default()
         })
+    }
+
+    /// Notes that the items of a chunk are going to be settled.
+    pub(crate) fn accept(&self, items: usize) {
+        let mut state = self.state();
+        state.open += items;
+        state.chunks += 1;
+    }
+
+    /// Notes that all items are accepted.
+    pub(crate) fn complete(&self) {
+        self.state().is_whole = true;
+    }
+
+    /// Settles items, perhaps the last of their chunk; adds to `wakes` whoever waits for that.
+    pub(crate) fn settle(&self, settled: Settled, is_last: bool, wakes: &mut Wakes) {
+        let mut state = self.state();
+        state.open -= settled.count;
+        state.chunks -= usize::from(is_last);
+        state.settled.push(settled);
+        let is_done = state.is_done();
+        let wanted = |(want, _): &mut (Want, _)| *want == Want::News || is_done;
+        if let Some((_, waiter)) = state.waiter.take_if(wanted) {
+            wakes.push(Wake::Thread(waiter));
+        }
+        if is_done && let Some(waker) = state.waker.take() {
+            wakes.push(Wake::Task(waker));
+        }
+    }
+
+    /// Returns whether what is wanted is there.
+    pub(crate) fn is_ready(&self, want: Want) -> bool {
+        self.state().is_ready(want)
+    }
+
+    /// Returns whether all is settled and was taken.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.state();
+        state.is_done() && state.settled.is_empty()
+    }
+
+    /// Returns how many chunks are not settled.
+    pub(crate) fn chunks(&self) -> usize {
+        self.state().chunks
+    }
+
+    /// Takes what has been settled.
+    pub(crate) fn take(&self) -> Vec<Settled> {
+        std::mem::take(&mut self.state().settled)
+    }
+
+    /// Has a waiter woken when what it wants is there; false if it is.
+    pub(crate) fn enlist(&self, want: Want, waiter: &Arc<Waiter>) -> bool {
+        let mut state = self.state();
+        if state.is_ready(want) {
+            return false;
+        }
+        state.waiter = Some((want, Arc::clone(waiter)));
+        true
+    }
+
+    /// Has nobody woken any more.
+    pub(crate) fn dismiss(&self) {
+        self.state().waiter = None;
+    }
+
+    /// Has a task woken when all is settled; false if it is.
+    pub(crate) fn enlist_task(&self, waker: &Waker) -> bool {
+        let mut state = self.state();
+        if state.is_ready(Want::End) {
+            return false;
+        }
+        state.waker = Some(waker.clone());
+        true
+    }
+
+    /// Nothing that can panic runs under this lock, so it is never poisoned.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The type by which a task is told from all others.
-type Named<F, A, M> = PhantomData<fn() -> (F, A, M)>;
+impl State {
+    fn is_done(&self) -> bool {
+        self.is_whole && self.open == 0
+    }
 
-/// What a worker does for one call.
-struct CallEntry<F, A, M>(Named<F, A, M>);
-
-impl<F, A, M> Entry for CallEntry<F, A, M>
-where
-    F: Task<A, M>,
-    A: DeserializeOwned,
-{
-    fn run(_: &dyn Any, packet: &mut Packet) -> Outcome {
-        produce(|| {
-            let args = packet.take::<A>()?;
-            packet.finish()?;
-            Ok(F::call(args)?)
-        })
+    fn is_ready(&self, want: Want) -> bool {
+        match want {
+            Want::News => !self.settled.is_empty() || self.is_done(),
+            Want::End => self.is_done(),
+        }
     }
 }

@@ -1,16 +1,17 @@
-//! What is outstanding, who works, and how it ends.
+//! Which worker gets what, what is outstanding, and what becomes of it when a worker is lost.
 //!
 //! # Where a call is
 //!
-//! | a call is | held by | leaves it when |
+//! | a call is | in | leaves it when |
 //! |---|---|---|
-//! | queued | the queue, in its [`Batch`] | a handler with a ready worker takes the batch |
-//! | on worker W | W's handler, in its batch | W answers or dies, or never saw the request |
-//! | settled | its caller's channel of results | the caller takes it |
+//! | queued | [`Dispatch::queue`], in a [`Chunk`] | a ready worker has room |
+//! | sent | its slot's chunks | the worker begins it, or it is taken back for another |
+//! | begun | the same | the worker's outcome arrives, or the worker ends |
+//! | settled | its [`Call`](crate::call::Call) | the caller takes it |
 //!
-//! A worker that dies settles the call that it was running; the batch goes back to the queue with
-//! those that it had not begun. The receivers of the queue belong to the handlers alone: with the
-//! last of them the queue discards its batches, and a batch that is dropped settles what it holds.
+//! A few chunks are sent ahead, so that a worker finds the next one in its ring. What a worker has not begun
+//! is not its own: it is [taken back](Dispatch::rebalance) when others are idle, or when the worker ends. The
+//! [`ledger`](crate::ledger) says, at any instruction, what it has begun and done.
 //!
 //! # Phases
 //!
@@ -21,73 +22,54 @@
 //! | terminated | | refused | settled with an error |
 //! | broken | | refused | settled with an error |
 //!
-//! The handlers stop when the pool is terminated or broken, and when it is closed and nothing is
-//! outstanding. They are told by the loss of [`State::stop`]. A handler that waits for its worker
-//! does not look there; its worker is killed, which wakes it. Of a closed pool only those workers
-//! are killed that have not started yet; the idle ones are dismissed by their handlers.
-//!
-//! # The one lock
-//!
-//! All of this is under one mutex, which is held for a few instructions, never while something is
-//! sent, received, started, killed or dropped that could come back here. So it cannot be part of a
-//! deadlock, and there is no order of locks to keep.
-//!
-//! A handler registers a process with [`Dispatch::employ`] before it waits for it. Under the lock,
-//! that comes before or after the end of the pool: a process is either seen by the one who ends
-//! the pool, or refused here and killed by its handler.
-//!
-//! # Who holds whom
-//!
-//! The pool and the handlers hold the dispatch, and so does each batch. The dispatch holds the
-//! queue, which may hold batches: a circle, which the last handler opens when it drops the last
-//! receiver. Results hold nothing, so that they outlive the pool.
-//!
-//! # In a forked copy of the process
-//!
-//! There, none of the threads exist, and the lock and the channels are as they were at the fork,
-//! perhaps in the middle of a change. So a copy touches none of them: it compares
-//! [`Dispatch::maker`] first, which never changes, and what it inherited is left where it lies.
+//! Nothing in here waits, and nothing of the user's runs: sending takes what has room at once.
 
-use crate::batch::{Batch, Loss, Settled, split};
-use crate::call::Calls;
+mod slot;
+
+pub(crate) use slot::AHEAD;
+
+use crate::call::{Answer, Call, Loss};
+use crate::chunk::Chunk;
 use crate::error::PoolError;
-use crate::worker::WorkerProcess;
-use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::waiter::Wakes;
+use crate::worker::{Received, Worker};
+use procession_pipe::SendError;
+use procession_process::ExitStatus;
+use slot::Slot;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-/// How many workers of each slot end in a row without having started, before the pool is broken.
-const FAILURES: u32 = 5;
-
-/// How many workers may die of a request that they have not read.
+/// How many workers may die of a request that they have not begun, beside one for each slot.
 ///
 /// One that is too large for a worker kills each that receives it.
 const HANDOVERS: usize = 3;
 
-/// The state that a pool and its handlers share.
+/// How long a worker may go on that has closed its socket.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The state of a pool.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
-    /// Where batches wait for a worker. Only handlers have the other end.
-    queue: Sender<Batch>,
-    /// How many slots there are to be.
-    size: usize,
-    /// The number of the process that made the pool.
-    maker: u32,
-    /// How many calls were accepted and not settled.
-    unsettled: AtomicUsize,
-    state: Mutex<State>,
+    phase: Phase,
+    queue: VecDeque<Chunk>,
+    slots: Vec<Slot>,
+    /// How many calls were accepted and are not settled.
+    unsettled: usize,
+    /// Whether there is something for the minder to see to.
+    alarm: bool,
+    limits: Limits,
+    /// Whether the minder watches how long calls take.
+    is_timing: bool,
 }
 
-#[derive(Debug)]
-struct State {
-    phase: Phase,
-    /// How many batches were accepted and not retired.
-    outstanding: usize,
-    /// Nothing is sent here. Taken away to stop the handlers.
-    stop: Option<Sender<Infallible>>,
-    /// In the order of their numbers; grows while the pool is made.
-    slots: Vec<Slot>,
+/// What workers may do.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// How long a call may take.
+    pub(crate) timeout: Option<Duration>,
+    /// How many calls a worker runs before another takes its place.
+    pub(crate) calls: Option<usize>,
 }
 
 /// See the table above.
@@ -100,244 +82,32 @@ enum Phase {
     Broken(Arc<str>),
 }
 
-/// The place of one worker.
-#[derive(Debug)]
-struct Slot {
-    /// The worker, to be killed by whoever ends the pool; the handler alone talks to it.
-    process: Option<Arc<WorkerProcess>>,
-    /// Whether the worker has said that it can be asked.
-    ready: bool,
-    /// How many in a row ended without having been ready.
-    failures: u32,
-}
-
-/// What a handler receives from.
-#[derive(Debug, Clone)]
-pub(crate) struct Inlets {
-    pub(crate) queue: Receiver<Batch>,
-    /// Disconnected when the handler is to stop.
-    pub(crate) stop: Receiver<Infallible>,
-}
-
 impl Dispatch {
-    /// Makes the state of a pool that will have `size` slots.
-    pub(crate) fn new(size: usize) -> (Arc<Self>, Inlets) {
-        let (queue, queued) = unbounded();
-        let (stop, stopped) = unbounded();
-        let state = State {
+    pub(crate) fn new(size: usize, limits: Limits) -> Self {
+        Self {
+            limits,
+            is_timing: false,
             phase: Phase::Open,
-            outstanding: 0,
-            stop: Some(stop),
-            slots: Vec::new(),
-        };
-        let dispatch = Self {
-            queue,
-            size,
-            maker: std::process::id(),
-            unsettled: AtomicUsize::new(0),
-            state: Mutex::new(state),
-        };
-        let inlets = Inlets {
-            queue: queued,
-            stop: stopped,
-        };
-        (Arc::new(dispatch), inlets)
-    }
-
-    /// Queues calls, at most `chunk` in a batch, and returns where they will be settled.
-    ///
-    /// The channel ends when all of them are.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        calls: Calls,
-        chunk: usize,
-    ) -> Result<Receiver<Settled>, PoolError> {
-        let Calls {
-            routine,
-            for_items,
-            arguments,
-        } = calls;
-        let len = arguments.len();
-        let parts: Vec<_> = split(arguments, chunk).collect();
-        let (results, settled) = unbounded();
-        self.accept(parts.len())?;
-        self.unsettled.fetch_add(len, Ordering::Relaxed);
-        let mut first = 0;
-        for part in parts {
-            let next = first + part.len();
-            let batch = Batch::new(routine, first, part, results.clone(), Arc::clone(self));
-            let batch = if for_items { batch.of_items() } else { batch };
-            self.enqueue(batch);
-            first = next;
+            queue: VecDeque::new(),
+            slots: std::iter::repeat_with(Slot::default).take(size).collect(),
+            unsettled: 0,
+            alarm: false,
         }
-        Ok(settled)
     }
 
-    /// Returns whether this process made the pool, and is no copy of the one that did.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.maker == std::process::id()
+    /// Returns whether the minder is to look, once.
+    pub(crate) fn take_alarm(&mut self) -> bool {
+        std::mem::take(&mut self.alarm)
+    }
+
+    /// Counts calls out.
+    fn settled(&mut self, calls: usize) {
+        self.unsettled -= calls;
+        self.alarm |= calls > 0 && self.is_over();
     }
 
     /// Returns the error that a new call gets, if it gets one.
     pub(crate) fn check(&self) -> Result<(), PoolError> {
-        self.open().map(drop)
-    }
-
-    /// Returns the state of a pool that takes calls.
-    fn open(&self) -> Result<MutexGuard<'_, State>, PoolError> {
-        if !self.is_ours() {
-            return Err(PoolError::Copied);
-        }
-        let state = self.state();
-        state.check()?;
-        Ok(state)
-    }
-
-    /// Counts all the batches of a call in, or none.
-    fn accept(&self, batches: usize) -> Result<(), PoolError> {
-        self.open()?.outstanding += batches;
-        Ok(())
-    }
-
-    /// Queues a batch. Without a handler that could take it, its calls are settled at once.
-    pub(crate) fn enqueue(&self, batch: Batch) {
-        drop(self.queue.send(batch));
-    }
-
-    /// Counts a call out.
-    pub(crate) fn settled(&self) {
-        self.unsettled.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Returns how many calls a pool has left to do that has not ended.
-    pub(crate) fn unfinished(&self) -> usize {
-        match self.loss() {
-            None => self.unsettled.load(Ordering::Relaxed),
-            Some(_) => 0,
-        }
-    }
-
-    /// Counts a batch out; returns why those of its calls that are left have no outcome.
-    ///
-    /// Of a pool that goes on, only a handler that panicked leaves any.
-    pub(crate) fn retire(&self) -> Loss {
-        let mut state = self.state();
-        state.outstanding -= 1;
-        let idle = state.finish();
-        let loss = state.loss();
-        drop(state);
-        kill(&idle);
-        loss.unwrap_or_else(|| Loss::Exchange("a thread of the pool has failed".to_owned()))
-    }
-
-    /// Returns how many workers may die in turn before they have read a batch, until it is given
-    /// up: if all are killed at once, each handler may try once before it learns of it.
-    pub(crate) fn handovers(&self) -> usize {
-        self.size.saturating_add(HANDOVERS)
-    }
-
-    /// Returns why the pool has ended, if it was terminated or is broken.
-    pub(crate) fn loss(&self) -> Option<Loss> {
-        self.state().loss()
-    }
-
-    /// Refuses new calls; the handlers stop when the accepted ones are settled.
-    pub(crate) fn close(&self) {
-        let mut state = self.state();
-        if let Phase::Open = state.phase {
-            state.phase = Phase::Closed;
-        }
-        let idle = state.finish();
-        drop(state);
-        kill(&idle);
-    }
-
-    /// Stops the handlers, and kills the workers.
-    pub(crate) fn terminate(&self) {
-        self.end(Phase::Terminated);
-    }
-
-    fn end(&self, phase: Phase) {
-        let processes = self.state().end(phase);
-        kill(&processes);
-    }
-
-    /// Adds a slot with its first process.
-    pub(crate) fn add_slot(&self, process: &Arc<WorkerProcess>) -> usize {
-        let mut state = self.state();
-        state.slots.push(Slot {
-            process: Some(Arc::clone(process)),
-            ready: false,
-            failures: 0,
-        });
-        state.slots.len() - 1
-    }
-
-    /// Registers a process that was just started; false if the handlers are to stop.
-    pub(crate) fn employ(&self, slot: usize, process: &Arc<WorkerProcess>) -> bool {
-        let mut state = self.state();
-        if state.stop.is_none() {
-            return false;
-        }
-        let slot = &mut state.slots[slot];
-        slot.process = Some(Arc::clone(process));
-        slot.ready = false;
-        true
-    }
-
-    /// Notes that the slot's worker has started.
-    pub(crate) fn ready(&self, slot: usize) {
-        let mut state = self.state();
-        let slot = &mut state.slots[slot];
-        slot.ready = true;
-        slot.failures = 0;
-    }
-
-    /// Notes that the slot's worker has ended.
-    pub(crate) fn dismiss(&self, slot: usize) {
-        let left = self.state().slots[slot].process.take();
-        drop(left);
-    }
-
-    /// Notes that a worker ended before it was ready, or was not started at all.
-    ///
-    /// If this goes on in every slot, the pool is broken.
-    pub(crate) fn failed(&self, slot: usize, reason: &str) {
-        let mut state = self.state();
-        state.slots[slot].failures += 1;
-        let hopeless = state.slots.iter().filter(|slot| slot.is_hopeless());
-        let hopeless = hopeless.count();
-        drop(state);
-        if hopeless == self.size {
-            self.end(Phase::Broken(reason.into()));
-        }
-    }
-
-    /// Returns the numbers of the processes that live.
-    ///
-    /// The caller of a worker that died may be here before the worker's handler has seen to the
-    /// slot.
-    pub(crate) fn pids(&self) -> Vec<u32> {
-        let processes = self.state().processes();
-        let living = processes.iter().filter(|process| process.is_alive());
-        living.map(|process| process.pid()).collect()
-    }
-
-    /// Nothing that can panic runs under this lock, so it is never poisoned.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Slot {
-    fn is_hopeless(&self) -> bool {
-        self.failures >= FAILURES
-    }
-}
-
-impl State {
-    /// Returns the error that a new call gets, if it gets one.
-    fn check(&self) -> Result<(), PoolError> {
         match &self.phase {
             Phase::Open => Ok(()),
             Phase::Closed => Err(PoolError::Closed),
@@ -349,7 +119,7 @@ impl State {
     }
 
     /// Returns what calls that are not done come to, if the pool has ended.
-    fn loss(&self) -> Option<Loss> {
+    pub(crate) fn loss(&self) -> Option<Loss> {
         match &self.phase {
             Phase::Open | Phase::Closed => None,
             Phase::Terminated => Some(Loss::Terminated),
@@ -357,36 +127,362 @@ impl State {
         }
     }
 
-    fn processes(&self) -> Vec<Arc<WorkerProcess>> {
-        let processes = self.slots.iter().map(|slot| slot.process.clone());
-        processes.flatten().collect()
-    }
-
-    /// Stops the handlers of a closed pool that has nothing outstanding; returns the processes
-    /// that still start, for which nobody should have to wait.
-    fn finish(&mut self) -> Vec<Arc<WorkerProcess>> {
-        if !matches!(self.phase, Phase::Closed) || self.outstanding > 0 {
-            return Vec::new();
+    /// Queues a chunk, and gives it to a worker if one has room.
+    pub(crate) fn submit(&mut self, mut chunk: Chunk, wakes: &mut Wakes) {
+        chunk.call.accept(chunk.count);
+        if let Some(loss) = self.loss() {
+            chunk.lose(loss, wakes);
+            return;
         }
-        self.stop = None;
-        let starting = self.slots.iter().filter(|slot| !slot.ready);
-        starting.filter_map(|slot| slot.process.clone()).collect()
+        self.unsettled += chunk.count;
+        self.alarm |= self.limits.timeout.is_some() && !self.is_timing;
+        self.queue.push_back(chunk);
+        self.give(wakes);
     }
 
-    /// Ends the pool, unless it has ended; stops the handlers, and returns the processes that are
-    /// to be killed.
-    fn end(&mut self, phase: Phase) -> Vec<Arc<WorkerProcess>> {
+    /// Returns how many calls are not settled.
+    pub(crate) fn unsettled(&self) -> usize {
+        self.unsettled
+    }
+
+    /// Returns whether anything is to be expected from the workers.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.unsettled > 0 || self.slots.iter().any(Slot::is_starting)
+    }
+
+    /// Gives queued chunks to workers that have room, idle ones first.
+    pub(crate) fn give(&mut self, wakes: &mut Wakes) {
+        while !self.queue.is_empty() {
+            let Some(at) = self.roomiest() else {
+                return;
+            };
+            let Some(chunk) = self.queue.pop_front() else {
+                return;
+            };
+            self.send(at, chunk, wakes);
+        }
+    }
+
+    /// Returns the slot with the fewest chunks on their way that has room for one more.
+    fn roomiest(&self) -> Option<usize> {
+        let front = self.queue.front()?;
+        let (next, count) = (front.len(), front.count);
+        let most = self.limits.calls.unwrap_or(usize::MAX);
+        let may = |slot: &Slot| slot.calls == 0 || slot.calls.saturating_add(count) <= most;
+        let slots = self.slots.iter().enumerate();
+        let with_room = slots.filter(|(_, slot)| may(slot) && slot.has_room_for(next));
+        with_room
+            .min_by_key(|(_, slot)| slot.sent.len())
+            .map(|(at, _)| at)
+    }
+
+    fn send(&mut self, at: usize, mut chunk: Chunk, wakes: &mut Wakes) {
+        let slot = &mut self.slots[at];
+        let Some(worker) = &slot.worker else {
+            self.queue.push_front(chunk);
+            return;
+        };
+        let sent = chunk.send(worker.channel(), slot.next);
+        match sent {
+            Ok(()) | Err(SendError::Unfinished(_)) => {
+                slot.is_blocked = sent.is_err();
+                slot.next = slot.next.wrapping_add(1);
+                slot.calls += chunk.count;
+                slot.sent_bytes += chunk.len();
+                slot.sent.push_back(chunk);
+            }
+            Err(SendError::TimedOut) => {
+                slot.is_blocked = true;
+                self.queue.push_front(chunk);
+            }
+            Err(SendError::Closed) => {
+                slot.hung.get_or_insert_with(Instant::now);
+                self.alarm = true;
+                self.queue.push_front(chunk);
+            }
+            Err(error) => {
+                let left = chunk.count - chunk.settled;
+                self.settled(left);
+                chunk.lose(Loss::Exchange(error.to_string()), wakes);
+            }
+        }
+    }
+
+    /// Sends what waited for room in a worker's socket; returns whether some still does.
+    pub(crate) fn unblock(&mut self, at: usize, wakes: &mut Wakes) -> bool {
+        let slot = &mut self.slots[at];
+        if let Some(worker) = slot.worker.as_ref().filter(|_| slot.is_blocked) {
+            let now = procession_os::wait::Deadline::after(Duration::ZERO);
+            let flushed = worker.channel().flush_by(now);
+            slot.is_blocked = matches!(flushed, Err(SendError::TimedOut));
+        }
+        self.give(wakes);
+        self.slots[at].is_blocked
+    }
+
+    /// Takes back what busy workers have not begun, for idle ones. Called when nothing has come for a
+    /// while: a worker that answers soon begins what it was sent soon.
+    pub(crate) fn rebalance(&mut self, wakes: &mut Wakes) {
+        while self.queue.is_empty()
+            && let Some(idle) = self.slots.iter().position(Slot::is_idle)
+            && let Some(busiest) = self.busiest()
+        {
+            let mut back = self.slots[busiest].take_back();
+            if back.is_empty() {
+                return;
+            }
+            // The later half goes to the idle one; who gets the earlier half begins it first.
+            let later = back.split_off(back.len() / 2);
+            for chunk in later {
+                self.send(idle, chunk, wakes);
+            }
+            for chunk in back {
+                self.send(busiest, chunk, wakes);
+            }
+        }
+        self.give(wakes);
+    }
+
+    /// Returns the slot with the most chunks behind the one that its worker may be at.
+    fn busiest(&self) -> Option<usize> {
+        let slots = self.slots.iter().enumerate();
+        let some = slots.filter(|(_, slot)| slot.sent.len() > 1 && !slot.is_blocked);
+        some.max_by_key(|(_, slot)| slot.sent.len())
+            .map(|(at, _)| at)
+    }
+
+    /// Takes what came from a slot's worker.
+    pub(crate) fn received(
+        &mut self,
+        at: usize,
+        worker: &Arc<Worker>,
+        received: Received,
+        wakes: &mut Wakes,
+    ) {
+        let slot = &mut self.slots[at];
+        if !slot.is_of(worker) || slot.fault.is_some() {
+            return;
+        }
+        let before = slot.unsettled();
+        let taken = match received {
+            Received::Nothing => Ok(()),
+            Received::Closed => {
+                slot.hung.get_or_insert_with(Instant::now);
+                self.alarm = true;
+                Ok(())
+            }
+            Received::Lost(words) => {
+                slot.settle(1, Answer::Lost(Loss::Exchange(words)), wakes);
+                Ok(())
+            }
+            Received::Garbage(words) => Err(words),
+            Received::Packet(packet) => slot.take(packet, wakes),
+        };
+        if let Err(words) = taken {
+            slot.astray(words);
+        }
+        let left = self.slots[at].unsettled();
+        self.settled(before - left);
+        self.retire(at);
+        self.give(wakes);
+    }
+
+    /// Notes that a slot's worker has ended, and all that it had sent was received; what it was running
+    /// fails, and what it had not begun is queued again.
+    pub(crate) fn ended(
+        &mut self,
+        at: usize,
+        worker: &Arc<Worker>,
+        status: ExitStatus,
+        wakes: &mut Wakes,
+    ) {
+        let handovers = self.slots.len() + HANDOVERS;
+        let slot = &mut self.slots[at];
+        if !slot.is_of(worker) {
+            return;
+        }
+        let before = slot.unsettled();
+        let loss = slot.fault.take().unwrap_or(Loss::Died {
+            pid: worker.pid(),
+            status,
+        });
+        slot.salvage(worker.ledger().left(), wakes);
+        slot.lose_running(worker, &loss, handovers, wakes);
+        let left = slot.unsettled();
+        let sent = std::mem::take(&mut slot.sent);
+        let failed = slot.vacate();
+        self.settled(before - left);
+        for chunk in sent.into_iter().rev() {
+            self.queue.push_front(chunk);
+        }
+        if failed {
+            self.failed(at, &worker.why_not_ready(status), wakes);
+        }
+        self.give(wakes);
+    }
+
+    /// Tells a worker to end that has run as many calls as it may.
+    fn retire(&mut self, at: usize) {
+        if let Some(most) = self.limits.calls {
+            let next = self.queue.front().map_or(1, |chunk| chunk.count);
+            self.slots[at].retire_after(most, next);
+        }
+    }
+
+    /// Kills the workers whose call takes longer than it may; returns when to look again.
+    pub(crate) fn time_out(&mut self, now: Instant) -> Option<Instant> {
+        let limit = self.limits.timeout?;
+        self.is_timing = self.unsettled > 0;
+        let clock = crate::clock::now();
+        let mut next = self.is_timing.then(|| now + limit);
+        for slot in &mut self.slots {
+            let Some(worker) = slot.worker.as_ref().filter(|_| slot.fault.is_none()) else {
+                continue;
+            };
+            let since = worker.ledger().since();
+            if since == 0 || slot.sent.is_empty() {
+                continue;
+            }
+            let taken = Duration::from_nanos(clock.saturating_sub(since));
+            let left = limit.saturating_sub(taken);
+            if left.is_zero() {
+                worker.kill();
+                slot.fault = Some(Loss::TimedOut(limit));
+            } else {
+                next = next.map(|next| next.min(now + left));
+            }
+        }
+        next
+    }
+
+    /// Notes that a worker ended before it was ready, or was not started at all.
+    ///
+    /// If this goes on in every slot, the pool is broken.
+    pub(crate) fn failed(&mut self, at: usize, reason: &str, wakes: &mut Wakes) {
+        let slot = &mut self.slots[at];
+        slot.failures += 1;
+        slot.barren += 1;
+        slot.rest();
+        if self.slots.iter().all(Slot::is_hopeless) {
+            self.end(Phase::Broken(reason.into()), wakes);
+        }
+    }
+
+    /// Puts a new worker into a slot; false if the pool wants none.
+    pub(crate) fn employ(&mut self, at: usize, worker: &Arc<Worker>) -> bool {
+        if !self.wants_workers() {
+            return false;
+        }
+        self.slots[at].employ(worker);
+        true
+    }
+
+    /// Returns a slot in which a worker is to be started now; otherwise when the next one is due.
+    pub(crate) fn vacancy(&self, now: Instant) -> Result<usize, Option<Instant>> {
+        if !self.wants_workers() {
+            return Err(None);
+        }
+        let vacant = self.slots.iter().enumerate();
+        let vacant = vacant.filter(|(_, slot)| slot.worker.is_none());
+        let due = |slot: &Slot| slot.due.unwrap_or(now);
+        match vacant.min_by_key(|(_, slot)| due(slot)) {
+            None => Err(None),
+            Some((at, slot)) if due(slot) <= now => Ok(at),
+            Some((_, slot)) => Err(slot.due),
+        }
+    }
+
+    /// Whether workers that end are replaced.
+    fn wants_workers(&self) -> bool {
+        match self.phase {
+            Phase::Open => true,
+            Phase::Closed => self.unsettled > 0,
+            Phase::Terminated | Phase::Broken(_) => false,
+        }
+    }
+
+    /// Refuses new calls.
+    pub(crate) fn close(&mut self) {
+        if let Phase::Open = self.phase {
+            self.phase = Phase::Closed;
+        }
+        self.alarm = true;
+    }
+
+    /// Settles all calls that are left.
+    pub(crate) fn terminate(&mut self, wakes: &mut Wakes) {
+        self.end(Phase::Terminated, wakes);
+    }
+
+    /// Ends the pool, unless it has ended.
+    fn end(&mut self, phase: Phase, wakes: &mut Wakes) {
         if self.loss().is_none() {
             self.phase = phase;
         }
-        self.stop = None;
-        self.processes()
+        let Some(loss) = self.loss() else { return };
+        let sent = self.slots.iter_mut().flat_map(|slot| slot.sent.drain(..));
+        for mut chunk in sent.chain(self.queue.drain(..)) {
+            chunk.lose(loss.clone(), wakes);
+        }
+        self.unsettled = 0;
+        self.alarm = true;
     }
-}
 
-/// Kills processes, which wakes the handlers that wait for them. Called without the lock.
-fn kill(processes: &[Arc<WorkerProcess>]) {
-    for process in processes {
-        process.kill();
+    /// Settles what no worker has begun of a call.
+    pub(crate) fn cancel(&mut self, call: &Arc<Call>, wakes: &mut Wakes) {
+        let is_of = |chunk: &Chunk| Arc::ptr_eq(&chunk.call, call);
+        for at in 0..self.slots.len() {
+            let slot = &mut self.slots[at];
+            if !slot.is_blocked && slot.sent.iter().any(is_of) {
+                for chunk in slot.take_back().into_iter().rev() {
+                    self.queue.push_front(chunk);
+                }
+            }
+        }
+        for mut chunk in std::mem::take(&mut self.queue) {
+            if is_of(&chunk) {
+                self.settled(chunk.count - chunk.settled);
+                chunk.lose(Loss::Cancelled, wakes);
+            } else {
+                self.queue.push_back(chunk);
+            }
+        }
+        self.give(wakes);
+    }
+
+    /// Returns whether the workers are to go: the pool has ended, or is closed and has nothing to do.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.wants_workers()
+    }
+
+    /// Returns the workers that there are, with their slots.
+    pub(crate) fn workers(&self) -> Vec<(usize, Arc<Worker>)> {
+        let slots = self.slots.iter().enumerate();
+        slots
+            .filter_map(|(at, slot)| Some((at, Arc::clone(slot.worker.as_ref()?))))
+            .collect()
+    }
+
+    /// Returns the workers that have closed their socket and go on all the same, and when the next one
+    /// is to be asked about.
+    pub(crate) fn overstaying(&self, now: Instant) -> (Vec<Arc<Worker>>, Option<Instant>) {
+        let hung = self.slots.iter().filter_map(|slot| {
+            let until = slot.hung? + GRACE;
+            Some((until, Arc::clone(slot.worker.as_ref()?)))
+        });
+        let (over, waiting): (Vec<_>, Vec<_>) = hung.partition(|(until, _)| *until <= now);
+        let next = waiting.into_iter().map(|(until, _)| until).min();
+        (over.into_iter().map(|(_, worker)| worker).collect(), next)
+    }
+
+    /// Returns the workers that wait for room in their sockets, with their slots.
+    pub(crate) fn blocked(&self) -> impl Iterator<Item = (usize, &Arc<Worker>)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(at, slot)| Some((at, slot.worker.as_ref().filter(|_| slot.is_blocked)?)))
+    }
+
+    /// Returns whether nothing more is to be received from the worker in a slot.
+    pub(crate) fn is_hung(&self, at: usize) -> bool {
+        self.slots[at].hung.is_some() || self.slots[at].fault.is_some()
     }
 }

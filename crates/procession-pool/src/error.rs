@@ -6,6 +6,7 @@ use procession_wire::{DecodeError, EncodeError};
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 use std::io;
+use std::time::Duration;
 
 /// A pool, or a call to it, failed.
 ///
@@ -69,6 +70,14 @@ pub enum PoolError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// The task took longer than the pool's [`task_timeout`](crate::PoolBuilder::task_timeout); its worker was
+    /// killed.
+    TimedOut {
+        /// The item that it was running for.
+        item: Option<usize>,
+        /// How long a task may take.
+        limit: Duration,
+    },
     /// The worker could not decode the arguments; the task was not called.
     Arguments {
         /// The item with these arguments.
@@ -107,6 +116,8 @@ pub enum PoolError {
         /// Why the last of them was not.
         reason: String,
     },
+    /// The call was cancelled before a worker had begun it.
+    Cancelled,
     /// The result was taken by an earlier call.
     Taken,
     /// This process is a forked copy of the one that made the pool, which alone can use it.
@@ -123,6 +134,7 @@ procession_os::debug_in_words!(PoolError {
     Panicked,
     Failed,
     WorkerDied,
+    TimedOut,
     Arguments,
     ResultNotEncoded,
     ResultNotDecoded,
@@ -130,6 +142,7 @@ procession_os::debug_in_words!(PoolError {
     Closed,
     Terminated,
     Broken,
+    Cancelled,
     Taken,
     Copied
 });
@@ -158,6 +171,7 @@ impl PoolError {
             | Self::Panicked { item, .. }
             | Self::Failed { item, .. }
             | Self::WorkerDied { item, .. }
+            | Self::TimedOut { item, .. }
             | Self::Arguments { item, .. }
             | Self::ResultNotEncoded { item, .. }
             | Self::ResultNotDecoded { item, .. }
@@ -199,6 +213,9 @@ impl Display for PoolError {
                     "the worker (pid {pid}) {status} while it ran the task{item}"
                 )
             }
+            Self::TimedOut { item, limit } => {
+                write!(f, "the task{} took longer than {limit:?}", For(*item))
+            }
             Self::Arguments { item, reason } => {
                 write!(f, "the arguments{} cannot be decoded: {reason}", For(*item))
             }
@@ -218,6 +235,7 @@ impl Display for PoolError {
             Self::Closed => f.write_str("the pool is closed and takes no more calls"),
             Self::Terminated => f.write_str("the pool was terminated"),
             Self::Broken { reason } => write!(f, "the pool cannot start workers: {reason}"),
+            Self::Cancelled => f.write_str("the call was cancelled"),
             Self::Taken => f.write_str("the result was taken before"),
             Self::Copied => {
                 f.write_str("the pool is of the process that this is a copy of; make one here")

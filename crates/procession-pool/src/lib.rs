@@ -41,26 +41,46 @@
 //!
 //! # What runs where
 //!
-//! Arguments are encoded and results are decoded on the thread that calls. The threads of the pool,
-//! one for each worker, run nothing of the user's and only move bytes, so that no `Serialize` of a
-//! user's type can stop them. A worker calls one task at a time, on its main thread. It dies with
-//! the process that made the pool. A task may make a pool of its own.
+//! Arguments are encoded and results are decoded on the thread that calls. A thread that waits for its results
+//! collects for all others too; the pool's one thread does when nobody waits, and replaces workers. They run
+//! nothing of the user's and only move bytes, so that no `Deserialize` of a user's type can stop them; a waker of
+//! an asynchronous program is called there, and nothing else. A worker calls one task at a time, on its main
+//! thread. It dies with the process that made the pool. A task may make a pool of its own.
+//!
+//! # What it costs
+//!
+//! Workers are asked and answer through memory that the two share, so that nothing of a small task goes through
+//! the kernel while both are awake. For each worker the pool takes some 100 KiB of it, and four descriptors.
+//! Chunks are sent a few at a time; what a busy worker has not begun goes to others when they are idle.
 #![doc(html_root_url = "https://docs.rs/procession-pool/latest")]
 #![forbid(unsafe_code)]
 
-mod batch;
+mod builder;
 mod call;
+mod chunk;
+mod clock;
+mod collect;
+mod crew;
 mod dispatch;
+mod entry;
 mod error;
 mod exit;
-mod handler;
-mod link;
+mod feed;
+mod ledger;
+mod map;
+mod minder;
+mod outcome;
 mod pool;
 mod protocol;
 mod result;
+mod row;
 mod serve;
+mod waiter;
+mod watch;
 mod worker;
 
+pub use builder::PoolBuilder;
 pub use error::PoolError;
+pub use map::MapResults;
 pub use pool::Pool;
 pub use result::AsyncResult;

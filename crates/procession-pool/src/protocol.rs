@@ -2,18 +2,16 @@
 //!
 //! | who | kind | content |
 //! |---|---|---|
-//! | worker, once | [`READY`] | nothing: it can be asked |
-//! | pool | `REQUEST` | a [`Request`]: a function and the arguments of some calls |
-//! | worker, for each call | `OUTCOME` | what came of it, and the call's number |
-//! | worker, instead | [`REFUSED`] | why it cannot read the request, of which it ran nothing |
+//! | worker, once | `READY` | nothing: it can be asked |
+//! | pool | `CALLS` | a function and the arguments of some calls: a [`row`](crate::row) |
+//! | pool | `REQUEST` | a function and the arguments of one call, which have a message of their own |
+//! | worker | `OUTCOMES` | what came of some calls |
+//! | worker | `OUTCOME` | what came of one call, in a message of its own, with the request's number and its place |
+//! | worker, instead | `REFUSED` | why it cannot read the request, of which it ran nothing |
 //!
-//! The next request follows the last outcome. The calls of a request are numbered one after the
-//! other, and no number is used twice. So an outcome that is not the next call's is known for what
-//! it is: something else than the worker has written to the socket.
-//!
-//! Each call's arguments are a message of their own
-//! inside the request, with their own descriptors: one that cannot be decoded fails alone, and
-//! those that a dead worker left can be sent again as they are.
+//! The requests to a worker are numbered, and it answers them in their order. It runs a request only if it
+//! can [take](crate::ledger) it. Outcomes come in the order of the calls; one that comes out of its order was
+//! written by something else than the worker.
 
 use procession_process::routine::Routine;
 use procession_wire::handle::{deserialize_fd, serialize_fd};
@@ -24,21 +22,15 @@ use std::borrow::Cow;
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The kind of the message by which a worker says that it has started.
-pub(crate) const READY: Kind = Kind::READY;
-
-/// The kind of the message by which a worker says that it cannot read a request.
-pub(crate) const REFUSED: Kind = Kind::REFUSED;
-
-/// A function, and the arguments of each call to it.
+/// A function, and the arguments of a call to it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request<'a> {
     pub(crate) routine: Routine,
-    /// The number of the first call.
-    pub(crate) first: u64,
-    /// The place of the first call's item, if the calls are for the items of a sequence.
+    pub(crate) number: u32,
+    /// The call's item, if it is for one of a sequence.
     pub(crate) item: Option<usize>,
-    pub(crate) calls: Vec<Arguments<'a>>,
+    pub(crate) is_timed: bool,
+    pub(crate) call: Arguments<'a>,
 }
 
 /// A message inside a message: its bytes as they are, its descriptors counted anew.
@@ -48,37 +40,39 @@ pub(crate) struct Arguments<'a> {
     fds: Vec<Fd<'a>>,
 }
 
-/// Encodes a request of the arguments of some calls.
+/// Encodes a request.
 ///
-/// Bytes are copied and descriptors duplicated. The messages themselves keep what they claim, in
-/// case they are sent again.
+/// Bytes are copied and descriptors duplicated. The call's own message keeps what it claims, in case it
+/// is sent again.
 ///
 /// # Errors
 ///
 /// If a descriptor cannot be duplicated.
-pub(crate) fn request<'a>(
+pub(crate) fn request(
     routine: Routine,
-    first: u64,
+    number: u32,
     item: Option<usize>,
-    calls: impl Iterator<Item = &'a Message>,
+    is_timed: bool,
+    call: &Message,
 ) -> Result<Message, EncodeError> {
     let request = Request {
         routine,
-        first,
+        number,
         item,
-        calls: calls.map(Arguments::of).collect(),
+        is_timed,
+        call: Arguments::of(call),
     };
     Message::encode(Kind::REQUEST, &request)
 }
 
 /// Encodes that the worker has started.
 pub(crate) fn ready() -> Message {
-    Encoder::new(READY).finish()
+    Encoder::new(Kind::READY).finish()
 }
 
 /// Encodes that a request cannot be read.
 pub(crate) fn refused(words: &str) -> Result<Message, EncodeError> {
-    Message::encode(REFUSED, &words.to_owned())
+    Message::encode(Kind::REFUSED, &words.to_owned())
 }
 
 impl<'a> Arguments<'a> {

@@ -3,20 +3,23 @@
 //! What a worker sent is decoded here, on the thread of the caller: a result that cannot be decoded,
 //! or whose decoding panics, is the caller's own affair.
 
-use crate::batch::{Loss, Settled};
+use crate::call::{Call, Settled, Want};
+use crate::crew::Crew;
 use crate::error::PoolError;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
+use crate::outcome::InOrder;
 use procession_os::wait::Deadline;
-use procession_process::Failure;
-use procession_process::outcome::consume;
-use procession_wire::Packet;
 use serde::de::DeserializeOwned;
-use std::marker::PhantomData;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use std::{fmt, mem};
 
 /// The result of a call that the caller did not wait for, from
 /// [`Pool::apply_async`](crate::Pool::apply_async).
+///
+/// It is a future too, so that `pool.apply_async(f, args)?.await` has an asynchronous program wait for a process.
 ///
 /// Dropping it does not stop the call. As the pool, it belongs to the process that made it: a copy
 /// made by the C library's `fork` gets [`PoolError::Copied`], and never waits.
@@ -41,22 +44,38 @@ use std::{fmt, mem};
 /// ```
 #[must_use = "dropping it loses the result, and the error if there is one"]
 pub struct AsyncResult<R> {
-    /// Until the result is taken.
-    settled: Option<Receiver<Settled>>,
-    /// The number of the process that asked.
-    asker: u32,
-    returns: PhantomData<fn() -> R>,
+    crew: Arc<Crew>,
+    call: Arc<Call>,
+    /// Makes the result of what was settled, until it is taken.
+    finish: Option<Finish<R>>,
 }
 
+/// Makes a result of what was settled.
+type Finish<R> = fn(Vec<Settled>) -> Result<R, PoolError>;
+
 impl<R: DeserializeOwned> AsyncResult<R> {
-    pub(crate) fn new(settled: Receiver<Settled>) -> Self {
+    /// Makes one of a single call.
+    pub(crate) fn of_one(crew: Arc<Crew>, call: Arc<Call>) -> Self {
         Self {
-            settled: Some(settled),
-            asker: std::process::id(),
-            returns: PhantomData,
+            crew,
+            call,
+            finish: Some(one::<R>),
         }
     }
+}
 
+impl<R: DeserializeOwned> AsyncResult<Vec<R>> {
+    /// Makes one of the calls for a sequence of items.
+    pub(crate) fn of_all(crew: Arc<Crew>, call: Arc<Call>) -> Self {
+        Self {
+            crew,
+            call,
+            finish: Some(all::<R>),
+        }
+    }
+}
+
+impl<R> AsyncResult<R> {
     /// Waits for the call to be done and returns its result.
     ///
     /// # Errors
@@ -124,24 +143,24 @@ impl<R: DeserializeOwned> AsyncResult<R> {
 
     /// Takes the result if it comes in time; an error is a result too.
     fn get_by(&mut self, deadline: Deadline) -> Result<Option<R>, PoolError> {
-        if !self.is_ours() {
+        if !self.crew.is_ours() {
             return Err(PoolError::Copied);
         }
-        let settled = self.settled.as_ref().ok_or(PoolError::Taken)?;
-        let received = match deadline.left() {
-            Some(left) => settled.recv_timeout(left),
-            None => settled.recv().map_err(RecvTimeoutError::from),
-        };
-        if let Err(RecvTimeoutError::Timeout) = received {
+        if self.finish.is_none() {
+            return Err(PoolError::Taken);
+        }
+        if !self.crew.wait(&self.call, Want::End, deadline) {
             return Ok(None);
         }
-        self.settled = None;
-        let settled = received.map_err(|_| PoolError::Terminated)?;
-        decode(settled.outcome, None).map(Some)
+        self.take().map(Some)
     }
-}
 
-impl<R> AsyncResult<R> {
+    /// Takes the result, which is there.
+    fn take(&mut self) -> Result<R, PoolError> {
+        let finish = self.finish.take().ok_or(PoolError::Taken)?;
+        finish(self.call.take())
+    }
+
     /// Returns whether the call is done, so that [`get`](Self::get) would not wait.
     ///
     /// # When the other side is gone
@@ -163,22 +182,82 @@ impl<R> AsyncResult<R> {
     /// # }
     /// ```
     pub fn ready(&self) -> bool {
-        let waits = |settled: &Receiver<Settled>| self.is_ours() && settled.is_empty();
-        !self.settled.as_ref().is_some_and(waits)
+        !self.crew.is_ours() || self.finish.is_none() || self.call.is_ready(Want::End)
     }
 
-    /// Returns whether this process asked, and is no copy of the one that did.
-    fn is_ours(&self) -> bool {
-        self.asker == std::process::id()
+    /// Waits until the call is done; returns false if it is not by then.
+    ///
+    /// # When the other side is gone
+    ///
+    /// True: an error is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let result = pool.apply_async(|| 7, ())?;
+    /// assert!(result.wait_timeout(Duration::from_secs(60)));
+    /// assert!(result.ready());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait_timeout(&self, timeout: Duration) -> bool {
+        self.ready()
+            || self
+                .crew
+                .wait(&self.call, Want::End, Deadline::after(timeout))
+    }
+
+    /// Has the call not run, if no worker has begun it; returns whether that was in time. Then
+    /// [`get`](Self::get) returns [`PoolError::Cancelled`].
+    ///
+    /// Of the calls for a sequence, those that have begun are run all the same, and this returns false.
+    ///
+    /// # When the other side is gone
+    ///
+    /// False: an error is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let _endless = pool.apply_async(|| -> () { loop { std::thread::park() } }, ())?;
+    /// let waiting = pool.apply_async(|| 7, ())?;
+    /// assert!(waiting.cancel());
+    /// assert!(matches!(waiting.get(), Err(PoolError::Cancelled)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.crew.is_ours() && !self.ready() && self.crew.cancel(&self.call)
     }
 }
 
-impl<R> Drop for AsyncResult<R> {
-    fn drop(&mut self) {
-        if !self.is_ours() {
-            // Closing the channel could wait for a sender that is not in this process.
-            mem::forget(self.settled.take());
+/// Resolves when the call is done, under any executor. Nothing has to be polled for the call to be run.
+///
+/// # Panics
+///
+/// If it is polled again after it was ready.
+impl<R> Future for AsyncResult<R> {
+    type Output = Result<R, PoolError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.crew.is_ours() {
+            return Poll::Ready(Err(PoolError::Copied));
         }
+        if self.finish.is_some() && self.call.enlist_task(context.waker()) {
+            return Poll::Pending;
+        }
+        Poll::Ready(self.take())
     }
 }
 
@@ -190,66 +269,52 @@ impl<R> fmt::Debug for AsyncResult<R> {
     }
 }
 
-/// Collects the results of `len` items; or, when all of them are settled, the first error.
-pub(crate) fn gather<R: DeserializeOwned>(
-    settled: Receiver<Settled>,
-    len: usize,
-) -> Result<Vec<R>, PoolError> {
-    let mut values: Vec<Option<R>> = Vec::new();
-    values.resize_with(len, || None);
-    let mut first: Option<(usize, PoolError)> = None;
-    for Settled { item, outcome } in settled {
-        match decode(outcome, Some(item)) {
-            Ok(value) => values[item] = Some(value),
-            Err(error) if first.as_ref().is_none_or(|(place, _)| item < *place) => {
-                first = Some((item, error));
-            }
-            Err(_) => {}
+/// Decodes the result of a single call.
+fn one<R: DeserializeOwned>(settled: Vec<Settled>) -> Result<R, PoolError> {
+    let mut result = Err(PoolError::Terminated);
+    for settled in settled {
+        settled.decode(false, |_, it| result = it);
+    }
+    result
+}
+
+/// Decodes the results of all items, or the error of the first that failed.
+fn all<R: DeserializeOwned>(settled: Vec<Settled>) -> Result<Vec<R>, PoolError> {
+    let mut results = Gathered::new(0);
+    results.add(settled);
+    results.finish()
+}
+
+/// Results that come together, up to the first failure.
+#[derive(Debug)]
+pub(crate) struct Gathered<R> {
+    in_order: InOrder,
+    values: Result<Vec<R>, PoolError>,
+}
+
+impl<R: DeserializeOwned> Gathered<R> {
+    /// Begins with room for so many.
+    pub(crate) fn new(room: usize) -> Self {
+        Self {
+            in_order: InOrder::default(),
+            values: Ok(Vec::with_capacity(room)),
         }
     }
-    match first {
-        Some((_, error)) => Err(error),
-        None => values
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or(PoolError::Terminated),
-    }
-}
 
-/// Reads what came of a call.
-fn decode<R: DeserializeOwned>(
-    outcome: Result<Packet, Loss>,
-    item: Option<usize>,
-) -> Result<R, PoolError> {
-    let packet = outcome.map_err(|loss| loss.into_error(item))?;
-    let outcome = consume(packet).map_err(|error| PoolError::ResultNotDecoded { item, error })?;
-    outcome.map_err(|failure| failed(failure, item))
-}
-
-/// Names the failure of a task that ran, or could not, in a worker that lives on.
-fn failed(failure: Failure, item: Option<usize>) -> PoolError {
-    match failure {
-        Failure::Panicked(panic) => PoolError::Panicked { item, panic },
-        Failure::Failed(error) => PoolError::Failed { item, error },
-        Failure::Arguments(reason) => PoolError::Arguments { item, reason },
-        Failure::Result(reason) => PoolError::ResultNotEncoded { item, reason },
-        failure => PoolError::Exchange {
-            item,
-            reason: failure.to_string(),
-        },
-    }
-}
-
-impl Loss {
-    /// Tells the caller why the call has no outcome.
-    fn into_error(self, item: Option<usize>) -> PoolError {
-        match self {
-            Self::Died { pid, status } => PoolError::WorkerDied { item, pid, status },
-            Self::Exchange(reason) => PoolError::Exchange { item, reason },
-            Self::Terminated => PoolError::Terminated,
-            Self::Broken(reason) => PoolError::Broken {
-                reason: reason.as_ref().into(),
-            },
+    /// Adds what was settled.
+    pub(crate) fn add(&mut self, settled: Vec<Settled>) {
+        self.in_order.add(settled);
+        while let Some(settled) = self.in_order.next() {
+            settled.decode(true, |_, result| match (&mut self.values, result) {
+                (Ok(values), Ok(value)) => values.push(value),
+                (Ok(_), Err(error)) => self.values = Err(error),
+                (Err(_), _) => {}
+            });
         }
+    }
+
+    /// Returns the results, or the first error.
+    pub(crate) fn finish(self) -> Result<Vec<R>, PoolError> {
+        self.values
     }
 }

@@ -1,27 +1,72 @@
-//! What a worker does: the other side of the [`protocol`](crate::protocol).
+//! What a worker does.
 //!
 //! Whatever a task does short of ending its process, its caller gets an outcome: panics, errors,
 //! arguments that cannot be decoded and results that cannot be encoded or sent are outcomes too.
 
-use crate::protocol::{Arguments, Request, ready, refused};
+use crate::ledger::{Ledger, PAGE};
+use crate::protocol::{Request, ready, refused};
+use crate::row::{self, Block, Calls, NO_ITEM};
+use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
-use procession_process::Failure;
-use procession_process::outcome::{Outcome, failed, for_item};
-use procession_process::routine::{Routine, Run};
-use procession_wire::{Kind, Packet};
+use procession_process::outcome::{Outcome, at_item, failed, for_item, produce, run, told};
+use procession_process::{Failure, Task, call_once};
+use procession_wire::{DecodeError, Kind, Message, Packet, bare};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::cell::RefCell;
+
+/// A worker's side of what connects it to the pool.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    channel: Channel,
+    ledger: Ledger,
+    /// What the tasks of this worker share.
+    state: Box<dyn Any>,
+    /// Outcomes that were not sent yet; they are on the ledger's page too.
+    block: RefCell<Block>,
+}
 
 /// Answers requests until the pool closes its end.
-#[expect(clippy::needless_pass_by_value, reason = "a task owns its arguments")]
-pub(crate) fn serve(channel: Channel) {
-    let mut sent = channel.send(ready());
+pub(crate) fn serve(channel: Channel, ledger: Ledger) {
+    serve_with(channel, ledger, Box::new(()));
+}
+
+/// Runs `F`, and answers requests if it returns.
+pub(crate) fn serve_after<F, A, M>(channel: Channel, ledger: Ledger, args: A) -> anyhow::Result<()>
+where
+    F: Task<A, M>,
+{
+    F::call(args)?;
+    serve(channel, ledger);
+    Ok(())
+}
+
+/// Answers requests with what `F` returns as the worker's state.
+pub(crate) fn serve_with_state<F, A, S>(channel: Channel, ledger: Ledger, args: A)
+where
+    F: Fn(A) -> S + Copy + 'static,
+    S: 'static,
+{
+    serve_with(channel, ledger, Box::new(call_once::<F, A, S>(args)));
+}
+
+fn serve_with(channel: Channel, ledger: Ledger, state: Box<dyn Any>) {
+    let bench = Bench {
+        channel,
+        ledger,
+        state,
+        block: RefCell::new(Block::new()),
+    };
+    let mut sent = bench.channel.send(ready());
     while sent.is_ok() {
-        sent = match receive(&channel) {
-            Ok(request) => answer(&channel, request),
-            Err(error) if is_past(&error) => refuse(&channel, &error),
+        sent = match bench.channel.recv() {
+            Ok(packet) => bench.answer(packet),
+            Err(error) if is_past(&error) => bench.refuse(&error.to_string()),
             Err(error) => {
                 // The rest of the request is on its way, and can be neither read nor passed over;
                 // or the pool is gone and hears nothing.
-                let _ = refuse(&channel, &error);
+                let _ = bench.refuse(&error.to_string());
                 return;
             }
         };
@@ -33,56 +78,242 @@ fn is_past(error: &RecvError) -> bool {
     matches!(error, RecvError::Decode(_) | RecvError::DescriptorsLost)
 }
 
-/// Receives a request, whole.
-fn receive(channel: &Channel) -> Result<Request<'static>, RecvError> {
-    let packet = channel.recv()?.expect(Kind::REQUEST)?;
-    Ok(packet.decode::<Request<'static>>()?)
-}
+impl Bench {
+    /// Returns the worker's state, if it is of this type.
+    pub(crate) fn state<S: 'static>(&self) -> Option<&S> {
+        self.state.downcast_ref()
+    }
 
-/// Tells the pool that a request cannot be read, and why.
-fn refuse(channel: &Channel, error: &RecvError) -> Result<(), SendError> {
-    channel.send(refused(&error.to_string())?)
-}
+    /// Does what a request asks for.
+    fn answer(&self, packet: Packet) -> Result<(), SendError> {
+        let answered = match packet.kind() {
+            Kind::CALLS => self.answer_row(packet),
+            _ => self.answer_alone(packet),
+        };
+        answered.unwrap_or_else(|error| self.refuse(&error.to_string()))
+    }
 
-/// Runs the calls one after the other, and sends each outcome before the next call begins: what is
-/// done stays done if the next one is fatal.
-fn answer(channel: &Channel, request: Request<'static>) -> Result<(), SendError> {
-    let Request {
-        routine,
-        first,
-        item,
-        calls,
-    } = request;
-    (0..).zip(calls).try_for_each(|(place, arguments)| {
-        let item = item.map(|item| item + place);
-        let outcome = for_item(item, || call(routine, arguments));
-        reply(channel, first + place as u64, outcome)
-    })
-}
+    /// Tells the pool that a request cannot be read, and why.
+    fn refuse(&self, words: &str) -> Result<(), SendError> {
+        self.channel.send(refused(words)?)
+    }
 
-/// Runs one call.
-fn call(routine: Routine, arguments: Arguments<'static>) -> Outcome {
-    match prepare(routine, arguments) {
-        Ok((run, mut packet)) => run(&(), &mut packet),
-        Err(failure) => failed(failure),
+    /// Runs the calls of a row; the first error is the request's.
+    fn answer_row(&self, mut packet: Packet) -> Result<Result<(), SendError>, DecodeError> {
+        let Calls {
+            request,
+            item,
+            routine,
+            ..
+        } = Calls::parse(packet.rest())?;
+        let resolved = routine.resolve().map_err(unknown)?;
+        if !self.ledger.take(request) {
+            return Ok(Ok(()));
+        }
+        let item = (item != NO_ITEM).then_some(item as usize);
+        for_item(item, || resolved(self as &dyn Any, &mut packet));
+        Ok(self.flush())
+    }
+
+    /// Runs the one call of a request that has a message of its own.
+    fn answer_alone(&self, packet: Packet) -> Result<Result<(), SendError>, DecodeError> {
+        let Request {
+            routine,
+            number,
+            item,
+            is_timed,
+            call,
+        } = packet.expect(Kind::REQUEST)?.decode()?;
+        let resolved = routine.resolve().map_err(unknown)?;
+        if !self.ledger.take(number) {
+            return Ok(Ok(()));
+        }
+        self.begin(number, 0, is_timed);
+        let outcome = for_item(item, || match call.into_packet() {
+            Ok(mut packet) => resolved(self as &dyn Any, &mut packet),
+            Err(error) => failed(error.into()),
+        });
+        self.end(is_timed);
+        Ok(self.reply(number, 0, outcome))
+    }
+
+    #[inline]
+    fn begin(&self, request: u32, place: u32, is_timed: bool) {
+        if is_timed {
+            self.ledger.begin_at(crate::clock::now());
+        }
+        self.ledger.begin(request, place);
+    }
+
+    #[inline]
+    fn end(&self, is_timed: bool) {
+        if is_timed {
+            self.ledger.begin_at(0);
+        }
+    }
+
+    /// Sends the outcome of one call; if the kernel refuses what the task returned, sends that
+    /// instead.
+    fn reply(&self, request: u32, place: u32, outcome: Outcome) -> Result<(), SendError> {
+        let number = u64::from(request) << 32 | u64::from(place);
+        let send = |outcome: Outcome| self.channel.send(outcome.message.with_number(number));
+        match send(outcome) {
+            Err(SendError::Io(error)) => send(failed(Failure::Result(error.to_string()))),
+            result => result,
+        }
+    }
+
+    /// Begins a block, the first outcome of which is that of the call in this place of a request.
+    fn open(&self, block: &mut Block, request: u32, first: u32) {
+        block.begin(request, first);
+        self.ledger.open(request, first);
+    }
+
+    /// Ends an outcome in the block, and sends what has no room on the page.
+    #[inline]
+    fn keep(&self, block: &mut Block, from: usize, place: u32) -> Result<(), SendError> {
+        let outcome = block.end(from);
+        if from + outcome.len() <= PAGE * 8 {
+            self.ledger.put(from, outcome);
+            return Ok(());
+        }
+        self.keep_elsewhere(block, from, place)
+    }
+
+    #[cold]
+    fn keep_elsewhere(&self, block: &mut Block, from: usize, place: u32) -> Result<(), SendError> {
+        if from > 0 {
+            let last = block.take_last(from);
+            self.send(block)?;
+            self.open(block, block.request(), place);
+            block.put_back(&last);
+            if last.len() <= PAGE * 8 {
+                self.ledger.put(0, &last);
+                return Ok(());
+            }
+        }
+        self.send(block)?;
+        self.open(block, block.request(), place + 1);
+        Ok(())
+    }
+
+    /// Sends an outcome in a message of its own, behind those before it.
+    #[cold]
+    fn send_alone(
+        &self,
+        block: &mut Block,
+        from: usize,
+        place: u32,
+        message: Message,
+    ) -> Result<(), SendError> {
+        block.back_to(from);
+        self.send(block)?;
+        self.open(block, block.request(), place + 1);
+        let outcome = Outcome {
+            message,
+            failure: None,
+        };
+        self.reply(block.request(), place, outcome)
+    }
+
+    /// Sends the outcomes that were not sent yet.
+    fn flush(&self) -> Result<(), SendError> {
+        self.send(&mut self.block.borrow_mut())
+    }
+
+    fn send(&self, block: &mut Block) -> Result<(), SendError> {
+        if block.count() == 0 {
+            return Ok(());
+        }
+        let sent = self.channel.send_bytes_by(block.message(), Deadline::NEVER);
+        // They are on their way; a pool that finds them on the page too knows that it has them.
+        block.begin(block.request(), 0);
+        sent
     }
 }
 
-/// Finds the function and the arguments; nothing of the user's has run yet.
-fn prepare(routine: Routine, arguments: Arguments<'static>) -> Result<(Run, Packet), Failure> {
-    let packet = arguments.into_packet()?;
-    let run = routine
-        .resolve()
-        .map_err(|error| Failure::Arguments(error.to_string()))?;
-    Ok((run, packet))
+fn unknown(error: procession_process::routine::RoutineError) -> DecodeError {
+    DecodeError::Value(error.to_string())
 }
 
-/// Sends the outcome of the call with this number; if the kernel refuses what the task returned,
-/// sends that instead.
-fn reply(channel: &Channel, number: u64, outcome: Outcome) -> Result<(), SendError> {
-    let send = |outcome: Outcome| channel.send(outcome.message.with_number(number));
-    match send(outcome) {
-        Err(SendError::Io(error)) => send(failed(Failure::Result(error.to_string()))),
-        result => result,
+/// Runs calls of a task and gives the outcomes to the bench: those of a row, or one whose arguments have a
+/// message of their own, which is answered by what this returns.
+pub(crate) fn call<A, R>(
+    context: &dyn Any,
+    packet: &mut Packet,
+    task: impl Fn(&Bench, A) -> Result<R, Failure>,
+) -> Outcome
+where
+    A: DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    let Some(bench) = context.downcast_ref::<Bench>() else {
+        return failed(Failure::Arguments(NO_BENCH.to_owned()));
+    };
+    if packet.kind() != Kind::CALLS {
+        return produce(|| {
+            let args = packet.take::<A>()?;
+            packet.finish()?;
+            task(bench, args)
+        });
     }
+    match Calls::parse(packet.rest()) {
+        Ok(calls) => run_row(bench, &calls, |args| task(bench, row::read::<A>(args)?)),
+        Err(error) => return failed(error.into()),
+    }
+    told()
+}
+
+const NO_BENCH: &str = "the task is one for a pool's worker";
+
+/// Runs the calls of a row one after the other. What is done stays done if the next one is fatal: its
+/// outcome is on the ledger before the next begins.
+fn run_row<R: Serialize + DeserializeOwned>(
+    bench: &Bench,
+    calls: &Calls<'_>,
+    mut task: impl FnMut(Option<&[u8]>) -> Result<R, Failure>,
+) {
+    let mut block = bench.block.borrow_mut();
+    bench.open(&mut block, calls.request, 0);
+    for (place, arguments) in (0..).zip(calls.arguments()) {
+        if calls.item != NO_ITEM {
+            at_item(calls.item as usize + place as usize);
+        }
+        bench.begin(calls.request, place, calls.is_timed);
+        let from = block.len();
+        let written = run(
+            || task(arguments),
+            |value: R| {
+                let is_in = block.value(|bytes| bare::write(&value, bytes))?;
+                (!is_in).then(|| encode(&value)).transpose()
+            },
+        );
+        bench.end(calls.is_timed);
+        let sent = match written {
+            Ok(None) => bench.keep(&mut block, from, place),
+            Ok(Some(message)) => bench.send_alone(&mut block, from, place, message),
+            Err(failure) => {
+                block.back_to(from);
+                if block.failure(&failure) {
+                    bench.keep(&mut block, from, place)
+                } else {
+                    bench.send_alone(&mut block, from, place, failed(failure).message)
+                }
+            }
+        };
+        // The pool is gone.
+        if sent.is_err() {
+            return;
+        }
+    }
+}
+
+/// Encodes a result that has to travel in a message of its own.
+fn encode<R: Serialize + DeserializeOwned>(
+    value: &R,
+) -> Result<Message, procession_wire::EncodeError> {
+    let mut encoder = procession_wire::Encoder::new(Kind::OUTCOME);
+    encoder.push(&None::<Failure>)?;
+    encoder.push(value)?;
+    Ok(encoder.finish())
 }

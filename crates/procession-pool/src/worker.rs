@@ -1,108 +1,153 @@
-//! A worker, as the pool sees it: a process, and the link to it.
-//!
-//! Each worker is awaited once by the thread that sees processes end, which leaves the status in a
-//! channel of one place. So a handler can wait for it beside other things, and nobody reaps twice.
+//! A worker, as the pool sees it: a process, and what connects it to the pool.
 
-use crate::batch::Batch;
-use crate::link::{Link, NotSent, Received};
-use crate::protocol::READY;
-use crate::serve::serve;
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use procession_pipe::Channel;
-use procession_process::{Cause, ExitStatus, Process, StartError, current_process};
+use crate::ledger::Ledger;
+use procession_pipe::{Channel, RecvError};
+use procession_process::{Builder, Cause, ExitStatus, Process, StartError, current_process};
+use procession_wire::Packet;
+use std::fmt;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// How long a worker may take to end after it has closed its socket, or could not be signalled.
-const GRACE: Duration = Duration::from_secs(1);
+/// The bytes of each of the two rings between the pool and a worker.
+pub(crate) const RING: usize = 32 << 10;
 
-/// The handler's side of a process that answers requests.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    /// Shared with the dispatch, which may have to end it.
-    process: Arc<WorkerProcess>,
-    /// Gets the status when the process has ended and was reaped.
-    ended: Receiver<ExitStatus>,
-}
+/// The longest request that goes through a ring.
+pub(crate) const LONGEST: usize = RING / 4 - 8;
 
-/// The process of a worker, and all by which it can be ended.
+/// A process that answers requests, and all by which it can be ended.
 ///
 /// A signal may be refused: to a pool whose process has become another user since, or is in a
-/// sandbox. So the link comes first, which nobody can refuse.
+/// sandbox. So the connection is shut down first, which nobody can refuse.
 #[derive(Debug)]
-pub(crate) struct WorkerProcess {
+pub(crate) struct Worker {
     process: Process<()>,
-    link: Link,
+    channel: Channel,
+    ledger: Ledger,
+    /// Held by whoever receives, until what was received is settled: so outcomes are settled in their order.
+    inlet: Mutex<()>,
     /// What the system said when it refused a signal.
     refused: OnceLock<String>,
 }
 
+/// How workers are made.
+pub(crate) struct Recipe {
+    /// How their names begin.
+    pub(crate) name: String,
+    /// Sets what each process has of its own.
+    pub(crate) configure: Box<dyn Fn(Builder) -> Builder + Send>,
+    /// Starts a process that serves, after what each does first.
+    pub(crate) spawn: Box<Spawn>,
+}
+
+/// Starts a process with its ends of what connects it to the pool.
+pub(crate) type Spawn = dyn Fn(Builder, Channel, Ledger) -> Result<Process<()>, StartError> + Send;
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipe")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came from a worker.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// A message.
+    Packet(Packet),
+    /// A message with descriptors for which this process had no room; the next one is not affected.
+    Lost(String),
+    /// Nothing yet.
+    Nothing,
+    /// Its socket is closed, and nothing more comes.
+    Closed,
+    /// What a worker does not send: something else has written to its socket.
+    Garbage(String),
+}
+
 impl Worker {
     /// Starts a process. It is a daemon, so that this process does not wait for it at its exit.
-    pub(crate) fn start() -> Result<Self, StartError> {
-        let (link, of_worker) = Channel::pair().map_err(system("make a socket"))?;
-        let builder = Process::builder()
-            .name(next_name())
+    pub(crate) fn start(recipe: &Recipe) -> Result<Self, StartError> {
+        let (channel, of_worker) =
+            Channel::pair_with_rings(RING).map_err(system("make a connection"))?;
+        let ledger =
+            Ledger::new().map_err(|error| system("make a ledger")(io::Error::other(error)))?;
+        let builder = (recipe.configure)(Process::builder())
+            .name(next_name(&recipe.name))
             .daemon(true)
             .ignore_interrupts(true);
-        let process = Arc::new(WorkerProcess {
-            process: builder.spawn(serve, (of_worker,))?,
-            link: Link::new(link),
+        Ok(Self {
+            process: (recipe.spawn)(builder, of_worker, ledger.clone())?,
+            channel,
+            ledger,
+            inlet: Mutex::default(),
             refused: OnceLock::new(),
-        });
-        let (sender, ended) = bounded(1);
-        let watched = process.process.when_ended(move |status| {
-            // The one message for which there is room.
-            let _ = sender.send(status);
-        });
-        match watched {
-            Ok(()) => Ok(Self { process, ended }),
-            Err(error) => {
-                process.kill();
-                Err(system("watch a process")(error))
-            }
-        }
+        })
     }
 
-    /// Returns the process.
-    pub(crate) fn process(&self) -> &Arc<WorkerProcess> {
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(crate) fn process(&self) -> &Process<()> {
         &self.process
     }
 
-    /// Returns where the status arrives when the process has ended.
-    pub(crate) fn ended(&self) -> &Receiver<ExitStatus> {
-        &self.ended
+    pub(crate) fn channel(&self) -> &Channel {
+        &self.channel
     }
 
-    /// Waits until the worker can be asked; false if it never can.
-    pub(crate) fn is_ready(&self) -> bool {
-        matches!(self.receive(), Received::Packet(packet) if packet.kind() == READY)
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
-    /// Sends what is not settled of a batch. Nothing of it has begun if this fails.
-    pub(crate) fn send(&self, batch: &Batch) -> Result<(), NotSent> {
-        let request = batch
-            .request()
-            .map_err(|error| NotSent::Refused(error.to_string()))?;
-        let WorkerProcess { process, link, .. } = &*self.process;
-        link.send(request, process.sentinel())
+    /// Keeps others from receiving.
+    pub(crate) fn inlet(&self) -> MutexGuard<'_, ()> {
+        self.inlet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Receives the next message.
+    /// Returns whether a message is there that needs no call of the kernel.
+    #[inline]
+    pub(crate) fn is_written(&self) -> bool {
+        self.channel.is_ready()
+    }
+
+    /// Has the worker ring for the next message; returns whether there is one.
+    pub(crate) fn arm(&self) -> bool {
+        // With rings nothing can fail there.
+        self.channel.arm().unwrap_or(true)
+    }
+
+    /// Has the worker ring no more: somebody looks.
+    pub(crate) fn disarm(&self) {
+        self.channel.disarm();
+    }
+
+    /// Takes what has rung; returns whether there may be something to receive.
+    pub(crate) fn answer(&self) -> bool {
+        self.channel.take_bell().unwrap_or(true)
+    }
+
+    /// Receives the next message if it is there. The caller holds the inlet.
     pub(crate) fn receive(&self) -> Received {
-        let WorkerProcess { process, link, .. } = &*self.process;
-        link.receive(process.sentinel())
+        match self
+            .channel
+            .recv_by(procession_os::wait::Deadline::after(Duration::ZERO))
+        {
+            Ok(packet) => Received::Packet(packet),
+            Err(RecvError::TimedOut) => Received::Nothing,
+            Err(RecvError::Closed | RecvError::Truncated | RecvError::Reset) => Received::Closed,
+            Err(error @ RecvError::DescriptorsLost) => Received::Lost(error.to_string()),
+            Err(error) => Received::Garbage(error.to_string()),
+        }
     }
 
     /// Says why a worker that has ended, or cannot be ended, was never ready.
-    pub(crate) fn why_not_ready(&self, end: End) -> String {
-        let status = match end {
-            Ok(status) => status,
-            Err(words) => return words,
-        };
-        match self.process.process.take_result() {
+    pub(crate) fn why_not_ready(&self, status: ExitStatus) -> String {
+        match self.process.take_result() {
             Err(error) if !matches!(error.cause(), Cause::Ended(_)) => {
                 format!("a worker {}", error.cause())
             }
@@ -110,66 +155,34 @@ impl Worker {
         }
     }
 
-    /// Returns how a worker ended that has closed its socket; kills one that goes on without it.
-    pub(crate) fn end(&self) -> End {
-        self.ended.recv_timeout(GRACE).or_else(|_| self.kill())
+    /// Tells the worker that nothing will be sent any more, whoever else holds the socket.
+    pub(crate) fn hang_up(&self) {
+        // A worker that is gone need not be told.
+        let _ = self.channel.shutdown();
     }
 
-    /// Kills the worker and waits for its end.
-    pub(crate) fn kill(&self) -> End {
-        self.process.kill();
-        self.wait()
-    }
-
-    /// Tells the worker that it is not needed any more, and waits for its end.
-    pub(crate) fn dismiss(&self) {
-        self.process.link.hang_up();
-        // Whoever could not end it has told so.
-        let _ = self.wait();
-    }
-
-    /// Waits for the worker's end; not much longer if it could not be signalled.
-    fn wait(&self) -> End {
-        loop {
-            match self.ended.recv_timeout(GRACE) {
-                Ok(status) => return Ok(status),
-                Err(RecvTimeoutError::Disconnected) => return Ok(ExitStatus::Unknown),
-                Err(RecvTimeoutError::Timeout) => self.process.check_reach()?,
-            }
-        }
-    }
-}
-
-/// How a worker ended, or that it could not be ended, in words.
-pub(crate) type End = Result<ExitStatus, String>;
-
-impl WorkerProcess {
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        self.process.is_alive()
-    }
-
-    /// Ends the worker, without waiting for one that can be ended, and wakes whoever waits for its
-    /// messages.
+    /// Ends the worker, without waiting for it.
     pub(crate) fn kill(&self) {
-        self.link.hang_up();
+        self.hang_up();
         if let Err(error) = self.process.kill() {
             // A second refusal says nothing new.
             let _ = self.refused.set(error.to_string());
         }
     }
 
-    /// Gives up a worker that could not be signalled.
-    fn check_reach(&self) -> Result<(), String> {
-        let Some(refused) = self.refused.get() else {
-            return Ok(());
-        };
-        let words = format!("the worker (pid {}) cannot be ended: {refused}", self.pid());
-        log::error!("{words}");
-        Err(words)
+    /// Returns why the worker could not be signalled, if that was refused.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let refused = self.refused.get()?;
+        Some(format!(
+            "the worker (pid {}) cannot be ended: {refused}",
+            self.pid()
+        ))
+    }
+}
+
+impl AsFd for Worker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.channel.as_fd()
     }
 }
 
@@ -179,16 +192,13 @@ fn system(step: &'static str) -> impl FnOnce(io::Error) -> StartError {
 }
 
 /// Names a worker `PoolWorker-1`, or `PoolWorker-1:2` if the pool is in a pool's worker.
-fn next_name() -> String {
+fn next_name(prefix: &str) -> String {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let number = STARTED.fetch_add(1, Ordering::Relaxed) + 1;
     let own = current_process().name();
-    if own.starts_with(PREFIX) {
+    if own.starts_with(prefix) {
         format!("{own}:{number}")
     } else {
-        format!("{PREFIX}{number}")
+        format!("{prefix}-{number}")
     }
 }
-
-/// How the names of all workers begin.
-const PREFIX: &str = "PoolWorker-";

@@ -38,7 +38,7 @@ fn nothing_is_left() {
     let before = descriptors();
     for end in [Pool::join, Pool::terminate, |_: &Pool| ()] {
         let pool = Pool::new(3).unwrap();
-        eventually("the threads have their names", || pool_threads() == 3);
+        eventually("the thread has its name", || pool_threads() == 1);
         assert!(pool.map(exit_at, 0..20).is_err());
         eventually("the dead worker is replaced", || {
             pool.worker_pids().len() == 3
@@ -50,7 +50,7 @@ fn nothing_is_left() {
         drop(pool);
         assert_eq!(children(me), []);
         assert!(active_children().is_empty());
-        eventually("the threads are gone", || pool_threads() == 0);
+        eventually("the thread is gone", || pool_threads() == 0);
     }
     eventually("the descriptors are closed", || descriptors() == before);
 }

@@ -113,4 +113,4 @@ pub use procession_os::pidfd::ExitStatus;
 pub use stdio::Stdio;
 #[doc(hidden)]
 pub use task::captures_nothing;
-pub use task::{Fallible, Plain, Task, TaskOnce, call_mut, call_ref};
+pub use task::{Fallible, Plain, Task, TaskOnce, call_mut, call_once, call_ref};

@@ -1,6 +1,6 @@
 //! What came of a call in another process, as a message.
 
-pub use crate::panic::for_item;
+pub use crate::panic::{at_item, for_item};
 
 use crate::panic::{Panic, caught};
 use procession_os::lifetime::Original;
@@ -141,28 +141,44 @@ pub struct Outcome {
 
 /// Runs `work` and encodes what came of it; a panic is an outcome too.
 ///
-/// This returns in the process that called it, and in no copy of that: where `work` forks and comes
-/// to its end in both processes, the copy exits there and then, with the code that a process with
-/// this outcome has. So nothing that follows, sending the outcome above all, is done twice.
+/// This returns in the process that called it, and in no copy of that: see [`run`].
 pub fn produce<R: Serialize + DeserializeOwned>(
     work: impl FnOnce() -> Result<R, Failure>,
 ) -> Outcome {
-    let original = Original::here();
-    let encoded = caught(AssertUnwindSafe(|| {
-        let done = work();
-        // Before the value is encoded, which may claim what the original has, or is dropped.
-        original.or_exit(exit_code(done.as_ref().err()));
-        returned(&done?).map_err(|error| Failure::Result(error.to_string()))
-    }));
-    // The work may have panicked, or the encoding of the value have forked.
-    original.or_exit(encoded.as_ref().map_or(PANICKED, |_| 0));
-    match encoded.unwrap_or_else(|panic| Err(Failure::Panicked(panic))) {
+    let encode = |value: R| returned(&value);
+    match run(work, encode) {
         Ok(message) => Outcome {
             message,
             failure: None,
         },
         Err(failure) => failed(failure),
     }
+}
+
+/// Runs `work`, then `encode` with what it returned; a panic in either is a failure too.
+///
+/// This returns in the process that called it, and in no copy of that: where `work` forks and comes
+/// to its end in both processes, the copy exits there and then, with the code that a process with
+/// this outcome has. So nothing that follows, sending the outcome above all, is done twice.
+///
+/// # Errors
+///
+/// What `work` returns, the panic, or [`Failure::Result`] with what `encode` says.
+#[inline]
+pub fn run<R, E>(
+    work: impl FnOnce() -> Result<R, Failure>,
+    encode: impl FnOnce(R) -> Result<E, EncodeError>,
+) -> Result<E, Failure> {
+    let original = Original::here();
+    let encoded = caught(AssertUnwindSafe(|| {
+        let done = work();
+        // Before the value is encoded, which may claim what the original has, or is dropped.
+        original.or_exit(exit_code(done.as_ref().err()));
+        encode(done?).map_err(|error| Failure::Result(error.to_string()))
+    }));
+    // The work may have panicked, or the encoding of the value have forked.
+    original.or_exit(encoded.as_ref().map_or(PANICKED, |_| 0));
+    encoded.unwrap_or_else(|panic| Err(Failure::Panicked(panic)))
 }
 
 /// The exit code of a Rust program that panics.
@@ -175,6 +191,14 @@ pub(crate) fn exit_code(failure: Option<&Failure>) -> i32 {
         None => 0,
         Some(Failure::Panicked(_)) => PANICKED,
         Some(_) => 1,
+    }
+}
+
+/// Returns an outcome without content, of a call whose outcome has gone by another way.
+pub fn told() -> Outcome {
+    Outcome {
+        message: Encoder::new(Kind::OUTCOME).finish(),
+        failure: None,
     }
 }
 

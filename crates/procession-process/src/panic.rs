@@ -113,6 +113,12 @@ pub fn for_item<R>(item: Option<usize>, work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// Says which item the work is at, inside of [`for_item`].
+#[inline]
+pub fn at_item(item: usize) {
+    ITEM.store(item, Ordering::Relaxed);
+}
+
 /// Runs `work`, and has a panic meanwhile reported as that of a fork server.
 pub(crate) fn as_server<R>(work: impl FnOnce() -> R) -> R {
     SERVER.store(true, Ordering::Relaxed);
@@ -195,6 +201,7 @@ fn described(panic: &Panic) -> String {
 }
 
 /// Runs `work`; its panic is data.
+#[inline]
 pub(crate) fn caught<R>(work: impl FnOnce() -> R + UnwindSafe) -> Result<R, Panic> {
     // One that an earlier piece of work caught itself is not what may end this one.
     LAST.set(None);

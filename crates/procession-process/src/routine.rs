@@ -114,6 +114,25 @@ impl Routine {
         })
     }
 
+    /// Returns the routine as bytes, for a message that is not encoded by serde.
+    #[inline]
+    pub fn to_bytes(self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.schema.to_le_bytes());
+        bytes
+    }
+
+    /// Makes a routine of bytes, which may be any.
+    #[inline]
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        let number = u128::from_le_bytes(bytes);
+        Self {
+            offset: number as u64,
+            schema: (number >> 64) as u64,
+        }
+    }
+
     /// Calls the function with what it takes out of `packet`; a name that is no function's is an
     /// outcome too.
     pub(crate) fn call(self, packet: &mut Packet) -> Outcome {

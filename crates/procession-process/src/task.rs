@@ -130,6 +130,31 @@ where
     conjure::<F>()(object, args)
 }
 
+/// Calls `F`, which is a function or a closure that captures nothing, in a process that knows it by its type
+/// only. What it returns stays there.
+///
+/// # Examples
+///
+/// ```
+/// use procession_process::call_once;
+///
+/// fn open(path: String) -> std::io::Result<std::fs::File> {
+///     std::fs::File::open(path)
+/// }
+///
+/// fn call<F: Fn(A) -> R + Copy + 'static, A, R>(_: F, args: A) -> R {
+///     call_once::<F, A, R>(args)
+/// }
+///
+/// assert!(call(open, "/dev/null".to_owned()).is_ok());
+/// ```
+pub fn call_once<F, A, R>(args: A) -> R
+where
+    F: Fn(A) -> R + Copy + 'static,
+{
+    conjure::<F>()(args)
+}
+
 /// As [`call_mut`], for a function that needs no exclusive access to the object.
 pub fn call_ref<F, T, A, R>(object: &T, args: A) -> R
 where

@@ -56,6 +56,10 @@ kinds! {
     READY = 0x30,
     /// A pool's worker cannot read a request.
     REFUSED = 0x31,
+    /// Calls of one function, in a request to a pool's worker.
+    CALLS = 0x32,
+    /// What came of some of them.
+    OUTCOMES = 0x33,
 }
 
 const fn differ(numbers: &[u8]) -> bool {

@@ -52,6 +52,7 @@
 #![doc(html_root_url = "https://docs.rs/procession-wire/latest")]
 #![forbid(unsafe_code)]
 
+pub mod bare;
 pub mod buffer;
 mod bulk;
 mod context;

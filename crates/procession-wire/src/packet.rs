@@ -154,6 +154,12 @@ impl<B: Body> Packet<B> {
         Ok(value)
     }
 
+    /// Returns the bytes behind the values that were taken.
+    #[inline]
+    pub fn rest(&self) -> &[u8] {
+        &self.bytes.as_ref()[self.at..]
+    }
+
     /// Checks that nothing follows the values that were taken.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ pub use procession_pipe::{
     PeerCredentials, Pipe, PipeBuilder, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError,
     SendError, Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
-pub use procession_pool::{AsyncResult, Pool, PoolError};
+pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
 pub use procession_process::{
     ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, Panic, ParentProcess, Process,
     ProcessError, StartError, StartMethod, Stdio, Task, TaskError, TaskOnce, active_children,

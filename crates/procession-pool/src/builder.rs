@@ -1,0 +1,245 @@
+//! How a pool is made.
+
+use crate::dispatch::Limits;
+use crate::error::PoolError;
+use crate::pool::Pool;
+use crate::serve::{serve, serve_after, serve_with_state};
+use crate::worker::{Recipe, Spawn};
+use procession_process::{Builder, Task, captures_nothing};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::thread;
+use std::time::Duration;
+
+/// Makes a [`Pool`] with settings of its own; from [`Pool::builder`].
+///
+/// # Examples
+///
+/// ```
+/// use procession_pool::Pool;
+/// use std::time::Duration;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::builder()
+///     .workers(2)
+///     .name("Parser")
+///     .task_timeout(Duration::from_secs(10))
+///     .process(|process| process.env("LANG", "C"))
+///     .start()?;
+/// let lang = pool.apply(|| std::env::var("LANG").ok(), ())?;
+/// assert_eq!(lang.as_deref(), Some("C"));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "it makes a pool when it is started"]
+pub struct PoolBuilder {
+    workers: Option<usize>,
+    limits: Limits,
+    recipe: Recipe,
+}
+
+impl PoolBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            workers: None,
+            limits: Limits::default(),
+            recipe: Recipe {
+                name: "PoolWorker".to_owned(),
+                configure: Box::new(|process| process),
+                spawn: Box::new(|process, channel, ledger| process.spawn(serve, (channel, ledger))),
+            },
+        }
+    }
+
+    /// Sets how many workers there are. By default as many as this process may use processors: those that its
+    /// affinity and the quota of its cgroup allow.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Sets how the workers' names begin: `Parser` for `Parser-1`, `Parser-2`. By default `PoolWorker`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.recipe.name = name.into();
+        self
+    }
+
+    /// Sets what the workers' processes have of their own, such as their start method, environment, limits and
+    /// user. Name, `daemon` and `ignore_interrupts` are the pool's to set.
+    ///
+    /// It is called for each worker, by threads of the pool too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use procession_process::StartMethod;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder()
+    ///     .workers(1)
+    ///     .process(|process| process.start_method(StartMethod::Spawn).current_dir("/"))
+    ///     .start()?;
+    /// let directory = pool.apply(|| std::env::current_dir().unwrap(), ())?;
+    /// assert_eq!(directory.to_str(), Some("/"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn process(mut self, configure: impl Fn(Builder) -> Builder + Send + 'static) -> Self {
+        self.recipe.configure = Box::new(configure);
+        self
+    }
+
+    /// Has each worker run a task before all others.
+    ///
+    /// If it panics or returns an error, the worker ends. When that has happened a few times in every slot,
+    /// the pool is broken, and says why ([`PoolError::Broken`]).
+    ///
+    /// Of this and [`state`](Self::state), the later call counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::sync::OnceLock;
+    ///
+    /// static GREETING: OnceLock<String> = OnceLock::new();
+    ///
+    /// fn set_up(greeting: String) {
+    ///     GREETING.get_or_init(|| greeting);
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(2).initializer(set_up, ("hello".to_owned(),)).start()?;
+    /// assert_eq!(pool.apply(|| GREETING.get().cloned(), ())?.as_deref(), Some("hello"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn initializer<F, A, M>(mut self, task: F, args: A) -> Self
+    where
+        F: Task<A, M>,
+        A: Serialize + DeserializeOwned + Clone + Send + 'static,
+        M: 'static,
+    {
+        const { captures_nothing::<F>() }
+        let _ = task;
+        let spawn: Box<Spawn> = Box::new(move |process, channel, ledger| {
+            let args = (channel, ledger, args.clone());
+            process.spawn(serve_after::<F, A, M>, args)
+        });
+        self.recipe.spawn = spawn;
+        self
+    }
+
+    /// Has each worker make a value before all tasks, which [`Pool::map_with_state`] hands to each of them by
+    /// reference: a loaded model, an open database.
+    ///
+    /// The value is made in the worker and stays there, so it need not be one that serde can carry. If `make`
+    /// panics, see [`initializer`](Self::initializer).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::collections::HashMap;
+    ///
+    /// struct Dictionary(HashMap<&'static str, u32>);
+    ///
+    /// fn load(word: String) -> Dictionary {
+    ///     Dictionary(HashMap::from([("one", 1), ("two", 2), ("many", word.len() as u32)]))
+    /// }
+    ///
+    /// fn look_up(dictionary: &Dictionary, word: String) -> Option<u32> {
+    ///     dictionary.0.get(word.as_str()).copied()
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(2).state(load, "letters".to_owned()).start()?;
+    /// let words = ["two", "three", "many"].map(str::to_owned);
+    /// assert_eq!(pool.map_with_state(look_up, words)?, [Some(2), None, Some(7)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn state<F, A, S>(mut self, make: F, args: A) -> Self
+    where
+        F: Fn(A) -> S + Copy + 'static,
+        A: Serialize + DeserializeOwned + Clone + Send + 'static,
+        S: 'static,
+    {
+        const { captures_nothing::<F>() }
+        let _ = make;
+        let spawn: Box<Spawn> = Box::new(move |process, channel, ledger| {
+            let args = (channel, ledger, args.clone());
+            process.spawn(serve_with_state::<F, A, S>, args)
+        });
+        self.recipe.spawn = spawn;
+        self
+    }
+
+    /// Has another worker take a worker's place when it has run so many tasks: what a task leaks goes with it.
+    /// Each item of a sequence is a task.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    pub fn max_tasks_per_worker(mut self, tasks: usize) -> Self {
+        assert!(tasks > 0, "a worker runs at least one task");
+        self.limits.calls = Some(tasks);
+        self
+    }
+
+    /// Kills a worker whose task takes longer than this. The item fails with [`PoolError::TimedOut`]; those
+    /// behind it go to other workers.
+    ///
+    /// Each item of a sequence has so much time. The time is looked at when it may be over, and not before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).task_timeout(Duration::from_millis(50)).start()?;
+    /// let endless = pool.apply(|| -> () { loop { std::thread::park() } }, ());
+    /// assert!(matches!(endless, Err(PoolError::TimedOut { .. })));
+    /// assert_eq!(pool.apply(|| 7, ())?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.timeout = Some(timeout);
+        self
+    }
+
+    /// Makes the pool.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pool::new`], and [`PoolError::Thread`] if it cannot be found out how many workers fit the machine.
+    pub fn start(self) -> Result<Pool, PoolError> {
+        let workers = match self.workers {
+            Some(0) => return Err(PoolError::NoWorkers),
+            Some(workers) => workers,
+            None => thread::available_parallelism()
+                .map_err(PoolError::Thread)?
+                .get(),
+        };
+        Pool::make(workers, self.limits, self.recipe)
+    }
+}
+
+impl fmt::Debug for PoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder")
+            .field("workers", &self.workers)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}

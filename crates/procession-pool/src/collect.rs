@@ -1,0 +1,174 @@
+//! Waiting for a call, and collecting for all while one waits.
+
+use crate::call::{Call, Want};
+use crate::crew::{Crew, Turn};
+use crate::watch::Rung;
+use crate::worker::{Received, Worker};
+use procession_os::policy::wait_policy;
+use procession_os::wait::Deadline;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Crew {
+    /// Waits until what is wanted of a call is there; false if the deadline passed first.
+    pub(crate) fn wait(&self, call: &Call, want: Want, deadline: Deadline) -> bool {
+        loop {
+            if call.is_ready(want) {
+                return true;
+            }
+            if deadline.passed() {
+                return false;
+            }
+            match self.turn(|waiter| call.enlist(want, waiter)) {
+                Turn::Ready => return true,
+                Turn::Collect => OnDuty(self).collect(call, want, deadline),
+                Turn::Sleep(waiter) => {
+                    let look = || (waiter.is_on_duty() || call.is_ready(want)).then_some(());
+                    if wait_policy().spin(deadline, look).is_none() {
+                        waiter.sleep(deadline);
+                    }
+                    if self.woken(&waiter, call) {
+                        OnDuty(self).collect(call, want, deadline);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks once at all workers; returns whether anything had come.
+    pub(crate) fn sweep(&self) -> bool {
+        let mut found = false;
+        for (at, worker) in self.workers().iter() {
+            if worker.is_written() {
+                found |= self.receive(*at, worker);
+            }
+        }
+        found
+    }
+
+    /// Takes what has come from a worker; returns whether anything had.
+    fn receive(&self, at: usize, worker: &Arc<Worker>) -> bool {
+        let _inlet = worker.inlet();
+        let mut found = false;
+        loop {
+            let received = worker.receive();
+            let is_last = matches!(received, Received::Closed | Received::Garbage(_));
+            if is_last {
+                // Otherwise it would wake whoever sleeps again and again.
+                self.watch.remove(worker);
+            }
+            if matches!(received, Received::Nothing) {
+                return found;
+            }
+            found = true;
+            let mut state = self.lock();
+            let state_ref = &mut *state;
+            state_ref
+                .dispatch
+                .received(at, worker, received, &mut state_ref.wakes);
+            self.watch_blocked(&state_ref.dispatch);
+            drop(state);
+            // What is not in the ring would cost a call of the kernel to find out.
+            if is_last || !worker.is_written() {
+                return found;
+            }
+        }
+    }
+
+    /// Receives what a worker had sent that has ended.
+    pub(crate) fn drain(&self, at: usize, worker: &Arc<Worker>) {
+        while self.receive(at, worker) {
+            let closed = self.lock().dispatch.is_hung(at);
+            if closed {
+                return;
+            }
+        }
+    }
+
+    /// Looks again for as long as that pays; returns whether anything had come.
+    pub(crate) fn look_again(&self, deadline: Deadline, is_ready: impl Fn() -> bool) -> bool {
+        let workers = self.workers();
+        let look = || {
+            let written = workers.iter().any(|(_, worker)| worker.is_written());
+            (written || is_ready()).then_some(())
+        };
+        wait_policy().spin(deadline, look).is_some()
+    }
+
+    /// Has every worker ring; false if one has written something meanwhile.
+    pub(crate) fn prepare_to_sleep(&self) -> bool {
+        let mut state = self.lock();
+        let state_ref = &mut *state;
+        state_ref.dispatch.rebalance(&mut state_ref.wakes);
+        self.watch_blocked(&state_ref.dispatch);
+        drop(state);
+        let workers = self.workers();
+        let arm = |there: bool, (_, worker): &(usize, Arc<Worker>)| worker.arm() || there;
+        !workers.iter().fold(false, arm)
+    }
+
+    /// Takes what has rung.
+    pub(crate) fn answer_all(&self) {
+        self.answer_by(Deadline::after(Duration::ZERO));
+    }
+
+    /// Waits until a worker rings, and takes what has come.
+    fn answer_by(&self, deadline: Deadline) {
+        // What the kernel cannot tell is looked at again.
+        let rung = self.watch.sleep(deadline).unwrap_or_default();
+        for (_, worker) in self.workers().iter() {
+            worker.disarm();
+        }
+        for rung in rung {
+            self.answer(rung);
+        }
+    }
+
+    /// Takes what a socket is ready for.
+    fn answer(&self, rung: Rung) {
+        let workers = self.workers();
+        let Some((at, worker)) = workers.iter().find(|(at, _)| *at == rung.slot) else {
+            return;
+        };
+        if rung.has_room {
+            let mut state = self.lock();
+            let state_ref = &mut *state;
+            let blocked = state_ref.dispatch.unblock(*at, &mut state_ref.wakes);
+            self.watch.watch_room(worker, *at, blocked);
+        }
+        let inlet = worker.inlet();
+        let is_message = worker.answer();
+        drop(inlet);
+        if is_message {
+            self.receive(*at, worker);
+        }
+    }
+
+    /// Watches for room in the sockets that requests wait for.
+    fn watch_blocked(&self, dispatch: &crate::dispatch::Dispatch) {
+        for (at, worker) in dispatch.blocked() {
+            self.watch.watch_room(worker, at, true);
+        }
+    }
+}
+
+/// A caller's duty to collect, which it hands on when it leaves.
+struct OnDuty<'a>(&'a Crew);
+
+impl OnDuty<'_> {
+    fn collect(self, call: &Call, want: Want, deadline: Deadline) {
+        let crew = self.0;
+        let is_ready = || call.is_ready(want);
+        while !is_ready() && !deadline.passed() {
+            if !crew.sweep() && !crew.look_again(deadline, is_ready) && crew.prepare_to_sleep() {
+                crew.answer_by(deadline);
+            }
+        }
+    }
+}
+
+impl Drop for OnDuty<'_> {
+    fn drop(&mut self) {
+        self.0.pass_on();
+    }
+}

@@ -1,0 +1,283 @@
+//! The place of one worker in a pool.
+
+use crate::call::{Answer, Loss};
+use crate::chunk::Chunk;
+use crate::ledger::{Left, is_before};
+use crate::row::{BLOCK_HEAD, BlockHead};
+use crate::waiter::Wakes;
+use crate::worker::{LONGEST, Worker};
+use procession_wire::{Kind, Packet};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How many chunks are on their way to one worker.
+pub(crate) const AHEAD: usize = 16;
+
+/// How many bytes they have; a single one may have more.
+const AHEAD_BYTES: usize = 2 * LONGEST;
+
+/// How many workers of each slot end in a row without having started, before the pool is broken.
+const FAILURES: u32 = 5;
+
+/// How long a slot stays empty after so many of its workers ended without having been asked for
+/// anything; the last holds for more.
+///
+/// The first successor is started at once: an idle worker was killed. What fails again and again
+/// must not keep the machine busy. A worker that ends in a task is no failure, however many do.
+const PAUSES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::ZERO,
+    Duration::from_millis(10),
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+];
+
+/// What a worker that was ready, and ended before it was asked for anything, counts for at most:
+/// it is replaced after a pause that nobody notices.
+const IDLE_ENDS: usize = 2;
+
+/// The place of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Slot {
+    pub(super) worker: Option<Arc<Worker>>,
+    /// Whether the worker has said that it can be asked.
+    pub(super) has_begun: bool,
+    /// What it was sent and has not answered, in that order.
+    pub(super) sent: VecDeque<Chunk>,
+    pub(super) sent_bytes: usize,
+    /// The number of the next request.
+    pub(super) next: u32,
+    /// Whether a part of a request waits for room in the socket.
+    pub(super) is_blocked: bool,
+    /// When the socket was found closed of a worker that has not ended.
+    pub(super) hung: Option<Instant>,
+    /// What is said of the call that the worker is running, if not how it ended: it did what no worker does,
+    /// or was killed for a reason.
+    pub(super) fault: Option<Loss>,
+    /// How many calls the worker was sent.
+    pub(super) calls: usize,
+    /// Whether it is told to end, having done as many as it may.
+    pub(super) is_retired: bool,
+    /// How many in a row ended without having been ready.
+    pub(super) failures: u32,
+    /// How many in a row ended without having been asked for anything.
+    pub(super) barren: usize,
+    /// When the next worker may be started.
+    pub(super) due: Option<Instant>,
+}
+
+impl Slot {
+    pub(super) fn is_of(&self, worker: &Arc<Worker>) -> bool {
+        let own = self.worker.as_ref();
+        own.is_some_and(|own| Arc::ptr_eq(own, worker))
+    }
+
+    /// Returns whether the worker can be asked.
+    pub(super) fn is_ready(&self) -> bool {
+        self.has_begun && self.hung.is_none() && self.fault.is_none() && !self.is_retired
+    }
+
+    pub(super) fn is_starting(&self) -> bool {
+        self.worker.is_some() && !self.has_begun && self.hung.is_none()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_ready() && self.sent.is_empty()
+    }
+
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.failures >= FAILURES
+    }
+
+    /// Tells the worker to end if it has done all that it may, of `most` calls, before a chunk of `next`.
+    pub(super) fn retire_after(&mut self, most: usize, next: usize) {
+        let is_spent = self.sent.is_empty() && self.calls > 0 && self.calls + next > most;
+        if let Some(worker) = self.worker.as_ref().filter(|_| is_spent && self.is_ready()) {
+            worker.hang_up();
+            self.is_retired = true;
+        }
+    }
+
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        let has_room = self.sent.len() < AHEAD && self.sent_bytes + bytes <= AHEAD_BYTES;
+        self.is_ready() && !self.is_blocked && (has_room || self.sent.is_empty())
+    }
+
+    pub(super) fn unsettled(&self) -> usize {
+        let left = |chunk: &Chunk| chunk.count - chunk.settled;
+        self.sent.iter().map(left).sum()
+    }
+
+    pub(super) fn employ(&mut self, worker: &Arc<Worker>) {
+        self.worker = Some(Arc::clone(worker));
+        self.next = 0;
+        self.due = None;
+        self.calls = 0;
+        self.is_retired = false;
+    }
+
+    /// Takes a message of the worker.
+    pub(super) fn take(&mut self, mut packet: Packet, wakes: &mut Wakes) -> Result<(), String> {
+        match packet.kind() {
+            Kind::READY if !self.has_begun => {
+                self.has_begun = true;
+                self.failures = 0;
+                Ok(())
+            }
+            Kind::OUTCOMES => {
+                let head = BlockHead::parse(packet.rest()).map_err(|error| error.to_string())?;
+                self.check(head)?;
+                self.settle(head.count as usize, Answer::Block(packet), wakes);
+                Ok(())
+            }
+            Kind::OUTCOME => {
+                let number = packet.take_number().map_err(|error| error.to_string())?;
+                let (request, first) = ((number >> 32) as u32, number as u32);
+                self.check(BlockHead {
+                    request,
+                    first,
+                    count: 1,
+                })?;
+                self.settle(1, Answer::Message(packet), wakes);
+                Ok(())
+            }
+            Kind::REFUSED => {
+                let words = packet.decode().unwrap_or_else(|error| error.to_string());
+                if let Some(mut chunk) = self.sent.pop_front() {
+                    self.sent_bytes -= chunk.len();
+                    chunk.lose(Loss::Exchange(words), wakes);
+                }
+                Ok(())
+            }
+            _ => Err("the worker sent a message of an unknown kind".to_owned()),
+        }
+    }
+
+    /// Checks that outcomes are those of the calls that come next.
+    pub(super) fn check(&self, head: BlockHead) -> Result<(), String> {
+        let is_next = self.sent.front().is_some_and(|chunk| {
+            let left = chunk.count - chunk.settled;
+            chunk.number == head.request
+                && chunk.settled == head.first as usize
+                && (1..=left).contains(&(head.count as usize))
+        });
+        is_next
+            .then_some(())
+            .ok_or_else(|| "the worker sent the outcome of another call".to_owned())
+    }
+
+    /// Settles the next calls that the worker was sent.
+    pub(super) fn settle(&mut self, count: usize, answer: Answer, wakes: &mut Wakes) {
+        let Some(chunk) = self.sent.front_mut() else {
+            return;
+        };
+        let len = chunk.len();
+        chunk.settle(count, answer, wakes);
+        if chunk.is_done() {
+            self.sent_bytes -= len;
+            self.sent.pop_front();
+        }
+    }
+
+    /// Something else than the worker writes to its socket, or it is not itself any more. What it is
+    /// running fails when it has ended.
+    pub(super) fn astray(&mut self, words: String) {
+        self.fault = Some(Loss::Exchange(words));
+        if let Some(worker) = &self.worker {
+            worker.kill();
+        }
+    }
+
+    /// Settles the calls whose outcomes a worker that has ended left on its page.
+    pub(super) fn salvage(&mut self, left: Left, wakes: &mut Wakes) {
+        let Left {
+            request,
+            first,
+            count,
+            bytes,
+        } = left;
+        let head = BlockHead {
+            request,
+            first,
+            count,
+        };
+        if self.check(head).is_err() {
+            // They were sent before the worker ended, or there were none.
+            return;
+        }
+        let mut message = vec![Kind::OUTCOMES.0, 0, 0];
+        message.resize(message.len() + BLOCK_HEAD, 0);
+        message.extend(bytes);
+        if let Ok(packet) = Packet::parse(message, Vec::new()) {
+            self.settle(count as usize, Answer::Block(packet), wakes);
+        }
+    }
+
+    /// Settles the call that a worker was running which has ended, and notes what it did not begin.
+    pub(super) fn lose_running(
+        &mut self,
+        worker: &Worker,
+        loss: &Loss,
+        handovers: usize,
+        wakes: &mut Wakes,
+    ) {
+        let taken = worker.ledger().taken();
+        let Some(chunk) = self.sent.front_mut() else {
+            return;
+        };
+        if is_before(chunk.number, taken) {
+            if worker.ledger().begun(chunk.number) as usize > chunk.settled {
+                chunk.settle(1, Answer::Lost(loss.clone()), wakes);
+            }
+        } else {
+            chunk.bounces += 1;
+            if chunk.bounces >= handovers {
+                chunk.lose(loss.clone(), wakes);
+            }
+        }
+        if chunk.is_done() {
+            self.sent.pop_front();
+        }
+        self.sent.iter_mut().for_each(Chunk::cut);
+    }
+
+    /// Empties the slot; returns whether the worker was never ready.
+    pub(super) fn vacate(&mut self) -> bool {
+        let had_begun = std::mem::take(&mut self.has_begun);
+        self.worker = None;
+        self.is_blocked = false;
+        self.hung = None;
+        self.sent_bytes = 0;
+        if !had_begun {
+            return true;
+        }
+        self.barren = if self.calls > 0 {
+            0
+        } else {
+            (self.barren + 1).min(IDLE_ENDS)
+        };
+        self.rest();
+        false
+    }
+
+    /// Makes the pause that is due before the next worker.
+    pub(super) fn rest(&mut self) {
+        let pause = PAUSES[self.barren.min(PAUSES.len() - 1)];
+        self.due = Instant::now().checked_add(pause);
+    }
+
+    /// Takes back what the worker has not begun.
+    pub(super) fn take_back(&mut self) -> VecDeque<Chunk> {
+        let Some(worker) = &self.worker else {
+            return VecDeque::new();
+        };
+        let taken = worker.ledger().revoke(self.next);
+        let begun = |chunk: &&Chunk| is_before(chunk.number, taken);
+        let kept = self.sent.iter().take_while(begun).count();
+        let back = self.sent.split_off(kept);
+        self.sent_bytes = self.sent.iter().map(Chunk::len).sum();
+        back
+    }
+}

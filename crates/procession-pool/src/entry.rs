@@ -1,0 +1,52 @@
+//! What workers do for the calls of a request: what a task is named by.
+
+use crate::serve;
+use procession_process::outcome::Outcome;
+use procession_process::routine::Entry;
+use procession_process::{Failure, Task, call_ref};
+use procession_wire::Packet;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::any::{Any, type_name};
+use std::marker::PhantomData;
+
+/// The type by which a task is told from all others.
+type Named<T> = PhantomData<fn() -> T>;
+
+/// Calls of a task.
+pub(crate) struct CallEntry<F, A, M>(Named<(F, A, M)>);
+
+impl<F, A, M> Entry for CallEntry<F, A, M>
+where
+    F: Task<A, M>,
+    A: DeserializeOwned,
+{
+    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+        serve::call(context, packet, |_, args| Ok(F::call(args)?))
+    }
+}
+
+/// Calls of a function that takes the worker's state too.
+pub(crate) struct StateEntry<F, S, T, R>(Named<(F, S, T, R)>);
+
+impl<F, S, T, R> Entry for StateEntry<F, S, T, R>
+where
+    F: Fn(&S, T) -> R + Copy + 'static,
+    S: 'static,
+    T: DeserializeOwned,
+    R: Serialize + DeserializeOwned,
+{
+    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+        serve::call(context, packet, |bench, item: T| {
+            let state = bench.state::<S>().ok_or_else(no_state::<S>)?;
+            Ok(call_ref::<F, S, T, R>(state, item))
+        })
+    }
+}
+
+fn no_state<S>() -> Failure {
+    Failure::Arguments(format!(
+        "the workers of this pool have no state of type {}; see `Pool::builder().state(..)`",
+        type_name::<S>()
+    ))
+}

@@ -1,0 +1,202 @@
+//! Items on their way into chunks. Everything of the user's that encodes runs here, on the thread of the
+//! caller.
+
+use crate::call::{Answer, Call, Settled};
+use crate::chunk::Chunk;
+use crate::crew::Crew;
+use crate::dispatch::Limits;
+use crate::error::PoolError;
+use crate::row::{Placed, Row};
+use crate::waiter::{Wake, Wakes};
+use crate::worker::LONGEST;
+use procession_process::routine::{Entry, Routine};
+use procession_wire::{EncodeError, Kind, Message};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// Makes chunks of calls to one function.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    call: Arc<Call>,
+    routine: Routine,
+    is_timed: bool,
+    /// How many items were put in.
+    fed: usize,
+    /// The most items of a chunk.
+    chunk: usize,
+    row: Row,
+    /// Chunks that are whole.
+    whole: Vec<Chunk>,
+}
+
+impl Feed {
+    /// Begins with calls to what `E` stands for, of which at most `chunk` go into a chunk.
+    pub(crate) fn new<E: Entry>(
+        call: Arc<Call>,
+        chunk: usize,
+        limits: Limits,
+    ) -> Result<Self, PoolError> {
+        let routine = Routine::of::<E>()?;
+        let is_timed = limits.timeout.is_some();
+        let chunk = limits.calls.map_or(chunk, |most| chunk.min(most));
+        Ok(Self {
+            call,
+            routine,
+            is_timed,
+            fed: 0,
+            chunk,
+            row: Row::new(routine, is_timed),
+            whole: Vec::new(),
+        })
+    }
+
+    /// Adds a call.
+    ///
+    /// One whose arguments cannot be encoded is settled at once.
+    pub(crate) fn push<A>(&mut self, arguments: &A)
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        let pushed = self.row.push(arguments);
+        if let Ok(Placed::Here) = pushed {
+            self.fed += 1;
+            if self.row.count() == self.chunk || self.row.len() >= LONGEST - LONGEST / 8 {
+                self.end_row();
+            }
+            return;
+        }
+        self.push_apart(arguments, pushed.map(|_| ()));
+    }
+
+    /// Adds a call whose arguments cannot stand in a row.
+    #[cold]
+    fn push_apart<A>(&mut self, arguments: &A, pushed: Result<(), EncodeError>)
+    where
+        A: Serialize + DeserializeOwned,
+    {
+        self.end_row();
+        let place = self.fed;
+        self.fed += 1;
+        let message = pushed.and_then(|()| Message::encode(Kind::REQUEST, arguments));
+        match message {
+            Ok(message) => {
+                let call = Arc::clone(&self.call);
+                let chunk = Chunk::alone(call, place, self.routine, self.is_timed, message);
+                self.whole.push(chunk);
+            }
+            Err(error) => {
+                let settled = Settled {
+                    first: place,
+                    count: 1,
+                    answer: Answer::NotSent(error),
+                };
+                let mut wakes = Wakes::new();
+                self.call.accept(1);
+                self.call.settle(settled, true, &mut wakes);
+                wakes.into_iter().for_each(Wake::run);
+            }
+        }
+    }
+
+    /// Ends the row that has not as many items as it may have.
+    pub(crate) fn end_row(&mut self) {
+        let count = self.row.count();
+        if count > 0 {
+            let row = std::mem::replace(&mut self.row, Row::new(self.routine, self.is_timed));
+            let call = Arc::clone(&self.call);
+            self.whole.push(Chunk::of_row(call, self.fed - count, row));
+        }
+    }
+
+    /// Returns whether a chunk is whole.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.whole.is_empty()
+    }
+
+    /// Takes the chunks that are whole.
+    pub(crate) fn take(&mut self) -> std::vec::Drain<'_, Chunk> {
+        self.whole.drain(..)
+    }
+}
+
+/// Items of which it is known how many there are.
+#[derive(Debug)]
+pub(crate) enum Counted<I: Iterator> {
+    /// The iterator says so. It is asked for the next item when there is room for it.
+    Asked(I),
+    Held(std::vec::IntoIter<I::Item>),
+}
+
+/// Counts items, and holds them if the iterator cannot say how many there are.
+pub(crate) fn counted<I: Iterator>(items: I) -> (Counted<I>, usize) {
+    match items.size_hint() {
+        (least, Some(most)) if least == most => (Counted::Asked(items), least),
+        _ => {
+            let held: Vec<_> = items.collect();
+            let len = held.len();
+            (Counted::Held(held.into_iter()), len)
+        }
+    }
+}
+
+impl<I: Iterator> Iterator for Counted<I> {
+    type Item = I::Item;
+
+    #[inline]
+    fn next(&mut self) -> Option<I::Item> {
+        match self {
+            Self::Asked(items) => items.next(),
+            Self::Held(items) => items.next(),
+        }
+    }
+}
+
+impl Crew {
+    /// Submits calls for as many items as there is room for, in all at most `most`; completes the call with the
+    /// last of them.
+    ///
+    /// The caller is going to wait.
+    pub(crate) fn feed<A, I>(&self, feed: &mut Feed, items: &mut I, window: usize, most: usize)
+    where
+        A: Serialize + DeserializeOwned,
+        I: Iterator<Item = A>,
+    {
+        while feed.call.chunks() < window {
+            while !feed.is_ready() {
+                if feed.fed >= most {
+                    return;
+                }
+                let Some(arguments) = items.next() else {
+                    feed.end_row();
+                    self.submit_all(feed, true);
+                    feed.call.complete();
+                    return;
+                };
+                feed.push(&arguments);
+            }
+            self.submit_all(feed, true);
+        }
+    }
+
+    /// Submits calls for all items, and completes the call.
+    pub(crate) fn feed_all<A, I>(&self, feed: &mut Feed, items: &mut I)
+    where
+        A: Serialize + DeserializeOwned,
+        I: Iterator<Item = A>,
+    {
+        for arguments in items {
+            feed.push(&arguments);
+            self.submit_all(feed, false);
+        }
+        feed.end_row();
+        self.submit_all(feed, false);
+        feed.call.complete();
+    }
+
+    fn submit_all(&self, feed: &mut Feed, will_wait: bool) {
+        for chunk in feed.take() {
+            self.submit(chunk, will_wait);
+        }
+    }
+}

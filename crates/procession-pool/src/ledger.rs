@@ -1,0 +1,204 @@
+//! What pool and worker both see of the worker's work: a page of shared memory.
+//!
+//! What a worker has done must be known after it was killed at any instruction, and it must not be told
+//! with a message for each item: that would cost more than a small item does. So the worker notes it
+//! here, with a store or two for an item, and the pool looks when the worker is dead, or is to give
+//! something back.
+//!
+//! | word | written by | says |
+//! |---|---|---|
+//! | claims | both | which requests the worker may still begin |
+//! | begun | worker | the request that it is at, and how many of its calls have begun |
+//! | since | worker | when the last of them did, if that is asked for |
+//! | block, open | worker | of which calls the outcomes on the page are |
+//! | page | worker | outcomes that have not been sent yet |
+//!
+//! # Claims
+//!
+//! Requests are numbered in the order in which a worker is sent them, and it takes them in that order.
+//! One word holds two numbers, `revoked` and `taken`: requests below `revoked` that are not below `taken`
+//! are the pool's again. The worker [takes](Ledger::take) a request by moving `taken` behind it; the pool
+//! [revokes](Ledger::revoke) by moving `revoked` behind all that it has sent. Both do so with a compare and
+//! exchange of the whole word, so that each request is taken or revoked, never both: whoever comes second
+//! sees the other's number. The numbers wrap; they are compared by their distance, which is never more
+//! than what can be on its way to one worker.
+
+use procession_shm::{Shared, ShmError};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How many words of outcomes the page holds.
+pub(crate) const PAGE: usize = 880;
+
+const CLAIMS: usize = 0;
+const BEGUN: usize = 1;
+const SINCE: usize = 2;
+const BLOCK: usize = 3;
+const OPEN: usize = 4;
+/// The page begins on a cache line of its own.
+const FIRST: usize = 16;
+
+/// The shared page; a handle to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Ledger(Shared<[AtomicU64; FIRST + PAGE]>);
+
+/// Outcomes that a worker had not sent when it died.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// The request that they belong to.
+    pub(crate) request: u32,
+    /// The place in it of the first.
+    pub(crate) first: u32,
+    pub(crate) count: u32,
+    /// The outcomes as they are in a message.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Result<Self, ShmError> {
+        let words = [const { AtomicU64::new(0) }; FIRST + PAGE];
+        Shared::new(words).map(Self)
+    }
+
+    fn word(&self, at: usize) -> &AtomicU64 {
+        &self.0[at]
+    }
+
+    /// The worker is about to begin a request; false if the pool has revoked it.
+    pub(crate) fn take(&self, request: u32) -> bool {
+        let take = |word| {
+            let (revoked, taken) = halves(word);
+            is_before(revoked, request.wrapping_add(1))
+                .then(|| whole(revoked, request.wrapping_add(1)))
+                .filter(|_| is_before(taken, request.wrapping_add(1)))
+        };
+        let claims = self.word(CLAIMS);
+        claims
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
+            .is_ok()
+    }
+
+    /// Revokes all requests below `next` that the worker has not begun; returns the number of the first
+    /// of those.
+    pub(crate) fn revoke(&self, next: u32) -> u32 {
+        let revoke = |word| Some(whole(next, halves(word).1));
+        let claims = self.word(CLAIMS);
+        let before = claims.fetch_update(Ordering::AcqRel, Ordering::Acquire, revoke);
+        let (Ok(word) | Err(word)) = before;
+        halves(word).1
+    }
+
+    /// Returns the number behind the last request that the worker has begun.
+    pub(crate) fn taken(&self) -> u32 {
+        halves(self.word(CLAIMS).load(Ordering::Acquire)).1
+    }
+
+    /// The worker begins the call in this place of a request.
+    #[inline]
+    pub(crate) fn begin(&self, request: u32, place: u32) {
+        let begun = whole(request, place.wrapping_add(1));
+        self.word(BEGUN).store(begun, Ordering::Release);
+    }
+
+    /// The worker notes when it begins a call.
+    pub(crate) fn begin_at(&self, nanos: u64) {
+        self.word(SINCE).store(nanos, Ordering::Release);
+    }
+
+    /// Returns how many calls of a request have begun.
+    pub(crate) fn begun(&self, request: u32) -> u32 {
+        match halves(self.word(BEGUN).load(Ordering::Acquire)) {
+            (at, begun) if at == request => begun,
+            _ => 0,
+        }
+    }
+
+    /// Returns when the worker began the call that it is at; zero while it is at none.
+    pub(crate) fn since(&self) -> u64 {
+        self.word(SINCE).load(Ordering::Acquire)
+    }
+
+    /// The worker begins a block of outcomes, the first of which is in this place of a request.
+    pub(crate) fn open(&self, request: u32, first: u32) {
+        // The old outcomes are no longer counted before they are taken for others.
+        self.word(OPEN).store(0, Ordering::Release);
+        self.word(BLOCK)
+            .store(whole(request, first), Ordering::Release);
+    }
+
+    /// The worker puts an outcome on the page, `from` bytes behind its beginning. It is whole or not
+    /// there, whenever the worker is killed.
+    #[inline]
+    pub(crate) fn put(&self, from: usize, outcome: &[u8]) {
+        let page = &self.0[FIRST + from / 8..];
+        let (words, rest) = outcome.as_chunks();
+        debug_assert!(rest.is_empty(), "an outcome is padded to whole words");
+        for (word, bytes) in page.iter().zip(words) {
+            word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+        }
+        let open = self.word(OPEN);
+        let (count, _) = halves(open.load(Ordering::Relaxed));
+        let end = from / 8 + words.len();
+        open.store(whole(count + 1, end as u32), Ordering::Release);
+    }
+
+    /// Returns what a worker that has ended left on the page.
+    pub(crate) fn left(&self) -> Left {
+        let (count, words) = halves(self.word(OPEN).load(Ordering::Acquire));
+        let (request, first) = halves(self.word(BLOCK).load(Ordering::Acquire));
+        let page = self.0[FIRST..].iter().take(words as usize);
+        let bytes = page.flat_map(|word| word.load(Ordering::Relaxed).to_le_bytes());
+        Left {
+            request,
+            first,
+            count,
+            bytes: bytes.collect(),
+        }
+    }
+}
+
+fn whole(high: u32, low: u32) -> u64 {
+    u64::from(high) << 32 | u64::from(low)
+}
+
+fn halves(word: u64) -> (u32, u32) {
+    ((word >> 32) as u32, word as u32)
+}
+
+/// Whether a number comes before another, which may have wrapped.
+pub(crate) fn is_before(one: u32, other: u32) -> bool {
+    one.wrapping_sub(other).cast_signed() < 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_taken_or_revoked() {
+        let ledger = Ledger::new().unwrap();
+        assert!(ledger.take(0));
+        assert_eq!(ledger.revoke(3), 1);
+        assert!(!ledger.take(1) && !ledger.take(2));
+        assert!(ledger.take(3));
+        assert!(!ledger.take(3), "twice");
+        assert_eq!(ledger.taken(), 4);
+    }
+
+    #[test]
+    fn numbers_wrap() {
+        let ledger = Ledger::new().unwrap();
+        let mut number = 0_u32;
+        for _ in 0..9 {
+            number = number.wrapping_add(1 << 29);
+            assert!(ledger.take(number));
+            assert_eq!(
+                ledger.revoke(number.wrapping_add(5)),
+                number.wrapping_add(1)
+            );
+            assert!(!ledger.take(number.wrapping_add(4)));
+            number = number.wrapping_add(5);
+            assert!(ledger.take(number));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Threads and tasks that wait for a call, and how they are woken.
+
+use procession_os::wait::Deadline;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::Waker;
+use std::thread::{self, Thread};
+
+/// A thread that sleeps until another one collects what it waits for, or hands it the collecting.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    thread: Thread,
+    /// One of the three below.
+    state: AtomicU8,
+}
+
+const ASLEEP: u8 = 0;
+const WOKEN: u8 = 1;
+/// Woken with the duty to collect.
+const ON_DUTY: u8 = 2;
+
+impl Waiter {
+    /// Makes one of the calling thread.
+    pub(crate) fn here() -> Arc<Self> {
+        Arc::new(Self {
+            thread: thread::current(),
+            state: AtomicU8::new(ASLEEP),
+        })
+    }
+
+    /// Sleeps until it is woken, or to the deadline.
+    pub(crate) fn sleep(&self, deadline: Deadline) {
+        while self.state.load(Ordering::Acquire) == ASLEEP {
+            match deadline.left() {
+                None => thread::park(),
+                Some(left) if left.is_zero() => return,
+                Some(left) => thread::park_timeout(left),
+            }
+        }
+    }
+
+    /// Returns whether it has the duty to collect.
+    pub(crate) fn is_on_duty(&self) -> bool {
+        self.state.load(Ordering::Acquire) == ON_DUTY
+    }
+
+    /// Has it collect. Its thread is woken by [`wake`](Self::wake).
+    pub(crate) fn appoint(&self) {
+        self.state.store(ON_DUTY, Ordering::Release);
+    }
+
+    /// Wakes the thread.
+    pub(crate) fn wake(&self) {
+        let relaxed = Ordering::Relaxed;
+        let _ = self
+            .state
+            .compare_exchange(ASLEEP, WOKEN, Ordering::Release, relaxed);
+        self.thread.unpark();
+    }
+}
+
+/// Who is to be woken, when no lock is held any more.
+pub(crate) type Wakes = Vec<Wake>;
+
+/// Somebody who is to be woken.
+pub(crate) enum Wake {
+    Thread(Arc<Waiter>),
+    Task(Waker),
+}
+
+impl Wake {
+    pub(crate) fn run(self) {
+        match self {
+            Self::Thread(waiter) => waiter.wake(),
+            Self::Task(waker) => waker.wake(),
+        }
+    }
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wake")
+    }
+}

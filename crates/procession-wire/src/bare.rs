@@ -1,0 +1,73 @@
+//! Values without a message of their own, for many of one type, one behind the other.
+//!
+//! What stands in front of each value in a message, the hash of its type, is left to whoever lays the
+//! values out; so is where each ends. Not every value can travel so: one with a handle in it needs the
+//! message that its descriptors and claims go with, and one that has to describe itself needs to say so.
+
+use crate::form::form_of;
+use crate::handle::{self, Incoming, Outgoing};
+use crate::problem::Problem;
+use crate::reader;
+use crate::writer::{Unwritten, write as write_value};
+use crate::{DecodeError, EncodeError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Appends a value to `bytes`; false, with nothing appended, if it has to travel in a
+/// [`Message`](crate::Message) of its own.
+///
+/// # Errors
+///
+/// What the value's own `Serialize` says, with nothing appended.
+///
+/// # Examples
+///
+/// ```
+/// use procession_wire::bare;
+///
+/// let mut bytes = Vec::new();
+/// assert!(bare::write(&7_u32, &mut bytes)?);
+/// assert!(bare::write(&"seven".to_owned(), &mut bytes)?);
+///
+/// let (number, rest) = bare::read::<u32>(&bytes)?;
+/// let (word, rest) = bare::read::<String>(rest)?;
+/// assert_eq!((number, word.as_str(), rest.len()), (7, "seven", 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn write<T: Serialize + DeserializeOwned>(
+    value: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<bool, EncodeError> {
+    if form_of::<T>().is_described {
+        return Ok(false);
+    }
+    let before = bytes.len();
+    let mut outgoing: Option<Box<Outgoing>> = None;
+    let written = handle::with_outgoing(&mut outgoing, || write_value(value, bytes));
+    if written.is_ok() && outgoing.is_none() {
+        return Ok(true);
+    }
+    bytes.truncate(before);
+    match written {
+        // The claims of its handles are taken back.
+        Ok(()) | Err(Unwritten::Unfamiliar) => Ok(false),
+        Err(Unwritten::Problem(problem)) => Err(EncodeError::Value(problem.into_words())),
+    }
+}
+
+/// Reads a value from the beginning of `bytes`, and returns it with the bytes behind it.
+///
+/// # Errors
+///
+/// As [`Packet::take`](crate::Packet::take), except that the type is not checked.
+#[inline]
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
+    let mut incoming: Option<Box<Incoming>> = None;
+    handle::with_incoming(&mut incoming, || reader::read::<T>(bytes)).map_err(unread)
+}
+
+#[cold]
+fn unread(problem: Problem) -> DecodeError {
+    DecodeError::Value(problem.into_words())
+}
