@@ -271,6 +271,73 @@ fn a_stopped_reader_is_waited_for_until_the_deadline() {
     child.join().unwrap();
 }
 
+/// Sends numbers until nobody receives any more.
+fn count_for_ever(there: Connection<u32, u32>) {
+    for number in 0.. {
+        if there.send(&number).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_stopped_writer_leaves_whole_messages_and_goes_on() {
+    let _watchdog = watchdog();
+    let (here, there) = duplex::<u32, u32>();
+    let child = Process::spawn(count_for_ever, (there,)).unwrap();
+    let pid = Pid::from_raw(child.pid().cast_signed());
+    let mut numbers = 0..;
+    let mut next = || numbers.next().unwrap();
+    for round in 0..50 {
+        for _ in 0..round {
+            assert_eq!(here.recv().unwrap(), next());
+        }
+        kill(pid, Signal::SIGSTOP).unwrap();
+        // Whatever it was doing: what is there is whole, and nobody waits beyond the deadline.
+        loop {
+            match here.recv_timeout(Duration::from_millis(2)) {
+                Ok(number) => assert_eq!(number, next()),
+                Err(error) => break assert!(matches!(error, RecvError::TimedOut), "{error}"),
+            }
+        }
+        kill(pid, Signal::SIGCONT).unwrap();
+    }
+    assert_eq!(here.recv().unwrap(), next());
+    drop(here);
+    child.join().unwrap();
+}
+
+#[test]
+fn another_holder_gives_up_at_the_deadline_while_one_is_stopped() {
+    let _watchdog = watchdog();
+    let (here, there) = duplex::<u32, u32>();
+    let same = there.try_clone().unwrap();
+    let child = Process::spawn(count_for_ever, (there,)).unwrap();
+    let pid = Pid::from_raw(child.pid().cast_signed());
+    for _ in 0..50 {
+        here.recv().unwrap();
+        kill(pid, Signal::SIGSTOP).unwrap();
+        match same.send_timeout(&u32::MAX, Duration::from_millis(2)) {
+            Ok(()) => loop {
+                if here.recv().unwrap() == u32::MAX {
+                    break;
+                }
+            },
+            Err(error) => assert!(matches!(error, SendError::TimedOut), "{error}"),
+        }
+        kill(pid, Signal::SIGCONT).unwrap();
+    }
+    kill9(child.pid());
+    child.join().unwrap_err();
+    // Nor does it matter what it was doing when it was killed.
+    while here.recv_timeout(Duration::from_millis(2)).is_ok() {}
+    match same.send(&7) {
+        Ok(()) => assert_eq!(here.recv().unwrap(), 7),
+        // A message that had to go beside the ring was cut short.
+        Err(error) => assert!(matches!(error, SendError::Io(_)), "{error}"),
+    }
+}
+
 #[test]
 fn a_killed_reader_is_told_of_though_there_is_room() {
     let _watchdog = watchdog();
@@ -361,6 +428,59 @@ fn memory_that_was_overwritten_is_an_error_of_that_connection_only() {
         assert_eq!(here.recv().unwrap(), 9);
         other.send(&10).unwrap();
         assert_eq!(far.recv().unwrap(), 10);
+    };
+    Process::spawn(alone, ()).unwrap().join().unwrap();
+}
+
+/// Numbers that are random enough for damage.
+fn damage(seed: u64) -> u64 {
+    seed.wrapping_mul(6_364_136_223_846_793_005)
+        .wrapping_add(1_442_695_040_888_963_407)
+}
+
+/// Overwrites some of a pair of rings, and does whatever can be done with both ends.
+fn use_what_is_damaged(mut seed: u64) {
+    let soon = Duration::from_millis(1);
+    let before = mapped();
+    let (here, there) = duplex::<u64, u64>();
+    let name = mapped().difference(&before).next().unwrap().clone();
+    here.send(&1).unwrap();
+    there.send(&2).unwrap();
+    let path = Path::new("/dev/shm").join(name);
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    // The two heads, with locks, counts and marks, and the beginning of what is in the rings.
+    let [first, second] = [128, 128 + (file.metadata().unwrap().len() - 128) / 2];
+    for at in [first, second] {
+        for _ in 0..8 {
+            seed = damage(seed);
+            let bytes = seed.to_ne_bytes();
+            let len = 1 + (seed >> 60) as usize % 8;
+            file.write_all_at(&bytes[..len], at + (seed >> 32) % 520)
+                .unwrap();
+        }
+    }
+    for (one, other) in [(&here, &there), (&there, &here)] {
+        let _ = one.send_timeout(&3, soon);
+        let _ = other.poll(soon).unwrap();
+        let _ = wait(&[one, other], soon).unwrap();
+        let _ = other.recv_timeout(soon);
+        let _ = one.arm();
+        let _ = one.try_recv();
+        let _ = one.send_timeout(&4, soon);
+        let _ = other.recv_timeout(soon);
+    }
+}
+
+#[test]
+fn no_damage_of_the_memory_harms_more_than_its_connection() {
+    let _watchdog = watchdog();
+    let alone = || {
+        let (other, far) = duplex::<u64, u64>();
+        for seed in 0..200 {
+            use_what_is_damaged(seed);
+            other.send(&seed).unwrap();
+            assert_eq!(far.recv().unwrap(), seed);
+        }
     };
     Process::spawn(alone, ()).unwrap().join().unwrap();
 }
