@@ -31,14 +31,55 @@ pub fn prefer<T>(room: &Vec<T>) {
     }
 }
 
+/// Has the kernel map shared memory that is about to be written, if there is much of it: one call
+/// instead of a fault for each page.
+///
+/// # Examples
+///
+/// ```
+/// let mut memory = vec![0_u8; 100];
+/// procession_os::huge::populate(&mut memory);
+/// assert_eq!(memory, [0; 100]);
+/// ```
+#[inline]
+pub fn populate(memory: &mut [u8]) {
+    if memory.len() >= WORTH {
+        let at = memory.as_ptr().addr();
+        advise_all(at, memory.len(), SMALL_PAGE, libc::MADV_POPULATE_WRITE);
+    }
+}
+
+/// Has the kernel map shared memory that is about to be read, as [`populate`].
+///
+/// # Examples
+///
+/// ```
+/// let memory = [1_u8; 100];
+/// procession_os::huge::populate_to_read(memory.as_ptr(), memory.len());
+/// ```
+#[inline]
+pub fn populate_to_read(at: *const u8, len: usize) {
+    if len >= WORTH {
+        advise_all(at.addr(), len, SMALL_PAGE, libc::MADV_POPULATE_READ);
+    }
+}
+
+/// Where a page is larger, the call is refused, and each page is a fault.
+const SMALL_PAGE: usize = 4 << 10;
+
 #[cold]
 fn advise(at: usize, len: usize) {
-    let start = at.next_multiple_of(PAGE);
-    let end = (at + len) / PAGE * PAGE;
+    advise_all(at, len, PAGE, libc::MADV_HUGEPAGE);
+}
+
+/// Gives advice for all pages that lie in the range.
+fn advise_all(at: usize, len: usize, page: usize, advice: i32) {
+    let start = at.next_multiple_of(page);
+    let end = (at + len) / page * page;
     if start < end {
         let start: *mut c_void = std::ptr::without_provenance_mut(start);
-        // SAFETY: the pages lie inside of an allocation; the advice changes nothing of what is in them,
-        // nor who may use them.
-        unsafe { libc::madvise(start, end - (start.addr()), libc::MADV_HUGEPAGE) };
+        // SAFETY: the advice changes nothing of what is in the pages, nor who may use them; where
+        // there are none, it is refused.
+        unsafe { libc::madvise(start, end - start.addr(), advice) };
     }
 }

@@ -7,10 +7,11 @@
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use procession_os::file_size::within_limit;
+use procession_os::huge;
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
 use procession_wire::Fd;
-use procession_wire::{DecodeError, Kind, Message, Packet};
+use procession_wire::{DecodeError, Kind, Message, Packet, buffer};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -75,16 +76,23 @@ pub(crate) fn receive(channel: &Channel, deadline: Deadline) -> Result<Packet, R
         return Ok(packet);
     }
     let Parcel { body, fds } = packet.decode()?;
-    let mut bytes = Vec::new();
-    let mut file = File::from(body.0);
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut bytes))
-        .map_err(RecvError::Io)?;
+    let bytes = read(File::from(body.0)).map_err(RecvError::Io)?;
     let packet = Packet::parse(bytes, fds.into_iter().map(|fd| fd.0).collect())?;
     match packet.kind() {
         PARCEL => Err(DecodeError::UnexpectedKind(PARCEL.0).into()),
         _ => Ok(packet),
     }
+}
+
+fn read(mut file: File) -> io::Result<Vec<u8>> {
+    let len = file.metadata()?.len() as usize;
+    let mut bytes = buffer::take(len);
+    // One more, so that the end is found without a larger buffer.
+    bytes.try_reserve_exact(len.saturating_add(1))?;
+    huge::prefer(&bytes);
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {

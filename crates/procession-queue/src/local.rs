@@ -7,8 +7,9 @@ use crate::record::Area;
 use crate::side::NOWHERE;
 use crate::stored::Stored;
 
-/// How many mapped chunks are kept, so that two that take turns are not mapped anew each time.
-const KEPT: usize = 2;
+/// How many mapped chunks are kept, so that those that take turns are not mapped anew each time: the
+/// producers', the consumers', and the spare one.
+const KEPT: usize = 3;
 
 /// A chunk in this process's memory.
 pub(crate) struct Chunk {

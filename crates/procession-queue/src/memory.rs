@@ -2,6 +2,7 @@
 
 use crate::atomic::AtomicU64;
 use crate::record::Link;
+use procession_os::huge;
 pub(crate) use procession_shm::Segment;
 use procession_wire::buffer;
 use std::ptr::NonNull;
@@ -73,6 +74,7 @@ impl Memory {
     #[inline]
     pub(crate) fn read(&self, offset: usize, len: usize, to: &mut Vec<u8>) -> Option<()> {
         let from = self.at(offset, len)?.as_ptr();
+        huge::populate_to_read(from, len);
         buffer::make_room(to, len);
         let end = to.len();
         let room = to.spare_capacity_mut().as_mut_ptr().cast();

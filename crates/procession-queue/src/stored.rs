@@ -7,6 +7,7 @@
 
 use crate::memory::{Memory, Segment};
 use crate::name::Name;
+use procession_os::huge;
 use procession_shm::{Format, SegmentKind, ShmError};
 use procession_wire::{DecodeError, EncodeError, Kind, Message, Packet};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -23,7 +24,10 @@ impl Stored {
 
     /// Makes a segment with a copy of `bytes`.
     pub(crate) fn copy_of(bytes: &[u8]) -> Result<Self, ShmError> {
-        let fill = |payload: &mut [u8]| payload.copy_from_slice(bytes);
+        let fill = |payload: &mut [u8]| {
+            huge::populate(payload);
+            payload.copy_from_slice(bytes);
+        };
         Segment::create(Self::format(), bytes.len(), fill).map(Self)
     }
 

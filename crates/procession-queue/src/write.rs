@@ -16,8 +16,11 @@ pub(crate) const INLINE: usize = 2 << 20;
 const SMALLEST: u64 = 256 << 10;
 /// The bytes of the largest chunk that is made for records of which many are in it.
 const LARGEST: u64 = 1 << 20;
-/// A larger one is made for as many records as the first that goes into it.
-const FEW: u64 = 4;
+/// A larger one is made for so many records as the first that goes into it, if they are no more than
+/// this.
+const FEW: u64 = 8;
+const MOST: u64 = 8 << 20;
+const _: () = assert!(MOST > INLINE as u64 + 4 * FIRST);
 
 /// Appends records; they are there once [`publish`](Self::publish) has run.
 ///
@@ -126,11 +129,7 @@ impl<'a> Writer<'a> {
 
     fn make_chunk(&mut self, needed: u64) -> Result<Chunk, PutError> {
         let len = (self.walk.area().room() * 2).clamp(SMALLEST, LARGEST);
-        let len = if needed + 2 * FIRST > len / FEW {
-            needed * FEW + 2 * FIRST
-        } else {
-            len
-        };
+        let len = len.max((needed * FEW + 2 * FIRST).min(MOST));
         let stored = Stored::create(len as usize)?;
         let message = stored.message()?;
         let name = Name::new(message.bytes());
