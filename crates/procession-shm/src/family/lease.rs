@@ -1,13 +1,14 @@
 //! The lease: the file whose lock says that a family is alive.
 
 use super::sweep::{DIRECTORY, remove_segments};
-use super::{FamilyError, fill, id_of};
+use super::{FamilyError, fill, id_of, known};
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
+use std::borrow::Cow;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// An open lease. Dropping it closes the file, which gives up its lock unless a forked process
 /// has the same open file description.
@@ -209,6 +210,15 @@ impl Lease {
 /// How a lease's name ends. No segment's name does: they end in hexadecimal digits.
 pub(super) const SUFFIX: &str = "lease";
 
-fn path(family: u64) -> PathBuf {
+/// Returns the path of a family's lease. That of the own family is made once, for each child opens it.
+fn path(family: u64) -> Cow<'static, Path> {
+    match known() {
+        Some(own) if own.number() == family => Cow::Borrowed(own.lease()),
+        _ => Cow::Owned(path_of(family)),
+    }
+}
+
+/// Makes the path of a family's lease.
+pub(super) fn path_of(family: u64) -> PathBuf {
     PathBuf::from(format!("{DIRECTORY}/procession-{}-{SUFFIX}", id_of(family)))
 }

@@ -48,6 +48,7 @@ mod sweep;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -61,6 +62,8 @@ pub struct Family {
     number: u64,
     id: String,
     key: [u8; 32],
+    /// The path of the lease.
+    lease: PathBuf,
 }
 
 impl Family {
@@ -87,11 +90,16 @@ impl Family {
         self.number
     }
 
+    fn lease(&self) -> &Path {
+        &self.lease
+    }
+
     fn new(number: u64, key: [u8; 32]) -> Self {
         Self {
             number,
             id: id_of(number),
             key,
+            lease: lease::path_of(number),
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::surroundings::Surroundings;
 use nix::unistd::{Pid, getpgid};
 use procession_os::image::image;
 use procession_os::pidfd::Pidfd;
+use procession_os::policy::on_one_processor;
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
 use procession_shm::family;
@@ -86,6 +87,10 @@ pub(crate) fn start(start: &mut Start) -> Result<(Arc<Child>, Channel), StartErr
     let mut state = lock();
     state.end_earlier_strangers();
     let (mut now, mut last) = (None, None);
+    // There, nothing would be done meanwhile.
+    if on_one_processor() {
+        look(&mut now)?;
+    }
     for _ in 0..=ATTEMPTS {
         let Some(server) = state.server(&mut now, room)? else {
             return spawn::start(start, &surrounded(room));
