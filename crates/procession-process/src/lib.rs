@@ -63,6 +63,12 @@
 //! for its other children; that holds also when one of them has become another user, unless another
 //! program has taken the child's place. Only a [detached](Builder::detached) child outlives it. A
 //! `Process` that is dropped goes on running; once it has ended, the next start of a child reaps it.
+//!
+//! What a killed child has started itself is left to process 1 of a container, or to an ancestor that is
+//! a subreaper. Where that is a process of this library, it reaps whom the library has started:
+//! `join` waits a moment for them, and what has ended later is reaped as a dropped child is. It leaves
+//! alone whom a task has started by other means, such as [`std::process::Command`]: a program that runs
+//! as process 1 with such tasks wants an init process above it (`docker run --init`).
 #![doc(html_root_url = "https://docs.rs/procession-process/latest")]
 
 mod account;
