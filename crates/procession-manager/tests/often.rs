@@ -40,6 +40,7 @@ fn requests_and_replies_of_any_length_keep_their_order() {
     }
 }
 
+// MGR-034
 #[test]
 fn the_builder_says_which_connections_get_rings() {
     let _watchdog = watchdog();

@@ -74,6 +74,7 @@ fn many_sleep() {
     setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
 }
 
+// CON-035
 #[test]
 fn sleeping_links_cost_no_processor() {
     let _watchdog = watchdog();
@@ -102,6 +103,7 @@ fn idle_in_two_processes() {
     child.join().unwrap();
 }
 
+// CON-035
 #[test]
 fn an_idle_link_costs_no_processor() {
     let _watchdog = watchdog();

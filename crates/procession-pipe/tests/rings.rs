@@ -183,6 +183,7 @@ fn a_wait_sees_messages_ends_and_nothing_else() {
     assert_eq!(wait(&all, None).unwrap(), [7]);
 }
 
+// CON-038
 #[test]
 fn a_wait_sees_the_end_of_one_though_others_talk() {
     let _watchdog = watchdog();
@@ -237,6 +238,7 @@ fn all_threads_that_wait_are_told_whoever_receives() {
     assert_eq!(total, u64::from(messages * (messages - 1) / 2));
 }
 
+// CON-036
 #[test]
 fn a_stopped_reader_is_waited_for_until_the_deadline() {
     let _watchdog = watchdog();
@@ -280,6 +282,7 @@ fn count_for_ever(there: Connection<u32, u32>) {
     }
 }
 
+// CON-036
 #[test]
 fn a_stopped_writer_leaves_whole_messages_and_goes_on() {
     let _watchdog = watchdog();
@@ -307,6 +310,7 @@ fn a_stopped_writer_leaves_whole_messages_and_goes_on() {
     child.join().unwrap();
 }
 
+// CON-036
 #[test]
 fn another_holder_gives_up_at_the_deadline_while_one_is_stopped() {
     let _watchdog = watchdog();
@@ -409,6 +413,7 @@ fn nothing_is_left_of_the_memory() {
     Process::spawn(alone, ()).unwrap().join().unwrap();
 }
 
+// CON-037
 #[test]
 fn memory_that_was_overwritten_is_an_error_of_that_connection_only() {
     let _watchdog = watchdog();
@@ -471,6 +476,7 @@ fn use_what_is_damaged(mut seed: u64) {
     }
 }
 
+// CON-037
 #[test]
 fn no_damage_of_the_memory_harms_more_than_its_connection() {
     let _watchdog = watchdog();

@@ -45,6 +45,7 @@ fn is_readable(channel: &Channel) -> bool {
     wait::readable(channel.as_fd(), now()).unwrap()
 }
 
+// CON-038
 #[test]
 fn a_bell_rings_for_the_armed_only_and_once() {
     let _watchdog = watchdog();
@@ -131,6 +132,7 @@ fn gather(connect: fn() -> (Channel, Channel)) {
     }
 }
 
+// CON-038
 #[test]
 fn one_thread_receives_all_messages_of_many() {
     let _watchdog = watchdog();

@@ -50,6 +50,7 @@ fn echo_without_the_kernel() {
     assert!(here.recv_timeout(Duration::from_millis(1)).is_err());
 }
 
+// CON-034
 #[test]
 fn messages_make_no_call_of_the_kernel() {
     let _watchdog = watchdog();
