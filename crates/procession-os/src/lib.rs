@@ -20,7 +20,8 @@
 //! - [`parent`]: what happens to this process when its parent ends;
 //! - [`lifetime`]: what runs when this process exits;
 //! - [`environ`]: what others see of this process's environment;
-//! - [`capabilities`] and [`sched`]: what a thread may do, and how it is scheduled;
+//! - [`capabilities`], [`groups`] and [`sched`]: what a thread may do, whose it is, and how it is
+//!   scheduled;
 //! - [`huge`]: large memory in few pages;
 //! - [`plain`]: sequences of numbers behind a type parameter;
 //! - [`words`]: how errors show themselves.
@@ -35,6 +36,7 @@ pub mod file_size;
 pub mod fork;
 pub mod futex;
 pub mod futexes;
+pub mod groups;
 pub mod huge;
 pub mod identity;
 pub mod image;

@@ -1,8 +1,9 @@
 //! What a process may do: whose it is, and its capabilities.
 
-use nix::unistd::{Gid, Uid, geteuid, getgroups, getresgid, getresuid};
+use nix::unistd::{Gid, Uid, geteuid, getresgid, getresuid};
 use nix::unistd::{setgroups, setresgid, setresuid};
 use procession_os::capabilities::{Capabilities, keep_on_exec, kept_on_exec};
+use procession_os::groups::supplementary;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,12 +50,11 @@ impl Rights {
     /// Returns those of the calling thread.
     pub(crate) fn now() -> io::Result<Self> {
         let (users, groups) = (getresuid()?, getresgid()?);
-        let others = getgroups()?.into_iter().map(Gid::as_raw).collect();
         let sets = Capabilities::now()?;
         Ok(Self {
             users: [users.real, users.effective, users.saved].map(Uid::as_raw),
             groups: [groups.real, groups.effective, groups.saved].map(Gid::as_raw),
-            others,
+            others: supplementary()?,
             effective: sets.effective,
             permitted: sets.permitted,
             inheritable: sets.inheritable,
