@@ -44,6 +44,8 @@ pub(crate) enum Loss {
     TimedOut(Duration),
     /// The pool was terminated.
     Terminated,
+    /// The pool was closed, and its workers have ended.
+    Closed,
     /// The pool cannot start workers.
     Broken(Arc<str>),
     /// Whoever asked does not want it any more.
@@ -77,7 +79,8 @@ struct State {
     chunks: usize,
     /// Whether no more items will be accepted.
     is_whole: bool,
-    waiter: Option<(Want, Arc<Waiter>)>,
+    /// Several threads may wait for one result.
+    waiters: Vec<(Want, Arc<Waiter>)>,
     waker: Option<Waker>,
 }
 
@@ -109,9 +112,8 @@ impl Call {
         state.settled.push(settled);
         let is_done = state.is_done();
         let wanted = |(want, _): &mut (Want, _)| *want == Want::News || is_done;
-        if let Some((_, waiter)) = state.waiter.take_if(wanted) {
-            wakes.push(Wake::Thread(waiter));
-        }
+        let woken = state.waiters.extract_if(.., wanted);
+        wakes.extend(woken.map(|(_, waiter)| Wake::Thread(waiter)));
         if is_done && let Some(waker) = state.waker.take() {
             wakes.push(Wake::Task(waker));
         }
@@ -144,22 +146,27 @@ impl Call {
         if state.is_ready(want) {
             return false;
         }
-        state.waiter = Some((want, Arc::clone(waiter)));
+        state.waiters.push((want, Arc::clone(waiter)));
         true
     }
 
-    /// Has nobody woken any more.
-    pub(crate) fn dismiss(&self) {
-        self.state().waiter = None;
+    /// Has a waiter woken no more.
+    pub(crate) fn dismiss(&self, waiter: &Arc<Waiter>) {
+        let others = |(_, other): &(Want, _)| !Arc::ptr_eq(other, waiter);
+        self.state().waiters.retain(others);
     }
 
     /// Has a task woken when all is settled; false if it is.
     pub(crate) fn enlist_task(&self, waker: &Waker) -> bool {
+        // Cloning it and dropping the one before are the user's code.
+        let waker = waker.clone();
         let mut state = self.state();
         if state.is_ready(Want::End) {
             return false;
         }
-        state.waker = Some(waker.clone());
+        let before = state.waker.replace(waker);
+        drop(state);
+        drop(before);
         true
     }
 

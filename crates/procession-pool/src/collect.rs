@@ -9,6 +9,9 @@ use procession_os::wait::Deadline;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How often a caller takes what is in the rings before it looks at the sockets too.
+const SWEEPS: u32 = 256;
+
 impl Crew {
     /// Waits until what is wanted of a call is there; false if the deadline passed first.
     pub(crate) fn wait(&self, call: &Call, want: Want, deadline: Deadline) -> bool {
@@ -78,7 +81,7 @@ impl Crew {
     /// Receives what a worker had sent that has ended.
     pub(crate) fn drain(&self, at: usize, worker: &Arc<Worker>) {
         while self.receive(at, worker) {
-            let closed = self.lock().dispatch.is_hung(at);
+            let closed = self.lock().dispatch.is_hung(at, worker);
             if closed {
                 return;
             }
@@ -145,7 +148,7 @@ impl Crew {
     }
 
     /// Watches for room in the sockets that requests wait for.
-    fn watch_blocked(&self, dispatch: &crate::dispatch::Dispatch) {
+    pub(crate) fn watch_blocked(&self, dispatch: &crate::dispatch::Dispatch) {
         for (at, worker) in dispatch.blocked() {
             self.watch.watch_room(worker, at, true);
         }
@@ -159,8 +162,19 @@ impl OnDuty<'_> {
     fn collect(self, call: &Call, want: Want, deadline: Deadline) {
         let crew = self.0;
         let is_ready = || call.is_ready(want);
+        let mut sweeps = 0_u32;
         while !is_ready() && !deadline.passed() {
-            if !crew.sweep() && !crew.look_again(deadline, is_ready) && crew.prepare_to_sleep() {
+            if crew.sweep() {
+                // What does not go through the rings has its turn, however busy they are.
+                sweeps += 1;
+                if sweeps.is_multiple_of(SWEEPS) {
+                    crew.answer_all();
+                }
+                continue;
+            }
+            let may_sleep = !crew.look_again(deadline, is_ready) && crew.prepare_to_sleep();
+            // The preparation may have settled it.
+            if may_sleep && !is_ready() {
                 crew.answer_by(deadline);
             }
         }

@@ -160,6 +160,8 @@ impl Crew {
         if state_ref.dispatch.unsettled() < before + count {
             self.kick(state_ref);
         }
+        // Whoever collects may be asleep, and sends the rest of what has no room.
+        self.watch_blocked(&state_ref.dispatch);
         // Whoever collects and is asleep has asked every worker to ring, those too that were idle then.
         if state.duty == Duty::Nobody && !will_wait {
             self.appoint_minder(&mut state);
@@ -173,6 +175,15 @@ impl Crew {
         change(&mut state_ref.dispatch, &mut state_ref.wakes);
         state_ref.workers = state_ref.dispatch.workers().into();
         self.kick(state_ref);
+        self.watch_blocked(&state_ref.dispatch);
+        self.see_to_collecting(&mut state);
+    }
+
+    /// Has the minder collect if something is outstanding and nobody does.
+    fn see_to_collecting(&self, state: &mut State) {
+        if state.duty == Duty::Nobody && state.dispatch.is_busy() {
+            self.appoint_minder(state);
+        }
     }
 
     /// Has a caller that collects look whether its own call was settled by another.
@@ -188,6 +199,13 @@ impl Crew {
         if state.workers.iter().fold(false, arm) {
             self.watch.kick();
         }
+    }
+
+    /// The minder has collected, perhaps while a caller took the duty, who may be asleep by now: the minder
+    /// has disarmed the workers, has taken a kick, or has settled what that caller waits for.
+    pub(crate) fn has_collected(&self) {
+        let state = self.lock();
+        self.kick(&state);
     }
 
     /// Decides what a caller does that waits for a call.
@@ -212,7 +230,7 @@ impl Crew {
     pub(crate) fn woken(&self, waiter: &Arc<Waiter>, call: &Call) -> bool {
         let mut state = self.lock();
         state.asleep.retain(|asleep| !Arc::ptr_eq(asleep, waiter));
-        call.dismiss();
+        call.dismiss(waiter);
         waiter.is_on_duty()
     }
 
@@ -268,11 +286,8 @@ impl Crew {
     /// Has somebody collect who is there, if workers are expected to say something.
     pub(crate) fn expect_workers(&self) {
         let mut state = self.lock();
-        if state.duty == Duty::Nobody && state.dispatch.is_busy() {
-            self.appoint_minder(&mut state);
-        } else {
-            self.arm(&state);
-        }
+        self.see_to_collecting(&mut state);
+        self.arm(&state);
     }
 
     /// Returns the workers to collect from, with their slots.
@@ -283,6 +298,9 @@ impl Crew {
     /// Puts a new worker into a slot; false if none is wanted any more.
     pub(crate) fn employ(self: &Arc<Self>, at: usize, worker: &Arc<Worker>) -> io::Result<bool> {
         self.watch.add(worker, at)?;
+        // First, for it may fail. The end is seen to by the thread that employs, so behind this.
+        self.report_end(at, worker)
+            .inspect_err(|_| self.watch.remove(worker))?;
         let mut state = self.lock();
         if !state.dispatch.employ(at, worker) {
             self.watch.remove(worker);
@@ -290,6 +308,12 @@ impl Crew {
         }
         state.workers = state.dispatch.workers().into();
         drop(state);
+        self.expect_workers();
+        Ok(true)
+    }
+
+    /// Has the minder told when a worker ends.
+    fn report_end(self: &Arc<Self>, at: usize, worker: &Arc<Worker>) -> io::Result<()> {
         let crew = Arc::downgrade(self);
         let (slot, same) = (at, Arc::downgrade(worker));
         worker.process().when_ended(move |status| {
@@ -297,9 +321,7 @@ impl Crew {
                 crew.ended().push((slot, worker, status));
                 crew.bells.ring();
             }
-        })?;
-        self.expect_workers();
-        Ok(true)
+        })
     }
 
     /// Takes a worker that has ended out of its slot.
@@ -310,7 +332,17 @@ impl Crew {
 
     /// Refuses new calls; the workers end when the accepted ones are done.
     pub(crate) fn close(&self) {
-        self.lock().dispatch.close();
+        let mut state = self.lock();
+        state.dispatch.close();
+        // Results may be outstanding that nobody has asked for yet.
+        self.see_to_collecting(&mut state);
+    }
+
+    /// Ends the pool if it wants no workers any more: nothing runs what is submitted from now on.
+    pub(crate) fn conclude(&self) -> bool {
+        let mut state = self.lock();
+        let state_ref = &mut *state;
+        state_ref.dispatch.conclude(&mut state_ref.wakes)
     }
 
     /// Ends the workers, and settles all calls that are left.

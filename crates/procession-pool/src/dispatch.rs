@@ -18,9 +18,10 @@
 //! | phase | becomes | new calls | queued calls |
 //! |---|---|---|---|
 //! | open | closed, terminated, broken | accepted | run |
-//! | closed | terminated, broken | refused | run |
+//! | closed | terminated, broken, over | refused | run |
 //! | terminated | | refused | settled with an error |
 //! | broken | | refused | settled with an error |
+//! | over | | refused | there are none |
 //!
 //! Nothing in here waits, and nothing of the user's runs: sending takes what has room at once.
 
@@ -78,6 +79,8 @@ enum Phase {
     Open,
     Closed,
     Terminated,
+    /// Closed, and nobody is there to run anything.
+    Over,
     /// Why the last worker could not be started.
     Broken(Arc<str>),
 }
@@ -110,7 +113,7 @@ impl Dispatch {
     pub(crate) fn check(&self) -> Result<(), PoolError> {
         match &self.phase {
             Phase::Open => Ok(()),
-            Phase::Closed => Err(PoolError::Closed),
+            Phase::Closed | Phase::Over => Err(PoolError::Closed),
             Phase::Terminated => Err(PoolError::Terminated),
             Phase::Broken(reason) => Err(PoolError::Broken {
                 reason: reason.as_ref().into(),
@@ -122,6 +125,7 @@ impl Dispatch {
     pub(crate) fn loss(&self) -> Option<Loss> {
         match &self.phase {
             Phase::Open | Phase::Closed => None,
+            Phase::Over => Some(Loss::Closed),
             Phase::Terminated => Some(Loss::Terminated),
             Phase::Broken(reason) => Some(Loss::Broken(Arc::clone(reason))),
         }
@@ -167,13 +171,18 @@ impl Dispatch {
     fn roomiest(&self) -> Option<usize> {
         let front = self.queue.front()?;
         let (next, count) = (front.len(), front.count);
-        let most = self.limits.calls.unwrap_or(usize::MAX);
-        let may = |slot: &Slot| slot.calls == 0 || slot.calls.saturating_add(count) <= most;
         let slots = self.slots.iter().enumerate();
-        let with_room = slots.filter(|(_, slot)| may(slot) && slot.has_room_for(next));
+        let with_room =
+            slots.filter(|(_, slot)| self.may_run(slot, count) && slot.has_room_for(next));
         with_room
             .min_by_key(|(_, slot)| slot.sent.len())
             .map(|(at, _)| at)
+    }
+
+    /// Returns whether a worker may run so many calls more before another takes its place.
+    fn may_run(&self, slot: &Slot, calls: usize) -> bool {
+        let most = self.limits.calls.unwrap_or(usize::MAX);
+        slot.calls == 0 || slot.calls.saturating_add(calls) <= most
     }
 
     fn send(&mut self, at: usize, mut chunk: Chunk, wakes: &mut Wakes) {
@@ -223,22 +232,22 @@ impl Dispatch {
     /// Takes back what busy workers have not begun, for idle ones. Called when nothing has come for a
     /// while: a worker that answers soon begins what it was sent soon.
     pub(crate) fn rebalance(&mut self, wakes: &mut Wakes) {
-        while self.queue.is_empty()
-            && let Some(idle) = self.slots.iter().position(Slot::is_idle)
-            && let Some(busiest) = self.busiest()
-        {
-            let mut back = self.slots[busiest].take_back();
-            if back.is_empty() {
-                return;
+        // Each round makes an idle worker busy, if it can.
+        for _ in 0..self.slots.len() {
+            let Some(busiest) = self.busiest().filter(|_| self.queue.is_empty()) else {
+                break;
+            };
+            let next = self.slots[busiest]
+                .sent
+                .get(1)
+                .map_or(1, |chunk| chunk.count);
+            let may = |slot: &Slot| slot.is_idle() && self.may_run(slot, next);
+            if !self.slots.iter().any(may) {
+                break;
             }
-            // The later half goes to the idle one; who gets the earlier half begins it first.
-            let later = back.split_off(back.len() / 2);
-            for chunk in later {
-                self.send(idle, chunk, wakes);
-            }
-            for chunk in back {
-                self.send(busiest, chunk, wakes);
-            }
+            // Those with the fewest chunks get the next one.
+            self.queue = self.slots[busiest].take_back();
+            self.give(wakes);
         }
         self.give(wakes);
     }
@@ -260,7 +269,7 @@ impl Dispatch {
         wakes: &mut Wakes,
     ) {
         let slot = &mut self.slots[at];
-        if !slot.is_of(worker) || slot.fault.is_some() {
+        if !slot.is_of(worker) || slot.is_astray() {
             return;
         }
         let before = slot.unsettled();
@@ -397,7 +406,7 @@ impl Dispatch {
         match self.phase {
             Phase::Open => true,
             Phase::Closed => self.unsettled > 0,
-            Phase::Terminated | Phase::Broken(_) => false,
+            Phase::Terminated | Phase::Over | Phase::Broken(_) => false,
         }
     }
 
@@ -407,6 +416,15 @@ impl Dispatch {
             self.phase = Phase::Closed;
         }
         self.alarm = true;
+    }
+
+    /// Ends the pool if it wants no workers; returns whether it has ended.
+    pub(crate) fn conclude(&mut self, wakes: &mut Wakes) -> bool {
+        let is_over = self.is_over();
+        if is_over {
+            self.end(Phase::Over, wakes);
+        }
+        is_over
     }
 
     /// Settles all calls that are left.
@@ -482,7 +500,8 @@ impl Dispatch {
     }
 
     /// Returns whether nothing more is to be received from the worker in a slot.
-    pub(crate) fn is_hung(&self, at: usize) -> bool {
-        self.slots[at].hung.is_some() || self.slots[at].fault.is_some()
+    pub(crate) fn is_hung(&self, at: usize, worker: &Arc<Worker>) -> bool {
+        let slot = &self.slots[at];
+        !slot.is_of(worker) || slot.hung.is_some() || slot.is_astray()
     }
 }

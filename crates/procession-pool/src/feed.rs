@@ -9,11 +9,16 @@ use crate::error::PoolError;
 use crate::row::{Placed, Row};
 use crate::waiter::{Wake, Wakes};
 use crate::worker::LONGEST;
+use procession_os::wait::Deadline;
 use procession_process::routine::{Entry, Routine};
 use procession_wire::{EncodeError, Kind, Message};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a caller may take items while nobody collects.
+const FEEDING: Duration = Duration::from_micros(100);
 
 /// Makes chunks of calls to one function.
 #[derive(Debug)]
@@ -156,12 +161,13 @@ impl Crew {
     /// Submits calls for as many items as there is room for, in all at most `most`; completes the call with the
     /// last of them.
     ///
-    /// The caller is going to wait.
+    /// The caller is going to wait; until then the minder collects if the items take their time.
     pub(crate) fn feed<A, I>(&self, feed: &mut Feed, items: &mut I, window: usize, most: usize)
     where
         A: Serialize + DeserializeOwned,
         I: Iterator<Item = A>,
     {
+        let soon = Deadline::after(FEEDING);
         while feed.call.chunks() < window {
             while !feed.is_ready() {
                 if feed.fed >= most {
@@ -169,13 +175,13 @@ impl Crew {
                 }
                 let Some(arguments) = items.next() else {
                     feed.end_row();
-                    self.submit_all(feed, true);
+                    self.submit_all(feed, !soon.passed());
                     feed.call.complete();
                     return;
                 };
                 feed.push(&arguments);
             }
-            self.submit_all(feed, true);
+            self.submit_all(feed, !soon.passed());
         }
     }
 

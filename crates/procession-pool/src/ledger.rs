@@ -66,11 +66,13 @@ impl Ledger {
 
     /// The worker is about to begin a request; false if the pool has revoked it.
     pub(crate) fn take(&self, request: u32) -> bool {
+        let next = request.wrapping_add(1);
         let take = |word| {
             let (revoked, taken) = halves(word);
-            is_before(revoked, request.wrapping_add(1))
-                .then(|| whole(revoked, request.wrapping_add(1)))
-                .filter(|_| is_before(taken, request.wrapping_add(1)))
+            let may = is_before(revoked, next) && is_before(taken, next);
+            // Below what is taken nothing can be revoked. The numbers stay together, so that their distance
+            // says their order however long nothing is revoked.
+            may.then(|| whole(next, next))
         };
         let claims = self.word(CLAIMS);
         claims
@@ -183,6 +185,15 @@ mod tests {
         assert!(ledger.take(3));
         assert!(!ledger.take(3), "twice");
         assert_eq!(ledger.taken(), 4);
+    }
+
+    #[test]
+    fn requests_are_taken_however_long_none_is_revoked() {
+        let ledger = Ledger::new().unwrap();
+        for number in (0..=u32::MAX).step_by(1 << 29) {
+            assert!(ledger.take(number), "{number}");
+        }
+        assert_eq!(ledger.revoke(3), u32::MAX - (1 << 29) + 2);
     }
 
     #[test]

@@ -87,6 +87,8 @@ where
             decoded: PhantomData,
         };
         results.feed();
+        // The caller need not ask for them soon.
+        results.crew.expect_workers();
         results
     }
 

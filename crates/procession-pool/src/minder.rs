@@ -47,7 +47,12 @@ impl Minder {
             }
             let now = Instant::now();
             let next = match self.staff(now) {
-                Staffed::Over if self.all_have_left(now) => return,
+                Staffed::Over if self.all_have_left(now) => {
+                    if self.crew.conclude() {
+                        return;
+                    }
+                    continue;
+                }
                 Staffed::Over => Some(now + REACH),
                 Staffed::Started => continue,
                 Staffed::Until(next) => earlier(
@@ -141,7 +146,9 @@ impl Minder {
             MinderTurn::Sleep => {}
             MinderTurn::LookAgain => deadline = deadline.min(Deadline::after(TICK)),
             MinderTurn::Collect => {
-                if self.crew.sweep() || self.crew.look_again(deadline, || false) {
+                let found = self.crew.sweep();
+                self.crew.has_collected();
+                if found || self.crew.look_again(deadline, || false) {
                     return;
                 }
                 if !self.crew.prepare_to_sleep() {
@@ -152,6 +159,7 @@ impl Minder {
         // What the kernel cannot tell is looked at again.
         if self.crew.bells.sleep(deadline) == Ok(Woken::ToCollect) {
             self.crew.answer_all();
+            self.crew.has_collected();
         }
     }
 }

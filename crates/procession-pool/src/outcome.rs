@@ -98,6 +98,7 @@ impl Loss {
             Self::Exchange(reason) => PoolError::Exchange { item, reason },
             Self::TimedOut(limit) => PoolError::TimedOut { item, limit },
             Self::Terminated => PoolError::Terminated,
+            Self::Closed => PoolError::Closed,
             Self::Broken(reason) => PoolError::Broken {
                 reason: reason.as_ref().into(),
             },

@@ -2,6 +2,7 @@
 
 use procession_os::wait::Deadline;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
@@ -73,7 +74,13 @@ impl Wake {
     pub(crate) fn run(self) {
         match self {
             Self::Thread(waiter) => waiter.wake(),
-            Self::Task(waker) => waker.wake(),
+            // It is the user's code, on the pool's thread or another caller's. The hook has told of the panic.
+            Self::Task(waker) => {
+                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                    // Its drop may panic too.
+                    std::mem::forget(payload);
+                }
+            }
         }
     }
 }

@@ -190,6 +190,12 @@ impl Slot {
         }
     }
 
+    /// Returns whether nothing is believed any more that comes from the worker. What one that took too long
+    /// had sent before it was killed is as good as ever.
+    pub(super) fn is_astray(&self) -> bool {
+        matches!(self.fault, Some(Loss::Exchange(_)))
+    }
+
     /// Settles the calls whose outcomes a worker that has ended left on its page.
     pub(super) fn salvage(&mut self, left: Left, wakes: &mut Wakes) {
         let Left {
@@ -228,8 +234,11 @@ impl Slot {
             return;
         };
         if is_before(chunk.number, taken) {
-            if worker.ledger().begun(chunk.number) as usize > chunk.settled {
-                chunk.settle(1, Answer::Lost(loss.clone()), wakes);
+            // One, unless what the worker sent was not believed: none of these runs again.
+            let begun = worker.ledger().begun(chunk.number) as usize;
+            let left = begun.min(chunk.count).saturating_sub(chunk.settled);
+            if left > 0 {
+                chunk.settle(left, Answer::Lost(loss.clone()), wakes);
             }
         } else {
             chunk.bounces += 1;
@@ -278,6 +287,8 @@ impl Slot {
         let kept = self.sent.iter().take_while(begun).count();
         let back = self.sent.split_off(kept);
         self.sent_bytes = self.sent.iter().map(Chunk::len).sum();
+        let returned: usize = back.iter().map(|chunk| chunk.count).sum();
+        self.calls = self.calls.saturating_sub(returned);
         back
     }
 }
