@@ -1,4 +1,4 @@
-//! Shared memory between processes of different users.
+//! Shared memory between processes of different users, and programs that change theirs.
 
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 #![expect(clippy::print_stderr, reason = "a test that is not tried says so")]
@@ -7,9 +7,10 @@
     reason = "a process without a parent tells so what it has found"
 )]
 
-use nix::unistd::Uid;
-use procession::{Process, Queue, StartMethod, Value, grant_to};
-use procession_testkit::{alive, eventually, watchdog};
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Uid, setuid};
+use procession::{Manager, Pool, Process, Queue, StartMethod, Value, grant_to, set_start_method};
+use procession_testkit::{alive, eventually, hush, watchdog};
 use std::env;
 use std::process::{Command, id};
 
@@ -129,5 +130,64 @@ fn a_detached_child_of_another_user_keeps_the_family() {
         let output = program.env(METHOD, index.to_string()).output().unwrap();
         let words = String::from_utf8_lossy(&output.stdout);
         assert!(words.contains("the sum is 3"), "{method:?}: {output:?}");
+    }
+}
+
+/// What a process has: its user, its umask and its nice value.
+fn had() -> (u32, u32, i32) {
+    let mask = umask(Mode::empty());
+    umask(mask);
+    // SAFETY: the call takes two numbers, and touches no memory.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    (Uid::effective().as_raw(), mask.bits(), nice)
+}
+
+fn of_a_worker(pool: &Pool) -> (u32, u32, i32) {
+    pool.apply(had, ()).unwrap()
+}
+
+fn of_a_server(manager: &Manager) -> (u32, u32, i32) {
+    let list = manager.list::<u8>().unwrap();
+    list.with(|_: &mut Vec<u8>| had()).unwrap()
+}
+
+/// Changes what it is after it has started all that starts others.
+fn change_and_start(method: StartMethod) {
+    set_start_method(method);
+    hush();
+    let before = (Pool::new(1).unwrap(), Manager::start().unwrap());
+    let was = had();
+    umask(Mode::from_bits_truncate(0o027));
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 5) }, 0);
+    let root = Uid::effective().is_root();
+    if root {
+        setuid(Uid::from_raw(NOBODY)).unwrap();
+    }
+    let is = (if root { NOBODY } else { was.0 }, 0o027, 5);
+    assert_eq!(had(), is);
+    let after = (Pool::new(1).unwrap(), Manager::start().unwrap());
+    assert_eq!((of_a_worker(&after.0), of_a_server(&after.1)), (is, is));
+    // Those that run already keep what they have, and the next in their place does not.
+    assert_eq!(of_a_worker(&before.0), was);
+    if root {
+        let refused = before.1.list::<u8>().unwrap_err().to_string();
+        assert!(refused.ends_with("belongs to another user"), "{refused}");
+    }
+    let die = || -> () { std::process::abort() };
+    before.0.apply(die, ()).unwrap_err();
+    // The nice value is each thread's own, and it is the pool's that starts this one.
+    let next = of_a_worker(&before.0);
+    assert_eq!((next.0, next.1), (is.0, is.1));
+}
+
+// PRC-044
+#[test]
+fn workers_and_servers_are_as_the_program_is_now() {
+    let _watchdog = watchdog();
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let alone = Process::builder().start_method(StartMethod::Spawn);
+        let process = alone.spawn(change_and_start, (method,)).unwrap();
+        process.join().unwrap();
     }
 }
