@@ -72,8 +72,11 @@ impl PipeBuilder {
     /// While the other side is awake a message costs no call of the kernel, and arrives in a
     /// fraction of the time. One that takes more than a quarter of a ring, and one with descriptors
     /// in it, goes over the socket, in its order. Making such a pipe takes some ten times longer
-    /// than one without; the memory, twice `capacity`, is reserved from the start, and given back
-    /// with the last handle to either end.
+    /// than one without. Its memory, twice `capacity` rounded up to a power of two and one page, is
+    /// reserved from the start, and given back with the last handle to either end.
+    ///
+    /// Code that polls the descriptor of such a connection by itself has to
+    /// [`arm`](Connection::arm) it first.
     ///
     /// It is for processes of one family. The descriptor of an end does not say when there is a
     /// message: see [`Connection::arm`].
