@@ -58,6 +58,7 @@ fn both<T>(check: impl Fn(End<T>, End<T>)) {
     check(here, there);
 }
 
+// QUE-053
 #[test]
 fn a_message_that_is_sent_and_received_takes_no_memory() {
     let _watchdog = watchdog();

@@ -19,7 +19,7 @@ const LARGEST: u64 = 1 << 20;
 /// A larger one is made for so many records as the first that goes into it, if they are no more than
 /// this.
 const FEW: u64 = 8;
-const MOST: u64 = 8 << 20;
+const MOST: u64 = 9 << 20;
 const _: () = assert!(MOST > INLINE as u64 + 4 * FIRST);
 
 /// Appends records; they are there once [`publish`](Self::publish) has run.

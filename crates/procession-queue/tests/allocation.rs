@@ -45,6 +45,7 @@ fn allocated(work: impl Fn()) -> u32 {
     ALLOCATED.get() - before
 }
 
+// QUE-053
 #[test]
 fn an_item_that_is_put_and_got_takes_no_memory() {
     let _watchdog = watchdog();
@@ -70,6 +71,7 @@ fn a_large_item_takes_the_memory_that_its_receiver_gets() {
     assert!(allocated(large) <= 10 + 40);
 }
 
+// QUE-053
 #[test]
 fn items_that_go_together_share_their_memory() {
     let _watchdog = watchdog();

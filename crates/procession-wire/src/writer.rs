@@ -87,9 +87,17 @@ impl Writer<'_, '_> {
         })
     }
 
+    /// Begins a struct, or a tuple with a name.
+    #[inline]
+    fn named(self, name: &'static str, len: usize) -> Result<Self, Problem> {
+        self.output.check(mark::of(name, len))?;
+        self.deeper()
+    }
+
     /// Writes which variant it is.
     #[inline]
-    fn variant(&mut self, index: u32) -> Result<(), Problem> {
+    fn variant(&mut self, index: u32, name: &'static str, len: usize) -> Result<(), Problem> {
+        self.output.check(mark::variant(name, index, len))?;
         Ok(self.output.postcard.serialize_unit_variant("", index, "")?)
     }
 }
@@ -155,8 +163,7 @@ impl Serializer for Writer<'_, '_> {
         index: u32,
         variant: &'static str,
     ) -> Result<(), Problem> {
-        self.output.check(mark::variant(variant, index, 0))?;
-        self.variant(index)
+        self.variant(index, variant, 0)
     }
 
     #[inline]
@@ -176,8 +183,7 @@ impl Serializer for Writer<'_, '_> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), Problem> {
-        self.output.check(mark::variant(variant, index, 0))?;
-        self.variant(index)?;
+        self.variant(index, variant, 0)?;
         value.serialize(self.deeper()?)
     }
 
@@ -190,9 +196,8 @@ impl Serializer for Writer<'_, '_> {
             len,
             is_fixed: false,
         };
-        let head = head
-            .to_number()
-            .ok_or_else(|| Problem::new("it has too many elements"))?;
+        let too_many = || Problem::new("it has too many elements");
+        let head = head.to_number().ok_or_else(too_many)?;
         self.output.postcard.serialize_u64(head)?;
         self.deeper()
     }
@@ -219,8 +224,7 @@ impl Serializer for Writer<'_, '_> {
 
     #[inline]
     fn serialize_tuple_struct(self, name: &'static str, len: usize) -> Result<Self, Problem> {
-        self.output.check(mark::of(name, len))?;
-        self.deeper()
+        self.named(name, len)
     }
 
     #[inline]
@@ -231,8 +235,7 @@ impl Serializer for Writer<'_, '_> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self, Problem> {
-        self.output.check(mark::variant(variant, index, len))?;
-        self.variant(index)?;
+        self.variant(index, variant, len)?;
         self.deeper()
     }
 
@@ -247,8 +250,7 @@ impl Serializer for Writer<'_, '_> {
 
     #[inline]
     fn serialize_struct(self, name: &'static str, len: usize) -> Result<Self, Problem> {
-        self.output.check(mark::of(name, len))?;
-        self.deeper()
+        self.named(name, len)
     }
 
     #[inline]
@@ -259,8 +261,7 @@ impl Serializer for Writer<'_, '_> {
         variant: &'static str,
         len: usize,
     ) -> Result<Self, Problem> {
-        self.output.check(mark::variant(variant, index, len))?;
-        self.variant(index)?;
+        self.variant(index, variant, len)?;
         self.deeper()
     }
 

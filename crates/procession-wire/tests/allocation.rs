@@ -41,6 +41,7 @@ fn allocated_for<T: DeserializeOwned>(head: &[u8]) -> usize {
     ALLOCATED.get() - before
 }
 
+// VAL-011
 #[test]
 fn what_says_that_it_is_long_takes_no_more_memory_than_its_bytes_justify() {
     // A billion numbers each of its own length, as many of two bytes, and more than can be counted.

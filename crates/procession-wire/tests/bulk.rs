@@ -173,6 +173,7 @@ numbers! {
     of_units: (), Just(());
 }
 
+// VAL-010
 #[test]
 fn every_width_at_its_edges() {
     macro_rules! edges {
@@ -296,6 +297,7 @@ impl<'de> Deserialize<'de> for Digits {
     }
 }
 
+// VAL-010
 #[test]
 fn a_visitor_of_the_users_sees_each_element() {
     let digits = |digits: &[u8]| read::<Digits>(&bytes(&digits.to_vec()));
@@ -318,6 +320,7 @@ fn numbers_are_read_as_what_contains_them() {
     );
 }
 
+// VAL-011
 #[test]
 fn no_other_value_comes_of_garbage() {
     let refused = |bytes: &[u8]| {

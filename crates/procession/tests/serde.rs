@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 
 use procession::manager::Manager;
-use procession::{Pipe, Pool, Process, Queue};
+use procession::{ByteBuf, Pipe, Pool, Process, Queue};
 use procession_testkit::watchdog;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt::Debug;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -472,6 +472,35 @@ struct NeverWritten {
     #[serde(skip_serializing)]
     secret: String,
     id: u8,
+}
+
+/// Sequences of numbers, also in what has to say what it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Numbers {
+    bytes: ByteBuf,
+    floats: Vec<f64>,
+    nested: Vec<Vec<i32>>,
+    boxed: Box<[u64]>,
+    #[serde(flatten)]
+    more: BTreeMap<String, Vec<u16>>,
+}
+
+// VAL-010
+#[test]
+fn numbers_as_a_whole() {
+    let _watchdog = watchdog();
+    let carriers = Carriers::new();
+    let numbers: Vec<i64> = (0..500).map(|number| number * number - 70_000).collect();
+    carriers.carry(numbers.clone());
+    carriers.carry((vec![1.5_f32; 100], VecDeque::from(vec![true, false]), 7_u8));
+    carriers.carry(vec![vec![7_u8; 5_000]; 2]);
+    carriers.carry(Numbers {
+        bytes: ByteBuf::from(vec![7; 1000]),
+        floats: vec![0.1; 100],
+        nested: vec![vec![-1; 20]; 3],
+        boxed: numbers.iter().map(|number| number.unsigned_abs()).collect(),
+        more: BTreeMap::from([("more".to_owned(), vec![300; 30])]),
+    });
 }
 
 // VAL-006
