@@ -8,6 +8,7 @@
 use crate::waiter::{Waiter, Wake, Wakes};
 use procession_process::ExitStatus;
 use procession_wire::{EncodeError, Packet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -69,7 +70,7 @@ pub(crate) struct Call {
     pub(crate) for_items: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
     /// What has been settled and not taken.
     settled: Vec<Settled>,
@@ -82,6 +83,18 @@ struct State {
     /// Several threads may wait for one result.
     waiters: Vec<(Want, Arc<Waiter>)>,
     waker: Option<Waker>,
+    /// Called when all is settled.
+    hook: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("settled", &self.settled.len())
+            .field("open", &self.open)
+            .field("is_whole", &self.is_whole)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Call {
@@ -114,9 +127,20 @@ impl Call {
         let wanted = |(want, _): &mut (Want, _)| *want == Want::News || is_done;
         let woken = state.waiters.extract_if(.., wanted);
         wakes.extend(woken.map(|(_, waiter)| Wake::Thread(waiter)));
-        if is_done && let Some(waker) = state.waker.take() {
-            wakes.push(Wake::Task(waker));
+        if is_done {
+            wakes.extend(state.waker.take().map(Wake::Task));
+            wakes.extend(state.hook.take().map(Wake::Hook));
         }
+    }
+
+    /// Has a function called when all is settled; gives it back if it is.
+    pub(crate) fn hook(&self, hook: Box<dyn FnOnce() + Send>) -> Option<Box<dyn FnOnce() + Send>> {
+        let mut state = self.state();
+        if state.is_done() {
+            return Some(hook);
+        }
+        state.hook = Some(hook);
+        None
     }
 
     /// Returns whether what is wanted is there.

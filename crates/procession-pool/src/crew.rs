@@ -27,16 +27,18 @@
 //! change. So a copy touches none of them: it compares [`Crew::is_ours`] first.
 
 use crate::call::Call;
+use crate::callbacks::Callbacks;
 use crate::chunk::Chunk;
 use crate::dispatch::{Dispatch, Limits};
 use crate::error::PoolError;
 use crate::waiter::{Waiter, Wake, Wakes};
 use crate::watch::{Bells, Watch};
 use crate::worker::Worker;
+use procession_os::wait::Deadline;
 use procession_process::ExitStatus;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What the threads of a pool share.
@@ -47,6 +49,9 @@ pub(crate) struct Crew {
     state: Mutex<State>,
     pub(crate) watch: Watch,
     pub(crate) bells: Bells,
+    pub(crate) callbacks: Callbacks,
+    minder_has_ended: Mutex<bool>,
+    minder_ended: Condvar,
     /// Workers that have ended, until the minder sees to their slots.
     ended: Mutex<Vec<(usize, Arc<Worker>, ExitStatus)>>,
 }
@@ -124,6 +129,9 @@ impl Crew {
             state: Mutex::new(state),
             watch,
             bells,
+            callbacks: Callbacks::default(),
+            minder_has_ended: Mutex::new(true),
+            minder_ended: Condvar::new(),
             ended: Mutex::default(),
         }))
     }
@@ -358,6 +366,30 @@ impl Crew {
         call.is_ready(crate::call::Want::End)
     }
 
+    /// Says that the minder is there until what this returns is dropped.
+    pub(crate) fn minder_is_here(self: &Arc<Self>) -> MinderIsHere {
+        self.tell_of_minder(false);
+        MinderIsHere(Arc::clone(self))
+    }
+
+    fn tell_of_minder(&self, has_ended: bool) {
+        let told = self.minder_has_ended.lock();
+        *told.unwrap_or_else(PoisonError::into_inner) = has_ended;
+        self.minder_ended.notify_all();
+    }
+
+    /// Waits until the minder has ended; false if it has not by the deadline.
+    pub(crate) fn wait_for_minder(&self, deadline: Deadline) -> bool {
+        let has_ended = self.minder_has_ended.lock();
+        let mut has_ended = has_ended.unwrap_or_else(PoisonError::into_inner);
+        while !*has_ended && !deadline.passed() {
+            let left = deadline.left().unwrap_or(Duration::MAX);
+            let waited = self.minder_ended.wait_timeout(has_ended, left);
+            has_ended = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *has_ended
+    }
+
     /// Takes the workers that have ended.
     pub(crate) fn take_ended(&self) -> Vec<(usize, Arc<Worker>, ExitStatus)> {
         std::mem::take(&mut self.ended())
@@ -365,6 +397,16 @@ impl Crew {
 
     fn ended(&self) -> MutexGuard<'_, Vec<(usize, Arc<Worker>, ExitStatus)>> {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The minder is there.
+#[derive(Debug)]
+pub(crate) struct MinderIsHere(Arc<Crew>);
+
+impl Drop for MinderIsHere {
+    fn drop(&mut self) {
+        self.0.tell_of_minder(true);
     }
 }
 

@@ -57,6 +57,7 @@
 
 mod builder;
 mod call;
+mod callbacks;
 mod chunk;
 mod clock;
 mod collect;

@@ -6,7 +6,7 @@ use crate::row::{BLOCK_HEAD, Outcomes};
 use procession_process::Failure;
 use procession_process::outcome::consume;
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 impl Settled {
     /// Decodes the results, and gives each with the place of its item.
@@ -52,27 +52,36 @@ impl Settled {
 /// Puts what comes in any order into the order of the items.
 #[derive(Debug, Default)]
 pub(crate) struct InOrder {
-    /// The place of the next item.
-    next: usize,
+    /// The place behind the last item that is in order.
+    end: usize,
+    /// What is in order and was not taken.
+    next: VecDeque<Settled>,
     /// What comes later, by the place of its first item.
     later: BTreeMap<usize, Settled>,
 }
 
 impl InOrder {
     pub(crate) fn add(&mut self, settled: Vec<Settled>) {
-        let by_place = settled.into_iter().map(|settled| (settled.first, settled));
-        self.later.extend(by_place);
+        for settled in settled {
+            if settled.first == self.end {
+                self.append(settled);
+                while let Some(settled) = self.later.remove(&self.end) {
+                    self.append(settled);
+                }
+            } else {
+                self.later.insert(settled.first, settled);
+            }
+        }
+    }
+
+    fn append(&mut self, settled: Settled) {
+        self.end += settled.count;
+        self.next.push_back(settled);
     }
 
     /// Returns what comes next, if it is there.
     pub(crate) fn next(&mut self) -> Option<Settled> {
-        let entry = self.later.first_entry()?;
-        if *entry.key() != self.next {
-            return None;
-        }
-        let settled = entry.remove();
-        self.next += settled.count;
-        Some(settled)
+        self.next.pop_front()
     }
 }
 

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 use std::{fmt, mem};
 
 /// How many chunks each worker gets unless the caller says otherwise.
@@ -121,7 +122,11 @@ impl Pool {
             pool.crew.terminate();
         }
         let thread = thread::Builder::new().name("procession-pool".to_owned());
-        let minder = thread.spawn(move || minder.run());
+        let is_here = pool.crew.minder_is_here();
+        let minder = thread.spawn(move || {
+            minder.run();
+            drop(is_here);
+        });
         *pool.minder() = Some(minder.map_err(PoolError::Thread)?);
         staffed?;
         exit::watch();
@@ -801,14 +806,50 @@ impl Pool {
     /// # }
     /// ```
     pub fn join(&self) {
+        self.join_by(Deadline::NEVER);
+    }
+
+    /// As [`join`](Self::join), for at most `timeout`; returns whether the pool has ended. The pool is closed in
+    /// any case.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As `join`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let _endless = pool.apply_async(|| -> () { loop { std::thread::park() } }, ())?;
+    /// assert!(!pool.join_timeout(Duration::from_millis(10)));
+    /// pool.terminate();
+    /// assert!(pool.join_timeout(Duration::from_secs(60)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn join_timeout(&self, timeout: Duration) -> bool {
+        self.join_by(Deadline::after(timeout))
+    }
+
+    fn join_by(&self, deadline: Deadline) -> bool {
         if !self.crew.is_ours() {
-            return;
+            return true;
         }
         self.close();
+        if !self.crew.wait_for_minder(deadline) {
+            return false;
+        }
         if let Some(minder) = self.minder().take() {
             // Nothing in it panics; if it did, the hook has told of it.
             let _ = minder.join();
         }
+        self.crew.callbacks.finish();
+        true
     }
 
     /// A second thread that joins waits here for the first.

@@ -242,6 +242,64 @@ impl<R> AsyncResult<R> {
     }
 }
 
+impl<R: 'static> AsyncResult<R> {
+    /// Has a function called with the result when it is there, instead of getting it.
+    ///
+    /// Such functions are called by a thread of the pool that does nothing else, one after the other, in the
+    /// order in which the results come. One that panics hurts nobody. [`Pool::join`](crate::Pool::join) waits for
+    /// them.
+    ///
+    /// # Errors
+    ///
+    /// [`PoolError::Thread`] if the system has no thread for them, [`PoolError::Taken`] and
+    /// [`PoolError::Copied`] as [`get`](Self::get). The function is not called then.
+    ///
+    /// # When the other side is gone
+    ///
+    /// It is called with the error that [`get`](Self::get) would return.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let log = Arc::new(Mutex::new(Vec::new()));
+    /// for n in 1..4 {
+    ///     let log = Arc::clone(&log);
+    ///     pool.apply_async(|n: u32| n * n, (n,))?.then(move |square| log.lock().unwrap().extend(square))?;
+    /// }
+    /// pool.join();
+    /// let mut log = log.lock().unwrap();
+    /// log.sort_unstable();
+    /// assert_eq!(*log, [1, 4, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn then(
+        mut self,
+        callback: impl FnOnce(Result<R, PoolError>) + Send + 'static,
+    ) -> Result<(), PoolError> {
+        if !self.crew.is_ours() {
+            return Err(PoolError::Copied);
+        }
+        let finish = self.finish.take().ok_or(PoolError::Taken)?;
+        self.crew.callbacks.prepare().map_err(PoolError::Thread)?;
+        let (crew, call) = (Arc::clone(&self.crew), Arc::clone(&self.call));
+        let hook = Box::new(move || {
+            let result = move || callback(finish(call.take()));
+            crew.callbacks.call(Box::new(result));
+        });
+        if let Some(hook) = self.call.hook(hook) {
+            hook();
+        }
+        Ok(())
+    }
+}
+
 /// Resolves when the call is done, under any executor. Nothing has to be polled for the call to be run.
 ///
 /// # Panics

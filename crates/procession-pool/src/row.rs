@@ -62,6 +62,7 @@ impl Row {
     }
 
     /// Adds a call, if its arguments can stand in a row.
+    #[inline]
     pub(crate) fn push<A>(&mut self, arguments: &A) -> Result<Placed, EncodeError>
     where
         A: Serialize + DeserializeOwned,
@@ -83,6 +84,7 @@ impl Row {
     }
 
     /// Returns how many bytes the message has.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         ARGUMENTS + self.last_end() + self.ends.len() * 4
     }
@@ -113,6 +115,7 @@ impl Row {
         self.ends.iter_mut().for_each(|end| *end -= gone);
     }
 
+    #[inline]
     fn last_end(&self) -> usize {
         self.ends.last().map_or(0, |&end| end as usize)
     }

@@ -68,6 +68,8 @@ pub(crate) type Wakes = Vec<Wake>;
 pub(crate) enum Wake {
     Thread(Arc<Waiter>),
     Task(Waker),
+    /// A function that passes the callback on to the thread that calls it.
+    Hook(Box<dyn FnOnce() + Send>),
 }
 
 impl Wake {
@@ -81,6 +83,7 @@ impl Wake {
                     std::mem::forget(payload);
                 }
             }
+            Self::Hook(pass_on) => pass_on(),
         }
     }
 }

@@ -118,6 +118,10 @@ fn count(counter: &Counter, n: u32) -> (u32, u32, u32) {
     (n, std::process::id(), counter.0.get())
 }
 
+fn counts_of(counted: &[(u32, u32, u32)], worker: u32) -> usize {
+    counted.iter().filter(|(_, pid, _)| *pid == worker).count()
+}
+
 #[test]
 fn a_worker_s_state_is_its_own_and_lasts() {
     let _watchdog = watchdog();
@@ -129,9 +133,13 @@ fn a_worker_s_state_is_its_own_and_lasts() {
     let counted = pool.map_with_state(count, 0..50).unwrap();
     for worker in pool.worker_pids() {
         let own = counted.iter().filter(|(_, pid, _)| *pid == worker);
+        let mut counts: Vec<u32> = own.map(|(.., count)| *count).collect();
+        // It may have been given a later item first.
+        counts.sort_unstable();
         assert!(
-            own.zip(101..)
-                .all(|((.., count), expected)| *count == expected)
+            counts
+                .into_iter()
+                .eq((101..).take(counts_of(&counted, worker)))
         );
     }
     assert!(counted.iter().map(|(n, ..)| *n).eq(0..50));
@@ -156,7 +164,11 @@ fn a_worker_is_replaced_after_so_many_tasks() {
     }
     let first = pool.apply(pid, (0,)).unwrap();
     eventually("the first is gone", || {
+<<<<<<< HEAD
         pool.apply(pid, (1,)).unwrap();
+=======
+        assert!(pool.apply(pid, (0,)).is_ok());
+>>>>>>> b3cbce2 (pool: callbacks, a join with a limit, and results in order without a tree)
         !exists(first)
     });
     pool.join();

@@ -6,7 +6,7 @@ use procession_pipe::{PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
 use procession_process::current_process;
 use procession_shm::{Array, Value};
-use procession_testkit::{children, hush, watchdog};
+use procession_testkit::{children, eventually, hush, watchdog};
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -386,8 +386,11 @@ fn work_is_shared_and_never_by_more_processes_than_asked_for() {
         .collect();
     assert!(pids.is_subset(&before));
     assert_eq!(workers(&pool), before);
-    let ours = children(pid());
-    assert!(before.iter().all(|worker| ours.contains(worker)));
+    // One that has not begun looks like a child that was made in advance.
+    eventually("all are children of this process", || {
+        let ours = children(pid());
+        before.iter().all(|worker| ours.contains(worker))
+    });
 }
 
 fn meet(here: Value<u32>, all: u32) -> u32 {

@@ -5,7 +5,7 @@ use procession_os::file_size::within_limit;
 use procession_os::parent::on_main_thread;
 use serde::{Deserialize, Serialize};
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -83,6 +83,8 @@ impl fmt::Debug for Panic {
 const NO_TEXT: &str = "(a payload that is not text)";
 
 thread_local! {
+    /// Whether there is one: to look at that costs less than to take what is not there.
+    static HAS_LAST: Cell<bool> = const { Cell::new(false) };
     static LAST: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
@@ -153,6 +155,7 @@ pub(crate) fn remember_panics() {
             report(&panic);
         }
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some(panic));
+        HAS_LAST.set(true);
     }));
 }
 
@@ -204,7 +207,9 @@ fn described(panic: &Panic) -> String {
 #[inline]
 pub(crate) fn caught<R>(work: impl FnOnce() -> R + UnwindSafe) -> Result<R, Panic> {
     // One that an earlier piece of work caught itself is not what may end this one.
-    LAST.set(None);
+    if HAS_LAST.take() {
+        LAST.set(None);
+    }
     panic::catch_unwind(work).map_err(|payload| {
         let remembered = LAST.take();
         let panic = remembered.unwrap_or_else(|| Panic {
