@@ -35,6 +35,7 @@ fn nothing_is_left() {
     let me = std::process::id();
     // Two workers, so that what starts of processes keep is there.
     drop(Pool::new(2).unwrap());
+    // Those of the first may not all be closed yet, so that this may be too many.
     let before = descriptors();
     for end in [Pool::join, Pool::terminate, |_: &Pool| ()] {
         let pool = Pool::new(3).unwrap();
@@ -52,5 +53,5 @@ fn nothing_is_left() {
         assert!(active_children().is_empty());
         eventually("the thread is gone", || pool_threads() == 0);
     }
-    eventually("the descriptors are closed", || descriptors() == before);
+    eventually("the descriptors are closed", || descriptors() <= before);
 }
