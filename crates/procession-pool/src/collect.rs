@@ -7,7 +7,7 @@ use crate::worker::{Received, Worker};
 use procession_os::policy::wait_policy;
 use procession_os::wait::Deadline;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a caller takes what is in the rings before it looks at the sockets too.
 const SWEEPS: u32 = 256;
@@ -98,16 +98,20 @@ impl Crew {
         wait_policy().spin(deadline, look).is_some()
     }
 
-    /// Has every worker ring; false if one has written something meanwhile.
-    pub(crate) fn prepare_to_sleep(&self) -> bool {
+    /// Has every worker ring; returns for how long one may sleep, `None` if one has written something meanwhile.
+    pub(crate) fn prepare_to_sleep(&self, deadline: Deadline) -> Option<Deadline> {
         let mut state = self.lock();
         let state_ref = &mut *state;
         state_ref.dispatch.rebalance(&mut state_ref.wakes);
+        let now = Instant::now();
+        let next = state_ref.dispatch.relieve(now, &mut state_ref.wakes);
         self.watch_blocked(&state_ref.dispatch);
         drop(state);
         let workers = self.workers();
         let arm = |there: bool, (_, worker): &(usize, Arc<Worker>)| worker.arm() || there;
-        !workers.iter().fold(false, arm)
+        let look_again = next.map(|next| Deadline::after(next.saturating_duration_since(now)));
+        let until = look_again.map_or(deadline, |again| deadline.min(again));
+        (!workers.iter().fold(false, arm)).then_some(until)
     }
 
     /// Takes what has rung.
@@ -172,10 +176,13 @@ impl OnDuty<'_> {
                 }
                 continue;
             }
-            let may_sleep = !crew.look_again(deadline, is_ready) && crew.prepare_to_sleep();
+            if crew.look_again(deadline, is_ready) {
+                continue;
+            }
+            let until = crew.prepare_to_sleep(deadline);
             // The preparation may have settled it.
-            if may_sleep && !is_ready() {
-                crew.answer_by(deadline);
+            if let Some(until) = until.filter(|_| !is_ready()) {
+                crew.answer_by(until);
             }
         }
     }

@@ -46,6 +46,12 @@ use std::time::{Duration, Instant};
 /// One that is too large for a worker kills each that receives it.
 const HANDOVERS: usize = 3;
 
+/// How long a worker may take to begin what it was sent while another is idle.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long others are preferred to one that took longer.
+const AVOIDED: Duration = Duration::from_secs(1);
+
 /// How long a worker may go on that has closed its socket.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -175,7 +181,7 @@ impl Dispatch {
         let with_room =
             slots.filter(|(_, slot)| self.may_run(slot, count) && slot.has_room_for(next));
         with_room
-            .min_by_key(|(_, slot)| slot.sent.len())
+            .min_by_key(|(_, slot)| (slot.avoided.is_some(), slot.sent.len()))
             .map(|(at, _)| at)
     }
 
@@ -241,7 +247,8 @@ impl Dispatch {
                 .sent
                 .get(1)
                 .map_or(1, |chunk| chunk.count);
-            let may = |slot: &Slot| slot.is_idle() && self.may_run(slot, next);
+            let may =
+                |slot: &Slot| slot.is_idle() && slot.avoided.is_none() && self.may_run(slot, next);
             if !self.slots.iter().any(may) {
                 break;
             }
@@ -250,6 +257,41 @@ impl Dispatch {
             self.give(wakes);
         }
         self.give(wakes);
+    }
+
+    /// Takes back what a worker does not begin though it is at nothing, for an idle one: the worker may be
+    /// stopped. Returns when to look again.
+    pub(crate) fn relieve(&mut self, now: Instant, wakes: &mut Wakes) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        for at in 0..self.slots.len() {
+            let slot = &mut self.slots[at];
+            slot.avoided = slot.avoided.filter(|&until| now < until);
+            let Some(number) = slot.not_begun() else {
+                slot.waited = None;
+                continue;
+            };
+            let since = match slot.waited {
+                Some((waited, since)) if waited == number => since,
+                _ => now,
+            };
+            slot.waited = Some((number, since));
+            let count = slot.sent.front().map_or(1, |chunk| chunk.count);
+            let slots = self.slots.iter().enumerate();
+            let idle = slots.filter(|(_, slot)| slot.is_idle() && self.may_run(slot, count));
+            let Some((idle, _)) = idle.min_by_key(|(_, slot)| slot.avoided) else {
+                continue;
+            };
+            if now < since + PATIENCE {
+                next = Some(next.map_or(since + PATIENCE, |next| next.min(since + PATIENCE)));
+                continue;
+            }
+            let slot = &mut self.slots[at];
+            (slot.waited, slot.avoided) = (None, Some(now + AVOIDED));
+            for chunk in slot.take_back() {
+                self.send(idle, chunk, wakes);
+            }
+        }
+        next
     }
 
     /// Returns the slot with the most chunks behind the one that its worker may be at.
@@ -285,7 +327,10 @@ impl Dispatch {
                 Ok(())
             }
             Received::Garbage(words) => Err(words),
-            Received::Packet(packet) => slot.take(packet, wakes),
+            Received::Packet(packet) => {
+                slot.avoided = None;
+                slot.take(packet, wakes)
+            }
         };
         if let Err(words) = taken {
             slot.astray(words);

@@ -151,8 +151,9 @@ impl Minder {
                 if found || self.crew.look_again(deadline, || false) {
                     return;
                 }
-                if !self.crew.prepare_to_sleep() {
-                    return;
+                match self.crew.prepare_to_sleep(deadline) {
+                    Some(until) => deadline = until,
+                    None => return,
                 }
             }
         }

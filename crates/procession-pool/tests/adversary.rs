@@ -236,3 +236,21 @@ fn requests_taken_back_fill_no_ring() {
     slow.get().unwrap();
     assert_eq!(pool.apply(len, (vec![7; 100],)).unwrap(), 100);
 }
+
+#[test]
+fn a_stopped_worker_holds_up_nothing_that_it_has_not_begun() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(2).unwrap();
+    assert_eq!(pool.map_chunked(pause, [30; 4], 1).unwrap(), [30; 4]);
+    for pid in pool.worker_pids() {
+        let send = |signal| kill(Pid::from_raw(pid.cast_signed()), signal).unwrap();
+        send(Signal::SIGSTOP);
+        for _ in 0..4 {
+            assert_eq!(pool.apply(pause, (1,)).unwrap(), 1);
+        }
+        assert_eq!(pool.map_chunked(pause, [1; 40], 1).unwrap(), [1; 40]);
+        let polled = pool.apply_async(pause, (1,)).unwrap();
+        eventually("it is done", || polled.ready());
+        send(Signal::SIGCONT);
+    }
+}

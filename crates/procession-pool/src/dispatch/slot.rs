@@ -64,6 +64,10 @@ pub(crate) struct Slot {
     pub(super) failures: u32,
     /// How many in a row ended without having been asked for anything.
     pub(super) barren: usize,
+    /// The request that the worker is to begin next, and since when that has been waited for.
+    pub(super) waited: Option<(u32, Instant)>,
+    /// Until when others are preferred to a worker that did not begin what it was sent: it may be stopped.
+    pub(super) avoided: Option<Instant>,
     /// When the next worker may be started.
     pub(super) due: Option<Instant>,
 }
@@ -85,6 +89,13 @@ impl Slot {
 
     pub(super) fn is_idle(&self) -> bool {
         self.is_ready() && self.sent.is_empty()
+    }
+
+    /// Returns the number of the request that the worker was sent, and has not begun though it is at nothing.
+    pub(super) fn not_begun(&self) -> Option<u32> {
+        let number = self.sent.front().filter(|_| !self.is_blocked)?.number;
+        let taken = self.worker.as_ref()?.ledger().taken();
+        (!is_before(number, taken)).then_some(number)
     }
 
     pub(super) fn is_hopeless(&self) -> bool {
@@ -116,6 +127,7 @@ impl Slot {
         self.due = None;
         self.calls = 0;
         self.is_retired = false;
+        (self.waited, self.avoided) = (None, None);
     }
 
     /// Takes a message of the worker.
