@@ -91,6 +91,8 @@ impl Minder {
         let employed = self.crew.employ(at, &worker);
         if !matches!(employed, Ok(true)) {
             worker.kill();
+            // It is in no slot, so nothing else waits for its end.
+            let _ = worker.process().wait_timeout(REACH);
         }
         employed.map(drop).map_err(|error| error.to_string())
     }
