@@ -183,6 +183,14 @@ impl Channel {
         let _ = self.rings.set(Rings::new(end));
     }
 
+    /// Takes the names of the rings away, once both sides have them: their memory then goes with the two, even
+    /// if they are killed, and the channel cannot be handed on any more.
+    pub fn unlink_rings(&self) {
+        if let Some(rings) = self.rings.get() {
+            rings.end().segment().unlink();
+        }
+    }
+
     /// Sends a message.
     ///
     /// Blocks while the other side has no room. Two sides that send to each other more than the

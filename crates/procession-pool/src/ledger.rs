@@ -144,6 +144,11 @@ impl Ledger {
         open.store(whole(count + 1, end as u32), Ordering::Release);
     }
 
+    /// Takes the page's name away; whoever has it keeps it.
+    pub(crate) fn unlink(&self) {
+        self.0.segment().unlink();
+    }
+
     /// Returns what a worker that has ended left on the page.
     pub(crate) fn left(&self) -> Left {
         let (count, words) = halves(self.word(OPEN).load(Ordering::Acquire));

@@ -145,6 +145,13 @@ impl Worker {
         }
     }
 
+    /// Takes the names of the shared memory away, once the worker has it or has ended: so it goes with the two,
+    /// however they end.
+    pub(crate) fn forget_names(&self) {
+        self.channel.unlink_rings();
+        self.ledger.unlink();
+    }
+
     /// Says why a worker that has ended, or cannot be ended, was never ready.
     pub(crate) fn why_not_ready(&self, status: ExitStatus) -> String {
         match self.process.take_result() {
@@ -177,6 +184,12 @@ impl Worker {
             "the worker (pid {}) cannot be ended: {refused}",
             self.pid()
         ))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.forget_names();
     }
 }
 

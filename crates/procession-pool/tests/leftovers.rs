@@ -1,4 +1,4 @@
-//! That a pool which has ended leaves no process, no zombie and no thread.
+//! That a pool which has ended leaves no process, no zombie, no thread and no shared memory.
 //!
 //! The only test of its program, so that all children and threads are its own.
 
@@ -6,7 +6,8 @@
 
 use procession_pool::Pool;
 use procession_process::active_children;
-use procession_testkit::{children, eventually, kill9, watchdog};
+use procession_shm::family;
+use procession_testkit::{children, eventually, kill9, shared_memory, watchdog};
 use std::fs;
 
 procession_process::enable_in_tests!();
@@ -25,10 +26,18 @@ fn descriptors() -> usize {
         .count()
 }
 
+/// Returns the names of this family's segments.
+fn segments() -> Vec<String> {
+    let family = family::current().expect("the system gives memory");
+    let names = shared_memory(family.id()).into_iter();
+    names.filter(|name| !name.ends_with("-lease")).collect()
+}
+
 fn exit_at(n: i32) -> i32 {
     if n == 3 { std::process::exit(3) } else { n }
 }
 
+// POL-109
 #[test]
 fn nothing_is_left() {
     let _watchdog = watchdog();
@@ -51,6 +60,7 @@ fn nothing_is_left() {
         drop(pool);
         assert_eq!(children(me), []);
         assert!(active_children().is_empty());
+        eventually("the shared memory is gone", || segments().is_empty());
         eventually("the thread is gone", || pool_threads() == 0);
     }
     eventually("the descriptors are closed", || descriptors() <= before);

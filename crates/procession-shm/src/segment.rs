@@ -5,6 +5,7 @@ use crate::grant;
 use crate::machine::place::Recover;
 use crate::mapping::{Entry, Mapping};
 use crate::name::Name;
+use crate::reserve;
 use crate::{Held, Kept, OpenError, ShmError};
 use procession_os::robust::{Acquired, LockError};
 use procession_os::wait::Deadline;
@@ -149,6 +150,27 @@ impl Segment {
     /// ```
     pub fn name(&self) -> String {
         self.mapping.name.to_string()
+    }
+
+    /// Takes the name away, so that nobody can open the segment any more. Whoever has it keeps the memory, which
+    /// goes with the last of them, even one that is killed.
+    ///
+    /// Without this, what a killed process held keeps its name until the family ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::Shared;
+    /// use std::sync::atomic::{AtomicU32, Ordering};
+    ///
+    /// let word = Shared::new(AtomicU32::new(7))?;
+    /// word.segment().unlink();
+    /// assert!(!std::path::Path::new("/dev/shm").join(word.segment().name()).exists());
+    /// assert_eq!(word.load(Ordering::Relaxed), 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn unlink(&self) {
+        reserve::unlink(self.mapping.name);
     }
 
     /// Returns the number of elements.

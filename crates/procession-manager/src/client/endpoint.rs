@@ -151,7 +151,11 @@ impl Endpoint {
             .expect(RINGS)?
             .decode::<Option<RingEnd>>()
         {
-            Ok(Some(end)) => channel.add_rings(end),
+            Ok(Some(end)) => {
+                channel.add_rings(end);
+                // The server has made them, so that both have them now.
+                channel.unlink_rings();
+            }
             Ok(None) => {}
             Err(_) => {
                 self.without_rings.store(true, Ordering::Relaxed);

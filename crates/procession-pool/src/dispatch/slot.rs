@@ -135,6 +135,9 @@ impl Slot {
         match packet.kind() {
             Kind::READY if !self.has_begun => {
                 self.has_begun = true;
+                if let Some(worker) = &self.worker {
+                    worker.forget_names();
+                }
                 self.failures = 0;
                 Ok(())
             }
