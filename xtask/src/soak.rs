@@ -11,6 +11,8 @@ const STORMS: &[&str] = &[
     "--package",
     "procession-pipe",
     "--package",
+    "procession-pool",
+    "--package",
     "procession-process",
     "--package",
     "procession-queue",

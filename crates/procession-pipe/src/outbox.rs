@@ -61,6 +61,8 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Rest {
     bytes: Vec<u8>,
+    /// How many of them have gone.
+    at: usize,
     /// Kept for the claims of the handles inside, which pass on with the last byte.
     message: Option<Message>,
 }
@@ -104,8 +106,8 @@ impl Outbox {
         let Some(mut rest) = self.rest.take() else {
             return Ok(());
         };
-        let Err(Stopped { at, error }) = write(link, [&rest.bytes, &[]], &[], deadline, || ())
-        else {
+        let left = [&rest.bytes[rest.at..], &[]];
+        let Err(Stopped { at, error }) = write(link, left, &[], deadline, || ()) else {
             if let Some(message) = rest.message {
                 message.delivered();
             }
@@ -114,7 +116,7 @@ impl Outbox {
         if is_gone(&error) {
             link.mark_reset();
         } else {
-            rest.bytes.drain(..at);
+            rest.at += at;
             self.rest = Some(rest);
         }
         // Nothing of the message that waits behind the rest has gone.
@@ -130,7 +132,8 @@ impl Outbox {
         let Some(bytes) = left else {
             return Err(unsent(error));
         };
-        self.rest = Some(Rest { bytes, message });
+        let at = 0;
+        self.rest = Some(Rest { bytes, at, message });
         Err(SendError::Unfinished(error))
     }
 }

@@ -90,7 +90,13 @@ impl Crew {
 
     /// Looks again for as long as that pays; returns whether anything had come.
     pub(crate) fn look_again(&self, deadline: Deadline, is_ready: impl Fn() -> bool) -> bool {
-        let workers = self.workers();
+        let state = self.lock();
+        if state.dispatch.blocked().next().is_some() {
+            // Room in a socket is seen by the kernel only.
+            return false;
+        }
+        let workers = Arc::clone(&state.workers);
+        drop(state);
         let look = || {
             let written = workers.iter().any(|(_, worker)| worker.is_written());
             (written || is_ready()).then_some(())

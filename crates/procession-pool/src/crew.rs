@@ -67,7 +67,7 @@ pub(crate) struct State {
     /// Threads that wait for somebody else to collect.
     asleep: Vec<Arc<Waiter>>,
     /// The workers to collect from, with their slots.
-    workers: Arc<[(usize, Arc<Worker>)]>,
+    pub(crate) workers: Arc<[(usize, Arc<Worker>)]>,
     pub(crate) wakes: Wakes,
 }
 

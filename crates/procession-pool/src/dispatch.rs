@@ -46,8 +46,10 @@ use std::time::{Duration, Instant};
 /// One that is too large for a worker kills each that receives it.
 const HANDOVERS: usize = 3;
 
-/// How long a worker may take to begin what it was sent while another is idle.
+/// How long a worker may take to begin what it was sent while another is idle: this, and [`FOR_BYTE`] for each
+/// byte that it has to receive and decode first.
 const PATIENCE: Duration = Duration::from_millis(20);
+const FOR_BYTE: Duration = Duration::from_nanos(20);
 
 /// How long others are preferred to one that took longer.
 const AVOIDED: Duration = Duration::from_secs(1);
@@ -275,14 +277,17 @@ impl Dispatch {
                 _ => now,
             };
             slot.waited = Some((number, since));
-            let count = slot.sent.front().map_or(1, |chunk| chunk.count);
+            let front = slot.sent.front();
+            let (count, bytes) = front.map_or((1, 0), |chunk| (chunk.count, chunk.len()));
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            let until = since + PATIENCE + FOR_BYTE * bytes;
             let slots = self.slots.iter().enumerate();
             let idle = slots.filter(|(_, slot)| slot.is_idle() && self.may_run(slot, count));
             let Some((idle, _)) = idle.min_by_key(|(_, slot)| slot.avoided) else {
                 continue;
             };
-            if now < since + PATIENCE {
-                next = Some(next.map_or(since + PATIENCE, |next| next.min(since + PATIENCE)));
+            if now < until {
+                next = Some(next.map_or(until, |next| next.min(until)));
                 continue;
             }
             let slot = &mut self.slots[at];
