@@ -177,14 +177,15 @@ impl Crew {
     }
 
     /// Changes the state without the duty to collect.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Dispatch, &mut Wakes)) {
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut Dispatch, &mut Wakes) -> R) -> R {
         let mut state = self.lock();
         let state_ref = &mut *state;
-        change(&mut state_ref.dispatch, &mut state_ref.wakes);
+        let changed = change(&mut state_ref.dispatch, &mut state_ref.wakes);
         state_ref.workers = state_ref.dispatch.workers().into();
         self.kick(state_ref);
         self.watch_blocked(&state_ref.dispatch);
         self.see_to_collecting(&mut state);
+        changed
     }
 
     /// Has the minder collect if something is outstanding and nobody does.
@@ -362,8 +363,8 @@ impl Crew {
 
     /// Takes back what no worker has begun of a call; returns whether that was all that was left of it.
     pub(crate) fn cancel(&self, call: &Arc<Call>) -> bool {
-        self.change(|dispatch, wakes| dispatch.cancel(call, wakes));
-        call.is_ready(crate::call::Want::End)
+        let found = self.change(|dispatch, wakes| dispatch.cancel(call, wakes));
+        found && call.is_ready(crate::call::Want::End)
     }
 
     /// Says that the minder is there until what this returns is dropped.

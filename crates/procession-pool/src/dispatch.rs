@@ -497,7 +497,9 @@ impl Dispatch {
     }
 
     /// Settles what no worker has begun of a call.
-    pub(crate) fn cancel(&mut self, call: &Arc<Call>, wakes: &mut Wakes) {
+    ///
+    /// Returns whether there was anything.
+    pub(crate) fn cancel(&mut self, call: &Arc<Call>, wakes: &mut Wakes) -> bool {
         let is_of = |chunk: &Chunk| Arc::ptr_eq(&chunk.call, call);
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
@@ -507,8 +509,10 @@ impl Dispatch {
                 }
             }
         }
+        let mut found = false;
         for mut chunk in std::mem::take(&mut self.queue) {
             if is_of(&chunk) {
+                found = true;
                 self.settled(chunk.count - chunk.settled);
                 chunk.lose(Loss::Cancelled, wakes);
             } else {
@@ -516,6 +520,7 @@ impl Dispatch {
             }
         }
         self.give(wakes);
+        found
     }
 
     /// Returns whether the workers are to go: the pool has ended, or is closed and has nothing to do.
