@@ -102,6 +102,7 @@ impl Bench {
     fn answer_row(&self, mut packet: Packet) -> Result<Result<(), SendError>, DecodeError> {
         let Calls {
             request,
+            is_timed,
             item,
             routine,
             ..
@@ -112,7 +113,9 @@ impl Bench {
         }
         let item = (item != NO_ITEM).then_some(item as usize);
         for_item(item, || resolved(self as &dyn Any, &mut packet));
-        Ok(self.flush())
+        let sent = self.flush();
+        self.end(is_timed);
+        Ok(sent)
     }
 
     /// Runs the one call of a request that has a message of its own.
@@ -133,8 +136,9 @@ impl Bench {
             Ok(mut packet) => resolved(self as &dyn Any, &mut packet),
             Err(error) => failed(error.into()),
         });
+        let sent = self.reply(number, 0, outcome);
         self.end(is_timed);
-        Ok(self.reply(number, 0, outcome))
+        Ok(sent)
     }
 
     #[inline]
@@ -145,6 +149,7 @@ impl Bench {
         self.ledger.begin(request, place);
     }
 
+    /// The outcomes of a request are on their way; until then a worker may be stopped, and its time goes on.
     #[inline]
     fn end(&self, is_timed: bool) {
         if is_timed {
@@ -288,7 +293,6 @@ fn run_row<R: Serialize + DeserializeOwned>(
                 (!is_in).then(|| encode(&value)).transpose()
             },
         );
-        bench.end(calls.is_timed);
         let sent = match written {
             Ok(None) => bench.keep(&mut block, from, place),
             Ok(Some(message)) => bench.send_alone(&mut block, from, place, message),
