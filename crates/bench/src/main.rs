@@ -16,6 +16,7 @@ mod figures;
 mod large;
 mod memory;
 mod pipes;
+mod pools;
 mod python;
 mod queues;
 mod report;

@@ -6,6 +6,10 @@ use crate::large::{
 };
 use crate::memory::{array_set, lock_contended, lock_pair, value_contended};
 use crate::pipes::{pipe_echo, pipe_stream, rings_echo};
+use crate::pools::{
+    pool_apply, pool_argument, pool_imap_unordered, pool_made, pool_map, pool_map_singly,
+    pool_result, pool_submit,
+};
 use crate::queues::{queue_echo, queue_stream};
 use crate::starts::{start_fork, start_fork_server, start_spawn};
 use anyhow::Result;
@@ -67,6 +71,17 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Queue, 64 MiB Vec<u8>", queue_large),
     row!("Process, 64 MiB Vec<u8> as argument", process_argument),
     row!("Process, 64 MiB Vec<u8> as result", process_result),
+    row!("Pool.map, an item", pool_map),
+    row!("Pool.map, chunks of one, an item", pool_map_singly),
+    row!("Pool.imap_unordered, an item", pool_imap_unordered),
+    row!("Pool.apply, there and back", pool_apply),
+    row!(
+        "Pool.apply_async, all then all results, a call",
+        pool_submit
+    ),
+    row!("Pool of 4, made and dropped", pool_made),
+    row!("Pool, 64 MiB Vec<u8> as argument", pool_argument),
+    row!("Pool, 64 MiB Vec<u8> as result", pool_result),
     row!("Start + join, fork server", start_fork_server),
     row!("Start + join, spawn", start_spawn),
     row!("Start + join, fork", start_fork),
