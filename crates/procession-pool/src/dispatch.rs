@@ -166,6 +166,10 @@ impl Dispatch {
     pub(crate) fn give(&mut self, wakes: &mut Wakes) {
         while !self.queue.is_empty() {
             let Some(at) = self.roomiest() else {
+                // Idle workers may be so near to their end that none may run what is next.
+                for at in 0..self.slots.len() {
+                    self.retire(at);
+                }
                 return;
             };
             let Some(chunk) = self.queue.pop_front() else {

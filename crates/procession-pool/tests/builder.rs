@@ -170,6 +170,19 @@ fn a_worker_is_replaced_after_so_many_tasks() {
     pool.join();
 }
 
+#[test]
+fn a_chunk_that_no_worker_may_run_any_more_is_run_by_the_next() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder()
+        .workers(1)
+        .max_tasks_per_worker(10)
+        .start()
+        .unwrap();
+    let first = pool.map_chunked(pid, 0..9, 9).unwrap();
+    let second = pool.map_chunked(pid, 0..2, 2).unwrap();
+    assert!(first[0] != second[0] && second[0] == second[1]);
+}
+
 // POL-041
 #[test]
 fn a_pool_that_replaces_its_workers_ends_with_all_done() {
