@@ -173,6 +173,8 @@ impl Crew {
         // Whoever collects and is asleep has asked every worker to ring, those too that were idle then.
         if state.duty == Duty::Nobody && !will_wait {
             self.appoint_minder(&mut state);
+            // It may sleep without a limit, and is to look after a worker that does not begin.
+            self.bells.ring();
         }
     }
 
