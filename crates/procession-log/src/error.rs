@@ -1,6 +1,6 @@
 //! Why the log could not be set up.
 
-use procession_process::routine::RoutineError;
+use procession_call::RoutineError;
 use std::io;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 
 use crate::hosting::{Access, Locked};
 use crate::shared::Shared;
-use procession_process::{Failure, Fallible, Plain};
+use procession_call::{Failure, Fallible, Plain};
 
 /// A function that makes an object in the server: a `fn` item, or a closure that captures
 /// nothing, with up to eight arguments.

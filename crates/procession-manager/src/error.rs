@@ -1,10 +1,9 @@
 //! Why a call of a hosted object has no value to return.
 
 use crate::refusal::Refusal;
+use procession_call::{Failure, RoutineError};
 use procession_pipe::{RecvError, SendError};
-use procession_process::outcome::Failure;
-use procession_process::routine::RoutineError;
-use procession_process::{Panic, ProcessError, StartError, TaskError};
+use procession_process::{ProcessError, StartError};
 use procession_wire::{DecodeError, EncodeError};
 use std::io;
 
@@ -13,15 +12,15 @@ use std::io;
 /// # Examples
 ///
 /// ```
-/// use procession_manager::{Manager, ManagerError};
+/// use procession::{Failure, Manager, ManagerError};
 ///
 /// # fn main() -> Result<(), ManagerError> {
-/// # procession_process::init();
+/// # procession::init();
 /// let manager = Manager::start()?;
 /// let list = manager.list::<i64>()?;
 ///
 /// let error = list.with(|list| list[3]).unwrap_err();
-/// let ManagerError::Panicked(panic) = error else { unreachable!("{error}") };
+/// let ManagerError::Call(Failure::Panicked(panic)) = error else { unreachable!("{error}") };
 /// assert_eq!(panic.message(), "index out of bounds: the len is 0 but the index is 3");
 ///
 /// manager.shutdown()?;
@@ -41,24 +40,17 @@ pub enum ManagerError {
     /// that came to this process by way of `fork`.
     #[error("the manager has no such object")]
     NoSuchObject,
-    /// The object's method panicked. The object is as the method left it.
+    /// The server says itself why there is no result: the object's method, or its constructor, panicked
+    /// or returned an `anyhow` error, or was not called. After a panic the object is as the method
+    /// left it.
     #[error("the call {0}")]
-    Panicked(Panic),
-    /// The object's method, or its constructor, returned an `anyhow` error.
-    #[error("the call failed: {0}")]
-    Failed(#[source] TaskError),
+    Call(#[source] Failure),
     /// One of the built-in objects refused the operation.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// The arguments cannot be encoded; nothing was sent.
     #[error("the arguments cannot be sent: {0}")]
     Encode(#[from] EncodeError),
-    /// The server could not decode the arguments; nothing was called.
-    #[error("the server could not decode the arguments: {0}")]
-    Arguments(String),
-    /// The method returned what cannot be encoded.
-    #[error("the call returned what cannot be encoded: {0}")]
-    ResultNotEncoded(String),
     /// What the server sent cannot be decoded.
     #[error("the server's reply cannot be decoded: {0}")]
     Decode(#[from] DecodeError),
@@ -85,12 +77,9 @@ pub enum ManagerError {
 procession_os::debug_in_words!(ManagerError {
     Gone,
     NoSuchObject,
-    Panicked,
-    Failed,
+    Call,
     Refused,
     Encode,
-    Arguments,
-    ResultNotEncoded,
     Decode,
     Routine,
     NotAdmitted,
@@ -102,14 +91,7 @@ procession_os::debug_in_words!(ManagerError {
 
 impl From<Failure> for ManagerError {
     fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Panicked(panic) => Self::Panicked(panic),
-            Failure::Failed(error) => Self::Failed(error),
-            Failure::Arguments(words) => Self::Arguments(words),
-            Failure::Result(words) => Self::ResultNotEncoded(words),
-            // A failure of a kind that is new since this was written.
-            other => Self::ResultNotEncoded(other.to_string()),
-        }
+        Self::Call(failure)
     }
 }
 

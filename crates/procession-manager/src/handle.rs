@@ -9,7 +9,7 @@ use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::route::Route;
 use crate::shared::Shared;
-use procession_process::routine::Routine;
+use procession_call::Routine;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,8 +62,7 @@ impl ManagerHandle {
     ///
     /// # Errors
     ///
-    /// [`ManagerError`]; [`Failed`](ManagerError::Failed) or [`Panicked`](ManagerError::Panicked)
-    /// if the constructor did.
+    /// [`ManagerError`]; [`Call`](ManagerError::Call) if the constructor panicked or returned an error.
     ///
     /// # When the other side is gone
     ///
@@ -102,7 +101,7 @@ impl ManagerHandle {
     ///
     /// # Errors
     ///
-    /// [`ManagerError`]; [`Panicked`](ManagerError::Panicked) if the constructor panicked.
+    /// [`ManagerError`]; [`Call`](ManagerError::Call) if the constructor panicked.
     ///
     /// # When the other side is gone
     ///

@@ -2,7 +2,7 @@
 
 use crate::threads::this_thread;
 use anyhow::anyhow;
-use procession_process::Failure;
+use procession_call::Failure;
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -27,7 +27,7 @@
 //! answered with a `Kind::REPLY`, the others are not. When it closes, the process is gone, and the server takes back what the
 //! process had.
 
-use procession_process::routine::Routine;
+use procession_call::Routine;
 use procession_wire::Kind;
 use serde::{Deserialize, Serialize};
 

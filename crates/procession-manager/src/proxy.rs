@@ -5,7 +5,7 @@ use crate::error::ManagerError;
 use crate::hosting::{Concurrent, Locked};
 use crate::remote::Remote;
 use crate::returns::Returns;
-use procession_process::routine::Routine;
+use procession_call::Routine;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -76,7 +76,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     ///
     /// # Errors
     ///
-    /// [`ManagerError`]; [`Panicked`](ManagerError::Panicked) if the function panicked.
+    /// [`ManagerError`]; [`Call`](ManagerError::Call) if the function panicked.
     ///
     /// # When the other side is gone
     ///
@@ -136,7 +136,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     ///
     /// # Errors
     ///
-    /// [`ManagerError`]; [`Panicked`](ManagerError::Panicked) if the function panicked.
+    /// [`ManagerError`]; [`Call`](ManagerError::Call) if the function panicked.
     ///
     /// # When the other side is gone
     ///

@@ -24,7 +24,7 @@ use crate::error::ManagerError;
 use crate::protocol::{HOME, Note, ObjectId, SERVER, Secured, SessionId};
 use crate::route::Route;
 use crate::server::home::Home;
-use procession_process::routine::Routine;
+use procession_call::Routine;
 use procession_wire::handle::{self, Claim};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

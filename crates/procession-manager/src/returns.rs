@@ -2,14 +2,14 @@
 
 use crate::error::ManagerError;
 use crate::refusal::{Refusal, Sent};
-use procession_process::{Failure, Fallible, Plain};
+use procession_call::{Failure, Fallible, Plain};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 
 /// What a hosted object's function returns: something serde can carry, or an
 /// [`anyhow::Result`] of that, whose error then arrives as
-/// [`ManagerError::Failed`](crate::ManagerError::Failed).
+/// [`Failure::Failed`](procession_call::Failure::Failed).
 ///
 /// The parameter tells the cases apart and is always inferred.
 #[diagnostic::on_unimplemented(

@@ -8,8 +8,7 @@ use crate::protocol::{Call, Fault, Note, ObjectId};
 use crate::reply::Reply;
 use crate::server::home::{Home, home_at};
 use crate::threads::this_thread;
-use procession_process::outcome::consume;
-use procession_process::routine::Routine;
+use procession_call::{Routine, consume};
 use procession_wire::{EncodeError, Encoder, Kind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,7 +113,7 @@ fn read_reply<R: DeserializeOwned>(reply: Packet) -> Result<R, ManagerError> {
     if reply.kind() == Kind::REPLY {
         return Err(match reply.decode()? {
             Fault::NoSuchObject => ManagerError::NoSuchObject,
-            Fault::UnknownRoutine => procession_process::routine::RoutineError::Unknown.into(),
+            Fault::UnknownRoutine => procession_call::RoutineError::Unknown.into(),
         });
     }
     let Reply(value) = consume::<Reply<R>>(reply)??;

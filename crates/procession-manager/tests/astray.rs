@@ -1,7 +1,7 @@
 //! A reply that is not the call's own.
 
+use procession_call::produce;
 use procession_manager::Manager;
-use procession_process::outcome::produce;
 use procession_testkit::watchdog;
 use procession_wire::frame::Head;
 use std::fs;

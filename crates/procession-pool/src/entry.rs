@@ -1,9 +1,7 @@
 //! What workers do for the calls of a request: what a task is named by.
 
 use crate::serve;
-use procession_process::outcome::Outcome;
-use procession_process::routine::Entry;
-use procession_process::{Failure, Task, call_ref};
+use procession_call::{Entry, Failure, Outcome, Task, call_ref};
 use procession_wire::Packet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -1,7 +1,7 @@
 //! Why a pool has no result.
 
-use procession_process::routine::RoutineError;
-use procession_process::{ExitStatus, Panic, StartError, TaskError};
+use procession_call::{Panic, RoutineError, TaskError};
+use procession_process::{ExitStatus, StartError};
 use procession_wire::{DecodeError, EncodeError};
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};

@@ -3,8 +3,7 @@
 use crate::call::{Answer, Loss, Settled};
 use crate::error::PoolError;
 use crate::row::{BLOCK_HEAD, Outcomes};
-use procession_process::Failure;
-use procession_process::outcome::consume;
+use procession_call::{Failure, consume};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
 

@@ -13,7 +13,7 @@
 //! can [take](crate::ledger) it. Outcomes come in the order of the calls; one that comes out of its order was
 //! written by something else than the worker.
 
-use procession_process::routine::Routine;
+use procession_call::Routine;
 use procession_wire::handle::{deserialize_fd, serialize_fd};
 use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};
 use serde::de::{Error, Visitor};

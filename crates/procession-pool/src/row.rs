@@ -13,8 +13,7 @@
 //! Numbers are little-endian. A value with a handle in it, one that has to describe itself, and one that is
 //! larger than a worker's page go in a message of their own: see [`protocol`](crate::protocol).
 
-use procession_process::Failure;
-use procession_process::routine::Routine;
+use procession_call::{Failure, Routine};
 use procession_wire::{DecodeError, EncodeError, Kind, bare, buffer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

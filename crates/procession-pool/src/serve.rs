@@ -6,10 +6,10 @@
 use crate::ledger::{Ledger, PAGE};
 use crate::protocol::{Request, ready, refused};
 use crate::row::{self, Block, Calls, NO_ITEM};
+use procession_call::panic::{at_item, for_item};
+use procession_call::{Failure, Outcome, Task, call_once, failed, produce, run, told};
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
-use procession_process::outcome::{Outcome, at_item, failed, for_item, produce, run, told};
-use procession_process::{Failure, Task, call_once};
 use procession_wire::{DecodeError, Kind, Message, Packet, bare};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -237,7 +237,7 @@ impl Bench {
     }
 }
 
-fn unknown(error: procession_process::routine::RoutineError) -> DecodeError {
+fn unknown(error: procession_call::RoutineError) -> DecodeError {
     DecodeError::Value(error.to_string())
 }
 

@@ -5,9 +5,9 @@
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
+use procession_call::produce;
 use procession_pipe::{PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
-use procession_process::outcome::produce;
 use procession_process::{ExitStatus, Process, inherit};
 use procession_shm::{Array, Value};
 use procession_testkit::{alive, eventually, exists, kill9, watchdog};

@@ -4,14 +4,13 @@ use crate::account::Account;
 use crate::current::{CurrentProcess, current_process};
 use crate::error::StartError;
 use crate::method::{StartMethod, fork, fork_server, spawn, start_method};
-use crate::outcome::{Failure, produce};
 use crate::parcel::Packed;
 use crate::process::Process;
 use crate::settings::{Choices, Settings};
 use crate::start::Start;
 use crate::stdio::{Ends, Stdio};
-use crate::task::{Task, TaskOnce, captures_nothing};
 use crate::{children, exit, init, parcel, start, stdio};
+use procession_call::{Failure, Task, TaskOnce, captures_nothing, produce};
 use procession_pipe::{Channel, SendError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -232,8 +231,8 @@ impl Builder {
     /// # Errors
     ///
     /// As [`Process::spawn`]. A setting that the child cannot take up is reported by
-    /// [`join`](Process::join), as [`Cause::Settings`](crate::Cause::Settings), and so is what else
-    /// keeps it from its task, as [`Cause::Refused`](crate::Cause::Refused).
+    /// [`join`](Process::join), as [`Failure::Settings`](crate::Failure::Settings), and so is what else
+    /// keeps it from its task, as [`Failure::Refused`](crate::Failure::Refused).
     pub fn spawn<F, A, M>(self, task: F, args: A) -> Result<Process<F::Output>, StartError>
     where
         F: Task<A, M>,

@@ -1,19 +1,19 @@
 //! What a child does between its start and its exit.
 
 use crate::current::CurrentProcess;
+use crate::current::reported_name;
 use crate::inherit::{self, INHERITED};
 use crate::method::fork_server::{self, SERVE};
 use crate::method::set_start_method;
-use crate::outcome::{Failure, Outcome, PANICKED, exit_code, failed};
-use crate::panic::remember_panics;
 use crate::parent_process::ParentProcess;
-use crate::routine::Routine;
 use crate::settings::{SettingError, Settings};
 use crate::start::{SETTLED, Start, Work};
 use crate::{parcel, stdio};
 use nix::sys::prctl;
 use nix::sys::stat::fstat;
 use nix::unistd::getppid;
+use procession_call::panic::remember_panics;
+use procession_call::{Failure, Outcome, PANICKED, Routine, exit_code, failed};
 use procession_os::image::image;
 use procession_os::pidfd::ExitStatus;
 use procession_os::wait::Deadline;
@@ -55,7 +55,7 @@ pub(crate) fn run(control: OwnedFd, family: Option<&str>) -> ! {
             }
         }
         Ok(Some(first)) => {
-            remember_panics();
+            remember_panics(reported_name);
             work(channel, first)
         }
         Ok(None) => unwanted(family),
@@ -216,7 +216,7 @@ fn work_as_copy(
     }
     let settled = settle(process, &mut settings).and_then(|()| settings.limit());
     confirm(&channel, &settings);
-    remember_panics();
+    remember_panics(reported_name);
     deliver(channel, || {
         let setups = INHERITED.take();
         let mut packet = match inherit::packet(&setups) {

@@ -3,7 +3,7 @@
 use crate::method::StartMethod;
 use serde::{Deserialize, Serialize};
 use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 /// What a process knows about itself.
@@ -39,6 +39,26 @@ static CHILDREN: AtomicU32 = AtomicU32::new(0);
 pub fn current_process() -> &'static CurrentProcess {
     let known = *CURRENT.read().unwrap_or_else(PoisonError::into_inner);
     known.unwrap_or_else(main_process)
+}
+
+/// Whether this is a fork server, which has the name of no process.
+static SERVER: AtomicBool = AtomicBool::new(false);
+
+/// Runs `work`, and has a panic meanwhile reported as that of a fork server.
+pub(crate) fn as_server<R>(work: impl FnOnce() -> R) -> R {
+    SERVER.store(true, Ordering::Relaxed);
+    let done = work();
+    SERVER.store(false, Ordering::Relaxed);
+    done
+}
+
+/// Returns the name by which a panic of this process is reported.
+pub(crate) fn reported_name() -> &'static str {
+    if SERVER.load(Ordering::Relaxed) {
+        "fork server"
+    } else {
+        current_process().name()
+    }
 }
 
 fn main_process() -> &'static CurrentProcess {

@@ -1,8 +1,6 @@
 //! Why a process did not start, or ended without a result.
 
-use crate::outcome::{Failure, TaskError};
-use crate::panic::Panic;
-use crate::routine::RoutineError;
+use procession_call::{Failure, RoutineError};
 use procession_os::pidfd::ExitStatus;
 use procession_shm::family::FamilyError;
 use procession_wire::{DecodeError, EncodeError};
@@ -138,30 +136,16 @@ procession_os::debug_in_words!(ProcessError);
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The task panicked.
-    #[error("{0}")]
-    Panicked(Panic),
-    /// The task returned an `anyhow` error.
-    #[error("failed: {0}")]
-    Failed(TaskError),
+    /// The process says itself why there is no result: its task panicked or returned an `anyhow` error,
+    /// or was not called.
+    #[error(transparent)]
+    Call(#[from] Failure),
     /// The process ended before its task returned: it called `exit`, or a signal killed it.
     #[error("{0} before its task returned")]
     Ended(ExitStatus),
     /// The process exited before it reached `init`; the task was not called.
     #[error("{0} before it reached {BEFORE_INIT}")]
     BeforeInit(ExitStatus),
-    /// The process could not become a child of its parent; the task was not called.
-    #[error("could not start: {0}")]
-    Refused(String),
-    /// The process could not decode the arguments; the task was not called.
-    #[error("could not decode its arguments: {0}")]
-    Arguments(String),
-    /// The process could not be set up as its builder was told; the task was not called.
-    #[error("could not be set up: {0}")]
-    Settings(String),
-    /// The task returned what cannot be encoded, or is larger than the process may send.
-    #[error("returned what cannot be sent: {0}")]
-    ResultNotEncoded(String),
     /// What arrived from the process is not a result.
     #[error("sent a result that cannot be decoded: {0}")]
     ResultNotDecoded(DecodeError),
@@ -178,14 +162,9 @@ pub enum Cause {
 }
 
 procession_os::debug_in_words!(Cause {
-    Panicked,
-    Failed,
+    Call,
     Ended,
     BeforeInit,
-    Refused,
-    Arguments,
-    Settings,
-    ResultNotEncoded,
     ResultNotDecoded,
     JoinedBefore,
     Copied,
@@ -217,19 +196,6 @@ impl ProcessError {
     }
 }
 
-impl From<Failure> for Cause {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Panicked(panic) => Self::Panicked(panic),
-            Failure::Failed(error) => Self::Failed(error),
-            Failure::Arguments(words) => Self::Arguments(words),
-            Failure::Result(words) => Self::ResultNotEncoded(words),
-            Failure::Settings(words) => Self::Settings(words),
-            Failure::Refused(words) => Self::Refused(words),
-        }
-    }
-}
-
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -243,8 +209,8 @@ impl fmt::Display for ProcessError {
 impl Error for ProcessError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &*self.cause {
-            // The error's own message stands in ours already.
-            Cause::Failed(error) => error.source(),
+            // Its own message stands in ours already.
+            Cause::Call(failure) => failure.source(),
             Cause::System(error) => Some(error),
             _ => None,
         }

@@ -1,9 +1,7 @@
 //! What other processes are set up with.
 
 use crate::method::fork_server;
-use crate::outcome::{Outcome, produce};
-use crate::routine::{Entry, Routine, RoutineError};
-use crate::task::{Task, captures_nothing};
+use procession_call::{Entry, Outcome, Routine, RoutineError, Task, captures_nothing, produce};
 use procession_wire::{EncodeError, Encoder, Kind, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -51,7 +51,8 @@
 //! # Tasks
 //!
 //! A *task* is a function or a closure that captures nothing, with up to eight arguments
-//! ([`Task`]). What crosses to the child is the offset of a table in the executable ([`routine`]),
+//! ([`Task`]). What crosses to the child is the offset of a table in the executable
+//! ([`Routine`](procession_call::Routine)),
 //! then the arguments, encoded. Handles to shared things (arrays, locks, pipe ends, proxies) may
 //! be arguments, results, and parts of both.
 //!
@@ -84,21 +85,17 @@ mod init;
 mod limits;
 mod method;
 mod orphans;
-pub mod outcome;
-mod panic;
 mod parcel;
 mod parent_process;
 mod per_process;
 mod process;
 mod rights;
-pub mod routine;
 mod settings;
 mod start;
 mod stdio;
 #[cfg(test)]
 mod strangers;
 mod surroundings;
-mod task;
 mod waitable;
 mod watch;
 
@@ -111,12 +108,12 @@ pub use exit::{AtExit, at_exit};
 pub use inherit::{inherit, preload};
 pub use init::init;
 pub use method::{StartMethod, set_start_method, start_method};
-pub use outcome::{Failure, TaskError};
-pub use panic::Panic;
 pub use parent_process::{ParentProcess, parent_process};
 pub use process::Process;
+#[doc(hidden)]
+pub use procession_call::captures_nothing;
+pub use procession_call::{
+    Failure, Fallible, Panic, Plain, Task, TaskError, TaskOnce, call_mut, call_once, call_ref,
+};
 pub use procession_os::pidfd::ExitStatus;
 pub use stdio::Stdio;
-#[doc(hidden)]
-pub use task::captures_nothing;
-pub use task::{Fallible, Plain, Task, TaskOnce, call_mut, call_once, call_ref};

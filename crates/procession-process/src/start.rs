@@ -11,12 +11,10 @@
 use crate::current::{CurrentProcess, current_process};
 use crate::error::StartError;
 use crate::inherit::{self, INHERITED};
-use crate::outcome::{Outcome, produce};
 use crate::parcel;
-use crate::routine::{Entry, Routine};
 use crate::settings::Settings;
-use crate::task::Task;
 use nix::unistd::geteuid;
+use procession_call::{Entry, Outcome, Routine, Task, produce};
 use procession_os::image::image;
 use procession_pipe::{Channel, SendError};
 use procession_shm::family;

@@ -13,7 +13,7 @@ mod suite;
 
 use procession_pipe::Pipe;
 use procession_process::{
-    Cause, Process, StartError, StartMethod, inherit, set_start_method, start_method,
+    Cause, Failure, Process, StartError, StartMethod, inherit, set_start_method, start_method,
 };
 use procession_shm::{Array, Value};
 use procession_testkit::{children, hush, watchdog};
@@ -143,7 +143,9 @@ fn a_fork_fails_like_any_other_process() {
             panic!("{words}")
         });
         let error = failure(panics.unwrap());
-        assert!(matches!(error.cause(), Cause::Panicked(panic) if panic.message() == "captured"));
+        assert!(
+            matches!(error.cause(), Cause::Call(Failure::Panicked(panic)) if panic.message() == "captured")
+        );
         let fails = Process::fork(|| -> anyhow::Result<u8> { anyhow::bail!("{words}") });
         let error = failure(fails.unwrap());
         assert!(error.to_string().ends_with("failed: captured"), "{error}");

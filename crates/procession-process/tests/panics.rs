@@ -6,7 +6,7 @@
     reason = "a scene is a program of its own, with a hook of its own"
 )]
 
-use procession_process::{Cause, Process, StartMethod, set_start_method};
+use procession_process::{Cause, Failure, Process, StartMethod, set_start_method};
 use procession_testkit::watchdog;
 use std::process::{Command, exit};
 use std::{env, panic, thread};
@@ -35,7 +35,7 @@ fn play(method: &str) -> ! {
     set_start_method(*method.expect("there is such a method"));
     let process = Process::spawn(|| -> () { panic!("told") }, ()).expect("it starts");
     let error = process.join().expect_err("it panics");
-    let Cause::Panicked(panic) = error.cause() else {
+    let Cause::Call(Failure::Panicked(panic)) = error.cause() else {
         panic!("{error}");
     };
     assert_eq!(panic.message(), "told");

@@ -55,6 +55,7 @@
 pub mod manager;
 pub mod values;
 
+pub use procession_call::{Failure, Panic, RoutineError, Task, TaskError, TaskOnce};
 pub use procession_log::{FormatError, LogError, builder as logging};
 pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{Manager, ManagerError, Object};
@@ -66,10 +67,9 @@ pub use procession_pipe::{
 };
 pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
 pub use procession_process::{
-    ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, Panic, ParentProcess, Process,
-    ProcessError, StartError, StartMethod, Stdio, Task, TaskError, TaskOnce, active_children,
-    at_exit, current_process, enable_in_tests, inherit, init, parent_process, preload,
-    routine::RoutineError, set_start_method, start_method,
+    ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, ParentProcess, Process,
+    ProcessError, StartError, StartMethod, Stdio, active_children, at_exit, current_process,
+    enable_in_tests, inherit, init, parent_process, preload, set_start_method, start_method,
 };
 pub use procession_queue::{
     Closed, Fault, GetError, IntoItems, Items, JoinError, JoinableQueue, Producer, PutError,

@@ -142,7 +142,7 @@ fn the_causes_of_an_error_may_be_many() {
         Err((0..5_000).fold(root, anyhow::Error::context))
     };
     let error = Process::spawn(fails, ()).unwrap().join().unwrap_err();
-    let procession::Cause::Failed(error) = error.cause() else {
+    let procession::Cause::Call(procession::Failure::Failed(error)) = error.cause() else {
         panic!("{error}");
     };
     assert_eq!(error.chain().count(), 5_001);

@@ -155,7 +155,10 @@ fn a_dead_owner_is_an_error_of_the_task_and_no_panic() {
 
     let task = Process::spawn(count, (lock.clone(), number.clone())).unwrap();
     let error = task.join().unwrap_err();
-    assert!(matches!(error.cause(), Cause::Failed(_)), "{error}");
+    assert!(
+        matches!(error.cause(), Cause::Call(procession::Failure::Failed(_))),
+        "{error}"
+    );
     let words = "poisoned: a process died or panicked while it held this lock";
     assert!(error.to_string().contains(words), "{error}");
 

@@ -1,140 +1,75 @@
-//! Rule: the crates depend on each other as `ARCHITECTURE.md` draws it, and nothing points back.
+//! Rule: `ARCHITECTURE.md` draws which crates depend on which, as their manifests have it.
 //!
-//! What a crate uses for its tests only is free.
+//! Cargo itself lets nothing point back. What is drawn is what a change has to change too if it adds an
+//! edge, so that none comes to be in passing. What a crate uses for its tests only is free.
 
 use super::Violation;
 use super::tree::Tree;
 use crate::workspace::Package;
 
-/// Which crates each crate may depend on.
-const EDGES: &[(&str, &[&str])] = &[
-    ("procession-macros", &[]),
-    ("procession-os", &[]),
-    ("procession-wire", &["procession-os"]),
-    ("procession-shm", &["procession-os", "procession-wire"]),
-    ("procession-testkit", &["procession-shm", "procession-wire"]),
-    (
-        "procession-sync",
-        &["procession-os", "procession-wire", "procession-shm"],
-    ),
-    (
-        "procession-queue",
-        &[
-            "procession-os",
-            "procession-wire",
-            "procession-shm",
-            "procession-sync",
-        ],
-    ),
-    (
-        "procession-pipe",
-        &["procession-os", "procession-wire", "procession-shm"],
-    ),
-    (
-        "procession-process",
-        &[
-            "procession-os",
-            "procession-wire",
-            "procession-shm",
-            "procession-pipe",
-        ],
-    ),
-    (
-        "procession-manager",
-        &[
-            "procession-macros",
-            "procession-os",
-            "procession-wire",
-            "procession-shm",
-            "procession-sync",
-            "procession-pipe",
-            "procession-process",
-        ],
-    ),
-    (
-        "procession-pool",
-        &[
-            "procession-os",
-            "procession-wire",
-            "procession-shm",
-            "procession-queue",
-            "procession-pipe",
-            "procession-process",
-        ],
-    ),
-    (
-        "procession-log",
-        &[
-            "procession-os",
-            "procession-wire",
-            "procession-pipe",
-            "procession-process",
-        ],
-    ),
-    (
-        "procession",
-        &[
-            "procession-macros",
-            "procession-os",
-            "procession-wire",
-            "procession-shm",
-            "procession-sync",
-            "procession-queue",
-            "procession-pipe",
-            "procession-process",
-            "procession-manager",
-            "procession-pool",
-            "procession-log",
-        ],
-    ),
-];
+/// Where the drawing is: a block of code that begins with this line, then a line for each crate, below
+/// those that it depends on.
+const DRAWN: (&str, &str) = ("ARCHITECTURE.md", "```edges");
 
-/// Returns the edges that the table does not allow, and the published crates that it lacks.
+/// Returns the crates whose edges differ from what is drawn.
 pub(super) fn check(tree: &Tree) -> Vec<Violation> {
-    let ours: Vec<&str> = tree
-        .packages
+    let drawn = drawn(tree.text(DRAWN.0).unwrap_or_default());
+    let published = || tree.crates().filter(|package| package.published);
+    let told = |line, what| Violation::new(DRAWN.0, line, what);
+    let unknown = drawn
         .iter()
-        .map(|package| package.name.as_str())
-        .collect();
-    tree.crates()
-        .flat_map(|package| check_crate(tree, package, &ours))
-        .collect()
+        .filter(|row| published().all(|package| short(&package.name) != row.name))
+        .map(|row| told(row.line, format!("`{}` is no published crate", row.name)));
+    let differing = published().filter_map(|package| {
+        let edges = edges(package, tree);
+        let found = drawn.iter().find(|row| row.name == short(&package.name));
+        let line = found.map_or(1, |row| row.line);
+        let same = found.is_some_and(|row| row.below == edges);
+        let name = short(&package.name);
+        let what = format!("the manifests say `{name}: {}`", edges.join(" "));
+        (!same).then(|| told(line, what))
+    });
+    unknown.chain(differing).collect()
 }
 
-fn check_crate(tree: &Tree, package: &Package, ours: &[&str]) -> Vec<Violation> {
-    let manifest = format!("{}/Cargo.toml", package.folder);
-    let Some((_, allowed)) = EDGES.iter().find(|(name, _)| *name == package.name) else {
-        let what = "a published crate without a row in xtask/src/tidy/edges.rs: add one";
-        return Vec::from_iter(
-            package
-                .published
-                .then(|| Violation::new(&manifest, 1, what)),
-        );
-    };
-    let dependencies = package.dependencies.iter().map(String::as_str);
-    dependencies
-        .filter(|name| ours.contains(name) && !allowed.contains(name))
-        .map(|name| {
-            let line = line_of(tree.text(&manifest).unwrap_or_default(), name);
-            let what = format!(
-                "{} may not depend on {name}: move what both need into a crate below both",
-                package.name
-            );
-            Violation::new(&manifest, line, what)
+/// A line of the drawing.
+struct Row<'a> {
+    name: &'a str,
+    below: Vec<&'a str>,
+    line: usize,
+}
+
+fn drawn(text: &str) -> Vec<Row<'_>> {
+    let lines = text.lines().enumerate();
+    lines
+        .skip_while(|(_, line)| *line != DRAWN.1)
+        .skip(1)
+        .take_while(|(_, line)| *line != "```")
+        .filter_map(|(index, line)| {
+            let (name, below) = line.split_once(':')?;
+            let mut below: Vec<&str> = below.split_whitespace().collect();
+            below.sort_unstable();
+            let line = index + 1;
+            Some(Row { name, below, line })
         })
         .collect()
 }
 
-/// Returns the first line of a manifest that names the dependency.
-fn line_of(manifest: &str, name: &str) -> usize {
-    let names = |line: &str| {
-        line.strip_prefix(name)
-            .is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
-    };
-    manifest
-        .lines()
-        .position(names)
-        .map_or(1, |index| index + 1)
+/// Returns the names of the workspace's crates that this one depends on, in their order.
+fn edges<'a>(package: &'a Package, tree: &'a Tree) -> Vec<&'a str> {
+    let ours = |name: &&String| tree.packages.iter().any(|package| package.name == **name);
+    let mut edges: Vec<&str> = package
+        .dependencies
+        .iter()
+        .filter(ours)
+        .map(|name| short(name))
+        .collect();
+    edges.sort_unstable();
+    edges
+}
+
+fn short(name: &str) -> &str {
+    name.strip_prefix("procession-").unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -142,70 +77,58 @@ mod tests {
     use super::super::tree::tests::package;
     use super::*;
 
-    fn told(packages: Vec<Package>, texts: Vec<(String, String)>) -> Vec<Violation> {
-        check(&Tree {
-            texts,
+    fn told(drawing: &str, packages: Vec<Package>) -> Vec<(usize, String)> {
+        let text = format!("# Text\n\n```edges\n{drawing}```\n\nmore: text\n");
+        let tree = Tree {
+            texts: vec![(DRAWN.0.to_owned(), text)],
             packages,
             ..Tree::default()
-        })
+        };
+        let violations = check(&tree).into_iter();
+        violations.map(|told| (told.line, told.what)).collect()
     }
 
-    #[test]
-    fn edges_of_the_table_are_allowed() {
-        let packages = vec![
+    fn house() -> Vec<Package> {
+        vec![
             package("procession-os", &["nix"]),
-            package("procession-shm", &["procession-os", "serde"]),
-            package("procession", &["procession-shm"]),
-        ];
-        assert!(told(packages, Vec::new()).is_empty());
+            package("procession-shm", &["serde", "procession-os"]),
+            package("procession", &["procession-shm", "procession-os"]),
+        ]
     }
 
     #[test]
-    fn an_edge_that_points_back_is_told_with_its_line() {
-        let packages = vec![
-            package("procession-os", &["procession-shm"]),
-            package("procession-shm", &[]),
-        ];
-        let manifest = "[dependencies]\nnix = \"1\"\nprocession-shm.workspace = true\n";
-        let path = "crates/procession-os/Cargo.toml";
-        let told = told(packages, vec![(path.to_owned(), manifest.to_owned())]);
-        assert_eq!(
-            (told.len(), told[0].path.as_str(), told[0].line),
-            (1, path, 3)
-        );
+    fn what_is_drawn_as_it_is_is_right() {
+        let drawing = "os:\nshm: os\nprocession: os shm\n";
+        assert_eq!(told(drawing, house()), []);
     }
 
     #[test]
-    fn nothing_depends_on_the_facade() {
-        let packages = vec![
-            package("procession-pool", &["procession"]),
-            package("procession", &[]),
-        ];
-        assert_eq!(told(packages, Vec::new()).len(), 1);
-    }
-
-    #[test]
-    fn a_new_crate_needs_a_row_unless_it_stays_at_home() {
-        let mut new = package("procession-new", &["procession"]);
-        assert!(
-            told(vec![new.clone()], Vec::new())[0]
-                .what
-                .contains("without a row")
-        );
-        new.published = false;
-        assert!(told(vec![new], Vec::new()).is_empty());
-    }
-
-    #[test]
-    fn every_crate_in_the_table_stands_above_what_it_uses() {
-        for (place, (name, allowed)) in EDGES.iter().enumerate() {
-            let below = &EDGES[..place];
-            for edge in *allowed {
-                assert!(
-                    below.iter().any(|(lower, _)| lower == edge),
-                    "{name} -> {edge}"
-                );
-            }
+    fn an_edge_more_or_less_is_told_with_its_line() {
+        for (drawing, line) in [
+            ("os: shm\nshm: os\nprocession: os shm\n", 4),
+            ("os:\nshm:\nprocession: os shm\n", 5),
+            ("os:\nshm: os\nprocession: shm\n", 6),
+        ] {
+            let told = told(drawing, house());
+            assert_eq!((told.len(), told[0].0), (1, line));
+            assert!(told[0].1.contains("the manifests say"));
         }
+    }
+
+    #[test]
+    fn a_crate_that_is_not_drawn_is_told_unless_it_stays_at_home() {
+        let mut packages = house();
+        packages.push(package("procession-new", &["procession"]));
+        let drawing = "os:\nshm: os\nprocession: os shm\n";
+        assert_eq!(told(drawing, packages.clone()).len(), 1);
+        packages[3].published = false;
+        assert_eq!(told(drawing, packages), []);
+    }
+
+    #[test]
+    fn a_crate_that_is_drawn_and_not_there_is_told() {
+        let drawing = "os:\nold: os\nshm: os\nprocession: os shm\n";
+        let told = told(drawing, house());
+        assert_eq!(told, [(5, "`old` is no published crate".to_owned())]);
     }
 }

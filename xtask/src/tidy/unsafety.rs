@@ -13,6 +13,7 @@ use super::tree::Tree;
 
 /// The crates that may have `unsafe` code.
 const MAY: &[&str] = &[
+    "procession-call",
     "procession-os",
     "procession-process",
     "procession-queue",

@@ -11,9 +11,9 @@ use crate::remote::Remote;
 use crate::reply::is_replying;
 use crate::threads::this_thread;
 use crossbeam_channel::Sender;
+use procession_call::failed;
 use procession_os::pidfd::Pidfd;
 use procession_pipe::Channel;
-use procession_process::outcome::failed;
 use procession_wire::{DecodeError, Fd, Kind, Message, Packet};
 use std::any::Any;
 use std::collections::HashMap;
@@ -218,5 +218,5 @@ fn fault(fault: &Fault) -> Message {
 }
 
 fn unreadable(error: &DecodeError) -> Message {
-    failed(procession_process::Failure::Arguments(error.to_string())).message
+    failed(procession_call::Failure::Arguments(error.to_string())).message
 }

@@ -5,6 +5,7 @@
 )]
 
 use super::manager;
+use procession_call::Failure;
 use procession_manager::{Event, ManagerError, ManagerHandle, Proxy};
 use procession_process::Process;
 use procession_testkit::{eventually, hush, watchdog};
@@ -85,7 +86,7 @@ fn a_panic_concerns_its_caller_only() {
         list[3]
     };
     let error = list.with(beyond).unwrap_err();
-    let ManagerError::Panicked(panic) = error else {
+    let ManagerError::Call(Failure::Panicked(panic)) = error else {
         panic!("{error}")
     };
     assert!(panic.message().contains("the len is 3 but the index is 3"));
@@ -103,7 +104,10 @@ fn a_panic_leaves_what_was_done_before_it() {
         list.push(1);
         assert!(list.is_empty(), "halfway");
     };
-    assert!(matches!(list.with(half), Err(ManagerError::Panicked(_))));
+    assert!(matches!(
+        list.with(half),
+        Err(ManagerError::Call(Failure::Panicked(_)))
+    ));
     assert_eq!(list.with(|list| list.clone()).unwrap(), [1]);
 }
 
@@ -118,7 +122,7 @@ fn an_anyhow_error_arrives_with_its_causes() {
     };
     assert_eq!(list.call(parse, "12".to_owned()).unwrap(), 12);
     let error = list.call(parse, "twelve".to_owned()).unwrap_err();
-    let ManagerError::Failed(error) = error else {
+    let ManagerError::Call(Failure::Failed(error)) = error else {
         panic!("{error}")
     };
     assert_eq!(error.to_string(), "invalid digit found in string");
@@ -148,7 +152,7 @@ fn a_constructor_may_fail_or_panic() {
     let error = manager.create(make, (10,)).unwrap_err();
     assert_eq!(error.to_string(), "the call failed: 10 is too long");
     let error = manager.host(panics, ()).unwrap_err();
-    assert!(matches!(error, ManagerError::Panicked(_)));
+    assert!(matches!(error, ManagerError::Call(Failure::Panicked(_))));
     assert_eq!(manager.object_count().unwrap(), 0);
 }
 
@@ -228,7 +232,7 @@ fn what_cannot_be_encoded_is_an_error_of_the_caller() {
     assert!(matches!(error, ManagerError::Encode(_)), "{error}");
     let error = list.with(|_| helper::Unsendable).unwrap_err();
     assert!(
-        matches!(error, ManagerError::ResultNotEncoded(_)),
+        matches!(error, ManagerError::Call(Failure::Result(_))),
         "{error}"
     );
     assert_eq!(list.with(|list| list.len()).unwrap(), 0);

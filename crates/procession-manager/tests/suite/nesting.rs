@@ -5,6 +5,7 @@
 )]
 
 use super::{manager, start};
+use procession_call::Failure;
 use procession_manager::{
     Dict, Event, List, Manager, ManagerError, ManagerHandle, Proxy, Queue, Value,
 };
@@ -167,7 +168,7 @@ fn an_object_that_calls_itself_is_told() {
         Ok(itself.with(|list| list.len())?)
     };
     let error = list.call(call_back, list.clone()).unwrap_err();
-    let ManagerError::Failed(error) = error else {
+    let ManagerError::Call(Failure::Failed(error)) = error else {
         panic!("{error}")
     };
     assert!(

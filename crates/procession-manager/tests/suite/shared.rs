@@ -6,6 +6,7 @@
 )]
 
 use super::manager;
+use procession_call::Failure;
 use procession_manager::{ManagerError, Proxy, Shared};
 use procession_process::Process;
 use procession_testkit::watchdog;
@@ -90,7 +91,10 @@ fn results_nest_and_anyhow_results_do_not() {
     assert_eq!(maths.checked(1, i64::MAX).unwrap(), Err(Overflow));
     assert_eq!(maths.parse("12 m", " m").unwrap(), 12);
     let error = maths.parse("12 km", " m").unwrap_err();
-    assert!(matches!(error, ManagerError::Failed(_)), "{error}");
+    assert!(
+        matches!(error, ManagerError::Call(Failure::Failed(_))),
+        "{error}"
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{ended, failure, forever};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::{Pid, dup2_raw};
 use procession_pipe::{Connection, Pipe};
-use procession_process::{Cause, ExitStatus, Process};
+use procession_process::{Cause, ExitStatus, Failure, Process};
 use procession_testkit::{eventually, hush};
 use std::fs::{self, File};
 use std::hint::black_box;
@@ -26,7 +26,10 @@ pub(crate) fn four_ends_are_told_apart() {
         panic!("four")
     };
     let panics = Process::spawn(fours, ()).unwrap();
-    assert!(matches!(failure(panics).cause(), Cause::Panicked(_)));
+    assert!(matches!(
+        failure(panics).cause(),
+        Cause::Call(Failure::Panicked(_))
+    ));
 }
 
 fn status(process: &Process<()>) -> ExitStatus {

@@ -2,7 +2,7 @@
 
 use super::{alone, ended, failure, not_settled};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use procession_process::{Cause, ExitStatus, Process, active_children};
+use procession_process::{Cause, ExitStatus, Failure, Process, active_children};
 use std::fs::File;
 use std::hint::black_box;
 use std::time::Duration;
@@ -110,7 +110,7 @@ pub(crate) fn a_result_beyond_the_file_size_limit_is_an_error_of_that_process() 
     let small = Process::spawn(large, (LARGEST * 2,)).unwrap();
     assert_eq!(small.join().unwrap().len(), LARGEST * 2);
     let error = failure(Process::spawn(large, (MIB as usize,)).unwrap());
-    let Cause::ResultNotEncoded(words) = error.cause() else {
+    let Cause::Call(Failure::Result(words)) = error.cause() else {
         panic!("{error}")
     };
     assert!(words.contains("ulimit -f"), "{words}");

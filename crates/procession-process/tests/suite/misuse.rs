@@ -1,7 +1,7 @@
 //! Values that cannot be sent, and setups that fail.
 
 use super::failure;
-use procession_process::{Cause, Process, active_children, inherit};
+use procession_process::{Cause, Failure, Process, active_children, inherit};
 use procession_testkit::hush;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -17,7 +17,7 @@ impl Serialize for Stubborn {
 pub(crate) fn a_result_that_cannot_be_encoded_is_an_error_of_that_process() {
     let error = failure(Process::spawn(|| Stubborn, ()).unwrap());
     let cause = error.cause();
-    assert!(matches!(cause, Cause::ResultNotEncoded(_)), "{error}");
+    assert!(matches!(cause, Cause::Call(Failure::Result(_))), "{error}");
 }
 
 #[derive(Debug, Serialize)]
@@ -46,7 +46,10 @@ pub(crate) fn arguments_that_cannot_be_encoded_start_nothing() {
 
 pub(crate) fn arguments_that_cannot_be_decoded_are_an_error_of_that_process() {
     let error = failure(Process::spawn(|_: OneWay| (), (OneWay(1),)).unwrap());
-    assert!(matches!(error.cause(), Cause::Arguments(_)), "{error}");
+    assert!(
+        matches!(error.cause(), Cause::Call(Failure::Arguments(_))),
+        "{error}"
+    );
 }
 
 fn fail(words: String) {
@@ -58,7 +61,7 @@ pub(crate) fn a_setup_that_fails_is_an_error_of_that_process() {
     super::alone(|| {
         inherit(fail, "in the setup".to_owned()).unwrap();
         let error = failure(Process::spawn(|| 7, ()).unwrap());
-        let Cause::Panicked(panic) = error.cause() else {
+        let Cause::Call(Failure::Panicked(panic)) = error.cause() else {
             panic!("{error}")
         };
         assert_eq!(panic.message(), "in the setup");

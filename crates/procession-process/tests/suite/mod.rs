@@ -23,7 +23,7 @@ use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use procession_pipe::{PipeReader, PipeWriter};
-use procession_process::{Cause, ExitStatus, Process, ProcessError, Task};
+use procession_process::{Cause, ExitStatus, Failure, Process, ProcessError, Task};
 use procession_testkit::{children, eventually, fork_server, fork_servers};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -248,7 +248,7 @@ pub(crate) fn ended<R: Serialize + DeserializeOwned>(process: Process<R>) -> Exi
 pub(crate) fn not_settled<R: Serialize + DeserializeOwned>(process: Process<R>) -> String {
     let error = failure(process);
     match error.cause() {
-        Cause::Settings(words) => words.clone(),
+        Cause::Call(Failure::Settings(words)) => words.clone(),
         _ => panic!("{error}"),
     }
 }

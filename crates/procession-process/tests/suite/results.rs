@@ -2,7 +2,7 @@
 
 use super::failure;
 use anyhow::Context;
-use procession_process::{Cause, ExitStatus, Process};
+use procession_process::{Cause, ExitStatus, Failure, Process};
 use procession_testkit::hush;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub(crate) fn a_panic_brings_its_message_and_place() {
     };
     let process = Process::spawn(fails, (4,)).unwrap();
     let error = failure(process);
-    let Cause::Panicked(panic) = error.cause() else {
+    let Cause::Call(Failure::Panicked(panic)) = error.cause() else {
         panic!("{error}")
     };
     assert!(panic.message().contains("x was 4"), "{panic}");
@@ -78,7 +78,7 @@ fn read_settings(path: String) -> anyhow::Result<String> {
 pub(crate) fn an_anyhow_error_brings_its_chain() {
     let process = Process::spawn(read_settings, ("/nonexistent/settings".into(),)).unwrap();
     let error = failure(process);
-    let Cause::Failed(failed) = error.cause() else {
+    let Cause::Call(Failure::Failed(failed)) = error.cause() else {
         panic!("{error}")
     };
     let chain: Vec<&str> = failed.chain().collect();

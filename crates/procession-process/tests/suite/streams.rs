@@ -9,7 +9,7 @@
 use super::{alone, failure};
 use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout};
 use procession_pipe::pipe;
-use procession_process::{Cause, Process, Stdio};
+use procession_process::{Cause, Failure, Process, Stdio};
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write, stdin};
 use std::panic::catch_unwind;
@@ -158,7 +158,10 @@ pub(crate) fn a_panic_is_told_on_stderr() {
     let first = format!("process `{name}` (pid {pid}): thread 'main' panicked at crates/");
     assert!(words.starts_with(&first), "{words}");
     assert!(words.contains("\ntold\n"), "{words}");
-    assert!(matches!(failure(process).cause(), Cause::Panicked(_)));
+    assert!(matches!(
+        failure(process).cause(),
+        Cause::Call(Failure::Panicked(_))
+    ));
 }
 
 const LINES: usize = 30;

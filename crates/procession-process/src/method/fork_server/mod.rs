@@ -51,7 +51,7 @@ mod owner;
 mod server;
 
 use crate::rights::Rights;
-use crate::routine::Routine;
+use procession_call::Routine;
 use procession_wire::Fd;
 use procession_wire::Kind;
 use serde::{Deserialize, Serialize};

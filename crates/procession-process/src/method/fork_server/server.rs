@@ -2,17 +2,17 @@
 
 use super::{ANSWER, Answer, BEGUN, Born, REQUEST, Refused, Request, Serve};
 use crate::child::not_a_child_of;
+use crate::current::{as_server, reported_name};
 use crate::environment::Environment;
 use crate::inherit;
-use crate::outcome::produce;
-use crate::panic::{as_server, remember_panics};
-use crate::routine::Routine;
 use crate::start::Start;
 use crate::stdio::Plan;
 use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Pid, chdir, setpgid};
+use procession_call::panic::remember_panics;
+use procession_call::{Routine, produce};
 use procession_os::fork::{Forked, lasting_threads, sibling};
 use procession_os::image::image;
 use procession_os::policy::on_one_processor;
@@ -94,7 +94,7 @@ fn requests(
 
 /// Does once what each child would have to do otherwise, and returns what each can [rehearse] with.
 fn prepare((id, key): &(String, [u8; 32])) -> Option<Packet> {
-    remember_panics();
+    remember_panics(reported_name);
     // The thread's place for a panic, and how an outcome travels.
     drop(produce(|| Ok(())));
     // Where the server has a family of its own, each child says so.
@@ -115,7 +115,7 @@ fn preload(routines: &[Routine], packet: &mut Packet) -> Result<(), Refused> {
     if routines.is_empty() {
         return Ok(());
     }
-    remember_panics();
+    remember_panics(reported_name);
     if let Some(failure) = on_another_thread(|| inherit::call(routines, packet)?.failure)? {
         return Err(Refused::Preload(failure.to_string()));
     }

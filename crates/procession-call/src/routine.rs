@@ -11,7 +11,8 @@
 //! `run` function of such a table can be called. Every `run` has the same signature and decodes
 //! its arguments with their types checked, so naming the wrong entry is an error and no more.
 
-use crate::outcome::{Failure, Outcome, failed};
+use crate::failure::Failure;
+use crate::outcome::{Outcome, failed};
 use procession_os::image::image;
 use procession_wire::{Packet, schema};
 use serde::{Deserialize, Serialize};
@@ -36,8 +37,7 @@ pub type Run = fn(&dyn Any, &mut Packet) -> Outcome;
 /// # Examples
 ///
 /// ```
-/// use procession_process::routine::{Entry, Routine};
-/// use procession_process::outcome::{Outcome, produce};
+/// use procession_call::{Entry, Outcome, Routine, produce};
 /// use procession_wire::Packet;
 /// use std::any::Any;
 ///
@@ -135,7 +135,7 @@ impl Routine {
 
     /// Calls the function with what it takes out of `packet`; a name that is no function's is an
     /// outcome too.
-    pub(crate) fn call(self, packet: &mut Packet) -> Outcome {
+    pub fn call(self, packet: &mut Packet) -> Outcome {
         match self.resolve() {
             Ok(run) => run(&(), packet),
             Err(error) => failed(Failure::Arguments(error.to_string())),

@@ -30,12 +30,12 @@ use std::ptr::NonNull;
 ///
 /// ```compile_fail,E0080
 /// let captured = 3_u32;
-/// let _ = procession_process::Process::spawn(move |x: u32| x + captured, (1,));
+/// let _ = procession::Process::spawn(move |x: u32| x + captured, (1,));
 /// ```
 ///
 /// ```compile_fail,E0283
 /// let add: fn(u32, u32) -> u32 = |x, y| x + y;
-/// let _ = procession_process::Process::spawn(add, (1, 2));
+/// let _ = procession::Process::spawn(add, (1, 2));
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a task with the arguments `{Args}`",
@@ -113,7 +113,7 @@ where
 /// # Examples
 ///
 /// ```
-/// use procession_process::call_mut;
+/// use procession_call::call_mut;
 ///
 /// fn on<F: Fn(&mut Vec<u8>, u8) -> usize + Copy + 'static>(_: F, object: &mut Vec<u8>) -> usize {
 ///     call_mut::<F, _, _, _>(object, 7)
@@ -136,7 +136,7 @@ where
 /// # Examples
 ///
 /// ```
-/// use procession_process::call_once;
+/// use procession_call::call_once;
 ///
 /// fn open(path: String) -> std::io::Result<std::fs::File> {
 ///     std::fs::File::open(path)

@@ -1,6 +1,5 @@
 //! Panics as data.
 
-use crate::current::current_process;
 use procession_os::file_size::within_limit;
 use procession_os::parent::on_main_thread;
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,7 @@ use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo, UnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fmt, process, ptr, thread};
 
 /// A panic that happened in another process.
@@ -16,13 +15,13 @@ use std::{fmt, process, ptr, thread};
 /// # Examples
 ///
 /// ```
-/// use procession_process::{Cause, Process};
+/// use procession::{Cause, Failure, Process};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # procession_process::init();
+/// # procession::init();
 /// let process = Process::spawn(|| assert_eq!(1 + 1, 3, "arithmetic"), ())?;
 /// let error = process.join().unwrap_err();
-/// let Cause::Panicked(panic) = error.cause() else { unreachable!("{error}") };
+/// let Cause::Call(Failure::Panicked(panic)) = error.cause() else { unreachable!("{error}") };
 /// assert!(panic.message().contains("arithmetic"));
 /// # Ok(())
 /// # }
@@ -92,15 +91,12 @@ thread_local! {
 static ITEM: AtomicUsize = AtomicUsize::new(NO_ITEM);
 const NO_ITEM: usize = usize::MAX;
 
-/// Whether this is a fork server, which is described nowhere.
-static SERVER: AtomicBool = AtomicBool::new(false);
-
 /// Runs `work`, and has a panic meanwhile, of whatever thread, reported as that of this item.
 ///
 /// # Examples
 ///
 /// ```
-/// use procession_process::outcome::for_item;
+/// use procession_call::panic::for_item;
 ///
 /// assert_eq!(for_item(Some(17), || 3 + 4), 7);
 /// ```
@@ -121,17 +117,9 @@ pub fn at_item(item: usize) {
     ITEM.store(item, Ordering::Relaxed);
 }
 
-/// Runs `work`, and has a panic meanwhile reported as that of a fork server.
-pub(crate) fn as_server<R>(work: impl FnOnce() -> R) -> R {
-    SERVER.store(true, Ordering::Relaxed);
-    let done = work();
-    SERVER.store(false, Ordering::Relaxed);
-    done
-}
-
-/// Makes this process remember each thread's last panic, and report it with the process's name
-/// instead of what std says. A hook that the program has set reports it instead.
-pub(crate) fn remember_panics() {
+/// Makes this process remember each thread's last panic, and report it with the process's name, which
+/// `name` returns, instead of what std says. A hook that the program has set reports it instead.
+pub fn remember_panics(name: fn() -> &'static str) {
     let before = panic::take_hook();
     // Taken once more, it is the one that std begins with.
     let default = panic::take_hook();
@@ -152,7 +140,7 @@ pub(crate) fn remember_panics() {
         }
         let panic = Panic::from_hook(info);
         if is_default {
-            report(&panic);
+            report(name(), &panic);
         }
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some(panic));
         HAS_LAST.set(true);
@@ -168,18 +156,13 @@ fn is_same(one: &Hook, other: &Hook) -> bool {
 }
 
 /// Prints a panic with one write, so that those of several processes do not mix.
-fn report(panic: &Panic) {
-    let text = described(panic);
+fn report(name: &str, panic: &Panic) {
+    let text = described(name, panic);
     // Where there is no error output, nobody is to be told. It may be a file that is full.
     let _ = within_limit(|| io::stderr().write_all(text.as_bytes()));
 }
 
-fn described(panic: &Panic) -> String {
-    let name = if SERVER.load(Ordering::Relaxed) {
-        "fork server"
-    } else {
-        current_process().name()
-    };
+fn described(name: &str, panic: &Panic) -> String {
     let item = match ITEM.load(Ordering::Relaxed) {
         NO_ITEM => String::new(),
         item => format!(", item {item}"),
