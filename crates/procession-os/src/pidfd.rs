@@ -138,6 +138,37 @@ impl Pidfd {
             Err(errno) => Err(errno.into()),
         }
     }
+
+    /// Returns whether the process, a child of this one, is stopped by a signal such as SIGSTOP.
+    ///
+    /// One that a debugger has stopped is not, nor one whose stop somebody has waited for who does not
+    /// leave such news to others (`WNOWAIT`).
+    ///
+    /// # Errors
+    ///
+    /// What `waitid` reports, of a process that is no child for example.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nix::sys::signal::Signal;
+    /// use procession_os::pidfd::Pidfd;
+    /// use std::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let child = Pidfd::open(Command::new("sleep").arg("1000").spawn()?.id())?;
+    /// assert!(!child.is_stopped()?);
+    /// child.signal(Signal::SIGSTOP)?;
+    /// while !child.is_stopped()? {}
+    /// child.signal(Signal::SIGCONT)?;
+    /// while child.is_stopped()? {}
+    /// child.end(Duration::from_secs(1))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn is_stopped(&self) -> io::Result<bool> {
+        let options = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
+        Ok(waitid(self.fd.as_raw_fd(), options)?.is_some())
+    }
 }
 
 impl From<Pidfd> for OwnedFd {
@@ -153,23 +184,25 @@ impl AsFd for Pidfd {
 }
 
 fn waitid_now(fd: RawFd) -> Result<Option<ExitStatus>, Errno> {
-    // SAFETY: siginfo_t is plain data for which zeroes are valid.
-    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let options = libc::WEXITED | libc::WNOHANG;
-    // SAFETY: `info` outlives the call, which writes nothing else.
-    let result = unsafe { libc::waitid(libc::P_PIDFD, fd as libc::id_t, &raw mut info, options) };
-    Errno::result(result)?;
-    // SAFETY: waitid fills these fields, or leaves the zeroes that mean "still running".
-    let pid = unsafe { info.si_pid() };
-    if pid == 0 {
-        return Ok(None);
-    }
-    // SAFETY: as above.
-    let value = unsafe { info.si_status() };
-    Ok(Some(match info.si_code {
+    let ended = waitid(fd, libc::WEXITED | libc::WNOHANG)?;
+    Ok(ended.map(|(code, value)| match code {
         libc::CLD_EXITED => ExitStatus::Code(value as u8),
         _ => ExitStatus::Signal(value),
     }))
+}
+
+/// Returns what has become of a child, if anything has that is asked for: the code and its value.
+fn waitid(fd: RawFd, options: i32) -> Result<Option<(i32, i32)>, Errno> {
+    // SAFETY: siginfo_t is plain data for which zeroes are valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` outlives the call, which writes nothing else.
+    let result = unsafe { libc::waitid(libc::P_PIDFD, fd as libc::id_t, &raw mut info, options) };
+    Errno::result(result)?;
+    // SAFETY: waitid fills these fields, or leaves the zeroes that mean "nothing has".
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: as above.
+    let value = unsafe { info.si_status() };
+    Ok((pid != 0).then_some((info.si_code, value)))
 }
 
 /// How a process ended.

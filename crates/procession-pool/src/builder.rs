@@ -219,6 +219,35 @@ impl PoolBuilder {
         self
     }
 
+    /// Sets how long a worker may be stopped by a signal (SIGSTOP) while it has something to do; half a second, if
+    /// not called. Then it is killed, and the item that it was running fails with [`PoolError::WorkerStopped`].
+    ///
+    /// What a stopped worker has not begun goes to others within a fraction of a second in any case. Time in
+    /// which this process is stopped too, as by Ctrl-Z, does not count, nor does a debugger's hold on the worker.
+    /// [`Duration::MAX`] lets a worker be stopped for as long as somebody likes. It is looked ten times
+    /// a second, while there is something to do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nix::sys::signal::{Signal, raise};
+    /// use procession_pool::{Pool, PoolError};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).stop_timeout(Duration::from_millis(200)).start()?;
+    /// let stopped = pool.apply(|| raise(Signal::SIGSTOP).is_ok(), ());
+    /// assert!(matches!(stopped, Err(PoolError::WorkerStopped { .. })));
+    /// assert_eq!(pool.apply(|| 7, ())?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stop_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.stop = timeout;
+        self
+    }
+
     /// Makes the pool.
     ///
     /// # Errors

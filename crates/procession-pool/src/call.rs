@@ -43,6 +43,8 @@ pub(crate) enum Loss {
     Exchange(String),
     /// It took longer than it may; the worker was killed.
     TimedOut(Duration),
+    /// The worker was stopped by a signal while it ran the call, and was killed.
+    Stopped { pid: u32 },
     /// The pool was terminated.
     Terminated,
     /// The pool was closed, and its workers have ended.

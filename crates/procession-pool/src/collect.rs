@@ -110,7 +110,9 @@ impl Crew {
         let state_ref = &mut *state;
         state_ref.dispatch.rebalance(&mut state_ref.wakes);
         let now = Instant::now();
-        let next = state_ref.dispatch.relieve(now, &mut state_ref.wakes);
+        let relieved = state_ref.dispatch.relieve(now, &mut state_ref.wakes);
+        let looked = state_ref.dispatch.look(now, &mut state_ref.wakes);
+        let next = relieved.into_iter().chain(looked).min();
         self.watch_blocked(&state_ref.dispatch);
         drop(state);
         let workers = self.workers();
@@ -118,6 +120,16 @@ impl Crew {
         let look_again = next.map(|next| Deadline::after(next.saturating_duration_since(now)));
         let until = look_again.map_or(deadline, |again| deadline.min(again));
         (!workers.iter().fold(false, arm)).then_some(until)
+    }
+
+    /// Looks whether workers are stopped, if it is time.
+    fn look(&self) {
+        let mut state = self.lock();
+        let state_ref = &mut *state;
+        let _ = state_ref
+            .dispatch
+            .look(Instant::now(), &mut state_ref.wakes);
+        self.watch_blocked(&state_ref.dispatch);
     }
 
     /// Takes what has rung.
@@ -179,6 +191,7 @@ impl OnDuty<'_> {
                 sweeps += 1;
                 if sweeps.is_multiple_of(SWEEPS) {
                     crew.answer_all();
+                    crew.look();
                 }
                 continue;
             }

@@ -25,6 +25,7 @@
 //!
 //! Nothing in here waits, and nothing of the user's runs: sending takes what has room at once.
 
+mod care;
 mod slot;
 
 pub(crate) use slot::AHEAD;
@@ -46,17 +47,6 @@ use std::time::{Duration, Instant};
 /// One that is too large for a worker kills each that receives it.
 const HANDOVERS: usize = 3;
 
-/// How long a worker may take to begin what it was sent while another is idle: this, and [`FOR_BYTE`] for each
-/// byte that it has to receive and decode first.
-const PATIENCE: Duration = Duration::from_millis(20);
-const FOR_BYTE: Duration = Duration::from_nanos(20);
-
-/// How long others are preferred to one that took longer.
-const AVOIDED: Duration = Duration::from_secs(1);
-
-/// How long a worker may go on that has closed its socket.
-const GRACE: Duration = Duration::from_secs(1);
-
 /// The state of a pool.
 #[derive(Debug)]
 pub(crate) struct Dispatch {
@@ -70,15 +60,29 @@ pub(crate) struct Dispatch {
     limits: Limits,
     /// Whether the minder watches how long calls take.
     is_timing: bool,
+    /// When it was last looked whether workers are stopped.
+    looked: Option<Instant>,
 }
 
 /// What workers may do.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// How long a call may take.
     pub(crate) timeout: Option<Duration>,
     /// How many calls a worker runs before another takes its place.
     pub(crate) calls: Option<usize>,
+    /// How long a worker may be stopped.
+    pub(crate) stop: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout: None,
+            calls: None,
+            stop: Duration::from_millis(500),
+        }
+    }
 }
 
 /// See the table above.
@@ -98,6 +102,7 @@ impl Dispatch {
         Self {
             limits,
             is_timing: false,
+            looked: None,
             phase: Phase::Open,
             queue: VecDeque::new(),
             slots: std::iter::repeat_with(Slot::default).take(size).collect(),
@@ -265,44 +270,6 @@ impl Dispatch {
         self.give(wakes);
     }
 
-    /// Takes back what a worker does not begin though it is at nothing, for an idle one: the worker may be
-    /// stopped. Returns when to look again.
-    pub(crate) fn relieve(&mut self, now: Instant, wakes: &mut Wakes) -> Option<Instant> {
-        let mut next: Option<Instant> = None;
-        for at in 0..self.slots.len() {
-            let slot = &mut self.slots[at];
-            slot.avoided = slot.avoided.filter(|&until| now < until);
-            let Some(number) = slot.not_begun() else {
-                slot.waited = None;
-                continue;
-            };
-            let since = match slot.waited {
-                Some((waited, since)) if waited == number => since,
-                _ => now,
-            };
-            slot.waited = Some((number, since));
-            let front = slot.sent.front();
-            let (count, bytes) = front.map_or((1, 0), |chunk| (chunk.count, chunk.len()));
-            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-            let until = since + PATIENCE + FOR_BYTE * bytes;
-            let slots = self.slots.iter().enumerate();
-            let idle = slots.filter(|(_, slot)| slot.is_idle() && self.may_run(slot, count));
-            let Some((idle, _)) = idle.min_by_key(|(_, slot)| slot.avoided) else {
-                continue;
-            };
-            if now < until {
-                next = Some(next.map_or(until, |next| next.min(until)));
-                continue;
-            }
-            let slot = &mut self.slots[at];
-            (slot.waited, slot.avoided) = (None, Some(now + AVOIDED));
-            for chunk in slot.take_back() {
-                self.send(idle, chunk, wakes);
-            }
-        }
-        next
-    }
-
     /// Returns the slot with the most chunks behind the one that its worker may be at.
     fn busiest(&self) -> Option<usize> {
         let slots = self.slots.iter().enumerate();
@@ -369,6 +336,7 @@ impl Dispatch {
             pid: worker.pid(),
             status,
         });
+        let is_stopped = matches!(loss, Loss::Stopped { .. });
         slot.salvage(worker.ledger().left(), wakes);
         slot.lose_running(worker, &loss, handovers, wakes);
         let left = slot.unsettled();
@@ -379,7 +347,12 @@ impl Dispatch {
             self.queue.push_front(chunk);
         }
         if failed {
-            self.failed(at, &worker.why_not_ready(status), wakes);
+            let why = if is_stopped {
+                "a worker was stopped before it had started".to_owned()
+            } else {
+                worker.why_not_ready(status)
+            };
+            self.failed(at, &why, wakes);
         }
         self.give(wakes);
     }
@@ -390,32 +363,6 @@ impl Dispatch {
             let next = self.queue.front().map_or(1, |chunk| chunk.count);
             self.slots[at].retire_after(most, next);
         }
-    }
-
-    /// Kills the workers whose call takes longer than it may; returns when to look again.
-    pub(crate) fn time_out(&mut self, now: Instant) -> Option<Instant> {
-        let limit = self.limits.timeout?;
-        self.is_timing = self.unsettled > 0;
-        let clock = crate::clock::now();
-        let mut next = self.is_timing.then(|| now + limit);
-        for slot in &mut self.slots {
-            let Some(worker) = slot.worker.as_ref().filter(|_| slot.fault.is_none()) else {
-                continue;
-            };
-            let since = worker.ledger().since();
-            if since == 0 || slot.sent.is_empty() {
-                continue;
-            }
-            let taken = Duration::from_nanos(clock.saturating_sub(since));
-            let left = limit.saturating_sub(taken);
-            if left.is_zero() {
-                worker.kill();
-                slot.fault = Some(Loss::TimedOut(limit));
-            } else {
-                next = next.map(|next| next.min(now + left));
-            }
-        }
-        next
     }
 
     /// Notes that a worker ended before it was ready, or was not started at all.
@@ -507,7 +454,7 @@ impl Dispatch {
         let is_of = |chunk: &Chunk| Arc::ptr_eq(&chunk.call, call);
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
-            if !slot.is_blocked && slot.sent.iter().any(is_of) {
+            if slot.sent.iter().any(is_of) {
                 for chunk in slot.take_back().into_iter().rev() {
                     self.queue.push_front(chunk);
                 }
@@ -538,18 +485,6 @@ impl Dispatch {
         slots
             .filter_map(|(at, slot)| Some((at, Arc::clone(slot.worker.as_ref()?))))
             .collect()
-    }
-
-    /// Returns the workers that have closed their socket and go on all the same, and when the next one
-    /// is to be asked about.
-    pub(crate) fn overstaying(&self, now: Instant) -> (Vec<Arc<Worker>>, Option<Instant>) {
-        let hung = self.slots.iter().filter_map(|slot| {
-            let until = slot.hung? + GRACE;
-            Some((until, Arc::clone(slot.worker.as_ref()?)))
-        });
-        let (over, waiting): (Vec<_>, Vec<_>) = hung.partition(|(until, _)| *until <= now);
-        let next = waiting.into_iter().map(|(until, _)| until).min();
-        (over.into_iter().map(|(_, worker)| worker).collect(), next)
     }
 
     /// Returns the workers that wait for room in their sockets, with their slots.

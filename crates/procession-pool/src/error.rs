@@ -70,6 +70,14 @@ pub enum PoolError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// The worker was stopped by a signal while it ran the task, and not continued in the pool's
+    /// [`stop_timeout`](crate::PoolBuilder::stop_timeout); it was killed.
+    WorkerStopped {
+        /// The item that it ran.
+        item: Option<usize>,
+        /// The number that the worker had.
+        pid: u32,
+    },
     /// The task took longer than the pool's [`task_timeout`](crate::PoolBuilder::task_timeout); its worker was
     /// killed.
     TimedOut {
@@ -134,6 +142,7 @@ procession_os::debug_in_words!(PoolError {
     Panicked,
     Failed,
     WorkerDied,
+    WorkerStopped,
     TimedOut,
     Arguments,
     ResultNotEncoded,
@@ -171,6 +180,7 @@ impl PoolError {
             | Self::Panicked { item, .. }
             | Self::Failed { item, .. }
             | Self::WorkerDied { item, .. }
+            | Self::WorkerStopped { item, .. }
             | Self::TimedOut { item, .. }
             | Self::Arguments { item, .. }
             | Self::ResultNotEncoded { item, .. }
@@ -211,6 +221,13 @@ impl Display for PoolError {
                 write!(
                     f,
                     "the worker (pid {pid}) {status} while it ran the task{item}"
+                )
+            }
+            Self::WorkerStopped { item, pid } => {
+                let item = For(*item);
+                write!(
+                    f,
+                    "the worker (pid {pid}) was stopped while it ran the task{item}"
                 )
             }
             Self::TimedOut { item, limit } => {

@@ -42,6 +42,9 @@ const FIRST: usize = 16;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Ledger(Shared<[AtomicU64; FIRST + PAGE]>);
 
+/// How far a worker is: words that change when it begins or ends a call.
+pub(crate) type Progress = [u64; 3];
+
 /// Outcomes that a worker had not sent when it died.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Left {
@@ -118,6 +121,12 @@ impl Ledger {
     /// Returns when the worker began the call that it is at; zero while it is at none.
     pub(crate) fn since(&self) -> u64 {
         self.word(SINCE).load(Ordering::Acquire)
+    }
+
+    /// Returns how far the worker is. What the pool revokes is no progress of the worker's.
+    pub(crate) fn progress(&self) -> Progress {
+        let [begun, open] = [BEGUN, OPEN].map(|word| self.word(word).load(Ordering::Relaxed));
+        [self.taken().into(), begun, open]
     }
 
     /// The worker begins a block of outcomes, the first of which is in this place of a request.

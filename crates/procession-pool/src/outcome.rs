@@ -105,6 +105,7 @@ impl Loss {
             Self::Died { pid, status } => PoolError::WorkerDied { item, pid, status },
             Self::Exchange(reason) => PoolError::Exchange { item, reason },
             Self::TimedOut(limit) => PoolError::TimedOut { item, limit },
+            Self::Stopped { pid } => PoolError::WorkerStopped { item, pid },
             Self::Terminated => PoolError::Terminated,
             Self::Closed => PoolError::Closed,
             Self::Broken(reason) => PoolError::Broken {

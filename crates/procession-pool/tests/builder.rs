@@ -1,8 +1,10 @@
 //! Pools with settings of their own.
 
 use anyhow::bail;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use procession_pool::{Pool, PoolError};
-use procession_process::{StartMethod, current_process};
+use procession_process::{Process, StartMethod, current_process};
 use procession_shm::{Array, Value};
 use procession_testkit::{eventually, exists, hush, watchdog};
 use std::cell::Cell;
@@ -49,6 +51,35 @@ fn there_are_as_many_workers_as_processors_by_default() {
         Pool::builder().workers(0).start(),
         Err(PoolError::NoWorkers)
     ));
+}
+
+/// Makes pools in a process that may use the first `count` of its processors only.
+fn sizes_on(count: usize) -> (usize, usize) {
+    let own = Pid::from_raw(0);
+    let all = sched_getaffinity(own).expect("the process may ask");
+    let mut few = CpuSet::new();
+    let allowed = (0..CpuSet::count()).filter(|&cpu| all.is_set(cpu) == Ok(true));
+    let chosen: Vec<usize> = allowed.take(count).collect();
+    for &cpu in &chosen {
+        few.set(cpu).expect("it is in the set");
+    }
+    sched_setaffinity(own, &few).expect("less is allowed");
+    (
+        chosen.len(),
+        Pool::builder().start().expect("a pool starts").size(),
+    )
+}
+
+// POL-134
+#[test]
+fn the_default_size_is_what_the_affinity_leaves() {
+    let _watchdog = watchdog();
+    for count in [1, 2] {
+        let process = Process::spawn(sizes_on, (count,)).unwrap();
+        let (allowed, size) = process.join().unwrap();
+        assert!(allowed <= count);
+        assert_eq!(size, allowed);
+    }
 }
 
 static READY: OnceLock<u32> = OnceLock::new();

@@ -164,7 +164,9 @@ impl Item {
         };
         let is_possible = match &error {
             // Killed from outside, or stopped.
-            PoolError::WorkerDied { .. } | PoolError::TimedOut { .. } => true,
+            PoolError::WorkerDied { .. }
+            | PoolError::WorkerStopped { .. }
+            | PoolError::TimedOut { .. } => true,
             PoolError::Panicked { .. } => self.end == End::Panic && ran == 1,
             PoolError::Failed { .. } => self.end == End::Fail && ran == 1,
             PoolError::Cancelled => ran == 0,

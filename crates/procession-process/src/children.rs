@@ -50,6 +50,13 @@ impl Child {
         Ok((*status, status.is_some()))
     }
 
+    /// Returns whether the child is stopped by a signal.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        // Of a child that cannot be asked for, it is not known.
+        status.is_none() && self.pidfd.is_stopped().unwrap_or(false)
+    }
+
     /// Waits for the end; `None` if the deadline passed first.
     pub(crate) fn wait(&self, deadline: Deadline) -> io::Result<Option<ExitStatus>> {
         self.pidfd.wait(deadline)?;

@@ -283,6 +283,26 @@ impl<R> Process<R> {
         matches!(self.child.status(), Ok(None))
     }
 
+    /// Returns whether the process is stopped by a signal (SIGSTOP, Ctrl-Z) and waits for SIGCONT. One
+    /// that a debugger has stopped is not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let process = Process::spawn(|| std::thread::park(), ())?;
+    /// assert!(!process.is_stopped());
+    /// process.kill()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_stopped(&self) -> bool {
+        self.child.is_stopped()
+    }
+
     /// Returns how the process ended, `None` while it runs.
     pub fn exit_status(&self) -> Option<ExitStatus> {
         self.status()

@@ -2,7 +2,7 @@
 
 use crate::call::{Answer, Loss};
 use crate::chunk::Chunk;
-use crate::ledger::{Left, is_before};
+use crate::ledger::{Left, Progress, is_before};
 use crate::row::{BLOCK_HEAD, BlockHead};
 use crate::waiter::Wakes;
 use crate::worker::{LONGEST, Worker};
@@ -68,6 +68,10 @@ pub(crate) struct Slot {
     pub(super) waited: Option<(u32, Instant)>,
     /// Until when others are preferred to a worker that did not begin what it was sent: it may be stopped.
     pub(super) avoided: Option<Instant>,
+    /// How far the worker was when it was last looked at.
+    pub(super) progress: Option<Progress>,
+    /// How often in a row it was found stopped by a signal.
+    pub(super) stopped: u32,
     /// When the next worker may be started.
     pub(super) due: Option<Instant>,
 }
@@ -80,7 +84,8 @@ impl Slot {
 
     /// Returns whether the worker can be asked.
     pub(super) fn is_ready(&self) -> bool {
-        self.has_begun && self.hung.is_none() && self.fault.is_none() && !self.is_retired
+        let is_there = self.has_begun && self.hung.is_none() && self.fault.is_none();
+        is_there && !self.is_retired && self.stopped == 0
     }
 
     pub(super) fn is_starting(&self) -> bool {
@@ -88,7 +93,7 @@ impl Slot {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.is_ready() && self.sent.is_empty()
+        self.is_ready() && !self.is_blocked && self.sent.is_empty()
     }
 
     /// Returns the number of the request that the worker was sent, and has not begun though it is at nothing.
@@ -128,6 +133,7 @@ impl Slot {
         self.calls = 0;
         self.is_retired = false;
         (self.waited, self.avoided) = (None, None);
+        (self.progress, self.stopped) = (None, 0);
     }
 
     /// Takes a message of the worker.
@@ -292,7 +298,8 @@ impl Slot {
         self.due = Instant::now().checked_add(pause);
     }
 
-    /// Takes back what the worker has not begun.
+    /// Takes back what the worker has not begun, also a request that was sent in part: the rest follows, and
+    /// the worker passes over it.
     pub(super) fn take_back(&mut self) -> VecDeque<Chunk> {
         let Some(worker) = &self.worker else {
             return VecDeque::new();
