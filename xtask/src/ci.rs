@@ -156,7 +156,12 @@ fn package() -> anyhow::Result<u8> {
 /// The state machines of what lies in shared memory, in every order of their threads' steps.
 fn loom() -> anyhow::Result<u8> {
     let models: [&[&str]; 2] = [
-        &["-p=procession-sync", "-p=procession-queue", "--test=loom"],
+        &[
+            "-p=procession-sync",
+            "-p=procession-queue",
+            "-p=procession-pool",
+            "--test=loom",
+        ],
         &["-p=procession-shm", "--lib", "loom_tests"],
     ];
     for model in models {

@@ -5,11 +5,12 @@
 //! the pool has. What arrives is kept as the bytes that it came in. Whoever asked decodes it, on a thread of
 //! its own, so that a result that cannot be decoded, or whose decoding panics, is that caller's affair.
 
+use crate::sync::{Mutex, MutexGuard};
 use crate::waiter::{Waiter, Wake, Wakes};
 use procession_process::ExitStatus;
 use procession_wire::{EncodeError, Packet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 

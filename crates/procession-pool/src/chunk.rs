@@ -3,10 +3,11 @@
 use crate::call::{Answer, Call, Loss, Settled};
 use crate::protocol::request;
 use crate::row::{NO_ITEM, Row};
+use crate::sync::Channel;
 use crate::waiter::Wakes;
 use procession_call::Routine;
 use procession_os::wait::Deadline;
-use procession_pipe::{Channel, SendError};
+use procession_pipe::SendError;
 use procession_wire::Message;
 use std::sync::Arc;
 use std::time::Duration;

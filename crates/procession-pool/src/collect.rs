@@ -2,9 +2,9 @@
 
 use crate::call::{Call, Want};
 use crate::crew::{Crew, Turn};
+use crate::sync::spin;
 use crate::watch::Rung;
 use crate::worker::{Received, Worker};
-use procession_os::policy::wait_policy;
 use procession_os::wait::Deadline;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ impl Crew {
                 Turn::Collect => OnDuty(self).collect(call, want, deadline),
                 Turn::Sleep(waiter) => {
                     let look = || (waiter.is_on_duty() || call.is_ready(want)).then_some(());
-                    if wait_policy().spin(deadline, look).is_none() {
+                    if spin(deadline, look).is_none() {
                         waiter.sleep(deadline);
                     }
                     if self.woken(&waiter, call) {
@@ -101,7 +101,7 @@ impl Crew {
             let written = workers.iter().any(|(_, worker)| worker.is_written());
             (written || is_ready()).then_some(())
         };
-        wait_policy().spin(deadline, look).is_some()
+        spin(deadline, look).is_some()
     }
 
     /// Has every worker ring; returns for how long one may sleep, `None` if one has written something meanwhile.

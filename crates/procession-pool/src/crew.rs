@@ -31,6 +31,7 @@ use crate::callbacks::Callbacks;
 use crate::chunk::Chunk;
 use crate::dispatch::{Dispatch, Limits};
 use crate::error::PoolError;
+use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::waiter::{Waiter, Wake, Wakes};
 use crate::watch::{Bells, Watch};
 use crate::worker::Worker;
@@ -38,7 +39,7 @@ use procession_os::wait::Deadline;
 use procession_process::ExitStatus;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What the threads of a pool share.

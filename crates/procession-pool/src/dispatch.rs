@@ -28,6 +28,7 @@
 mod care;
 mod slot;
 
+#[cfg(not(loom))]
 pub(crate) use slot::AHEAD;
 
 use crate::call::{Answer, Call, Loss};

@@ -54,7 +54,12 @@
 //! Chunks are sent a few at a time; what a busy worker has not begun goes to others when they are idle.
 #![doc(html_root_url = "https://docs.rs/procession-pool/latest")]
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    loom,
+    expect(dead_code, reason = "the model uses a part of what a pool does")
+)]
 
+#[cfg(not(loom))]
 mod builder;
 mod call;
 mod callbacks;
@@ -68,20 +73,33 @@ mod error;
 mod exit;
 mod feed;
 mod ledger;
+#[cfg(not(loom))]
 mod map;
 mod minder;
+#[cfg(loom)]
+pub mod model;
 mod outcome;
+#[cfg(not(loom))]
 mod pool;
 mod protocol;
+#[cfg(not(loom))]
 mod result;
 mod row;
 mod serve;
+mod sync;
 mod waiter;
+#[cfg(not(loom))]
 mod watch;
 mod worker;
+#[cfg(loom)]
+use model::kernel as watch;
 
+#[cfg(not(loom))]
 pub use builder::PoolBuilder;
 pub use error::PoolError;
+#[cfg(not(loom))]
 pub use map::MapResults;
+#[cfg(not(loom))]
 pub use pool::Pool;
+#[cfg(not(loom))]
 pub use result::AsyncResult;

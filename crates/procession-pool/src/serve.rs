@@ -6,10 +6,11 @@
 use crate::ledger::{Ledger, PAGE};
 use crate::protocol::{Request, ready, refused};
 use crate::row::{self, Block, Calls, NO_ITEM};
+use crate::sync::Channel;
 use procession_call::panic::{at_item, for_item};
 use procession_call::{Failure, Outcome, Task, call_once, failed, produce, run, told};
 use procession_os::wait::Deadline;
-use procession_pipe::{Channel, RecvError, SendError};
+use procession_pipe::{RecvError, SendError};
 use procession_wire::{DecodeError, Kind, Message, Packet, bare};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

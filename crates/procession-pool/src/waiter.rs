@@ -1,12 +1,11 @@
 //! Threads and tasks that wait for a call, and how they are woken.
 
+use crate::sync::{AtomicU8, Ordering, Thread, current, park, park_timeout};
 use procession_os::wait::Deadline;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::Waker;
-use std::thread::{self, Thread};
 
 /// A thread that sleeps until another one collects what it waits for, or hands it the collecting.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ impl Waiter {
     /// Makes one of the calling thread.
     pub(crate) fn here() -> Arc<Self> {
         Arc::new(Self {
-            thread: thread::current(),
+            thread: current(),
             state: AtomicU8::new(ASLEEP),
         })
     }
@@ -34,9 +33,9 @@ impl Waiter {
     pub(crate) fn sleep(&self, deadline: Deadline) {
         while self.state.load(Ordering::Acquire) == ASLEEP {
             match deadline.left() {
-                None => thread::park(),
+                None => park(),
                 Some(left) if left.is_zero() => return,
-                Some(left) => thread::park_timeout(left),
+                Some(left) => park_timeout(left),
             }
         }
     }

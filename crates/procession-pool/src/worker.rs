@@ -1,14 +1,16 @@
 //! A worker, as the pool sees it: a process, and what connects it to the pool.
 
 use crate::ledger::Ledger;
-use procession_pipe::{Channel, RecvError};
-use procession_process::{Builder, Cause, ExitStatus, Process, StartError, current_process};
+use crate::sync::{Channel, Mutex, MutexGuard, Process};
+use procession_pipe::RecvError;
+use procession_process::{Builder, Cause, ExitStatus, StartError, current_process};
 use procession_wire::Packet;
 use std::fmt;
 use std::io;
+#[cfg(not(loom))]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 use std::time::Duration;
 
 /// The bytes of each of the two rings between the pool and a worker.
@@ -193,6 +195,7 @@ impl Drop for Worker {
     }
 }
 
+#[cfg(not(loom))]
 impl AsFd for Worker {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.channel.as_fd()

@@ -3,6 +3,7 @@
 use super::Dispatch;
 use super::slot::Slot;
 use crate::call::Loss;
+use crate::sync::lasting;
 use crate::waiter::Wakes;
 use crate::worker::Worker;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 /// How long a worker may take to begin what it was sent while another is idle: this, and [`FOR_BYTE`] for each
 /// byte that it has to receive and decode first.
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = lasting(Duration::from_millis(20));
 const FOR_BYTE: Duration = Duration::from_nanos(20);
 
 /// How long others are preferred to one that took longer.
@@ -20,7 +21,7 @@ const AVOIDED: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether a worker is stopped that makes no progress.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = lasting(Duration::from_millis(100));
 
 impl Dispatch {
     /// Takes back what a worker does not begin though it is at nothing, for an idle one: the worker may be
