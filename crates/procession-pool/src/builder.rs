@@ -248,6 +248,66 @@ impl PoolBuilder {
         self
     }
 
+    /// Limits the memory that a worker may have for itself, in bytes: what it has allocated and used, swapped out or
+    /// not; shared memory and mapped files do not count. A worker that has more is killed, and the item that it was
+    /// running fails with [`PoolError::MemoryLimit`]. One that is found so between two tasks, because of
+    /// what they left behind, ends, and another takes its place.
+    ///
+    /// It is looked ten times a second, while there is something to do. A task that is faster takes more for a
+    /// moment: where memory must never be exceeded, add a
+    /// [limit of the address space](procession_process::Builder::memory_limit) in [`process`](Self::process), at which
+    /// an allocation fails, and most programs abort, or have the system limit the cgroup.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    ///
+    /// fn fill(bytes: usize) -> usize {
+    ///     let memory = vec![1_u8; bytes];
+    ///     std::thread::sleep(std::time::Duration::from_secs(1));
+    ///     memory.len()
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).memory_limit(64 << 20).start()?;
+    /// assert!(matches!(pool.apply(fill, (100 << 20,)), Err(PoolError::MemoryLimit { .. })));
+    /// assert_eq!(pool.apply(fill, (1 << 20,))?, 1 << 20);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.limits.memory = Some(bytes);
+        self
+    }
+
+    /// Has workers end that have had nothing to do for this long, at the latest after twice the time. They come
+    /// back when there is something to run that the others are not free for, up to the pool's size.
+    ///
+    /// Without it the pool keeps all its workers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(4).idle_timeout(Duration::from_millis(20)).start()?;
+    /// while !pool.worker_pids().is_empty() {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert_eq!(pool.map(|n: u32| n + 1, 0..3)?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.idle = Some(timeout);
+        self
+    }
+
     /// Makes the pool.
     ///
     /// # Errors

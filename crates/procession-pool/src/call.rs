@@ -46,6 +46,8 @@ pub(crate) enum Loss {
     TimedOut(Duration),
     /// The worker was stopped by a signal while it ran the call, and was killed.
     Stopped { pid: u32 },
+    /// The worker had more memory than it may have while it ran the call, and was killed.
+    Memory { pid: u32, limit: u64 },
     /// The pool was terminated.
     Terminated,
     /// The pool was closed, and its workers have ended.

@@ -111,10 +111,10 @@ impl Crew {
         state_ref.dispatch.rebalance(&mut state_ref.wakes);
         let now = Instant::now();
         let relieved = state_ref.dispatch.relieve(now, &mut state_ref.wakes);
-        let looked = state_ref.dispatch.look(now, &mut state_ref.wakes);
-        let next = relieved.into_iter().chain(looked).min();
         self.watch_blocked(&state_ref.dispatch);
         drop(state);
+        let looked = self.look(now);
+        let next = relieved.into_iter().chain(looked).min();
         let workers = self.workers();
         let arm = |there: bool, (_, worker): &(usize, Arc<Worker>)| worker.arm() || there;
         let look_again = next.map(|next| Deadline::after(next.saturating_duration_since(now)));
@@ -122,14 +122,37 @@ impl Crew {
         (!workers.iter().fold(false, arm)).then_some(until)
     }
 
-    /// Looks whether workers are stopped, if it is time.
-    fn look(&self) {
+    /// Looks, if it is time, whether workers are stopped or have too much memory; returns when to look again.
+    fn look(&self, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         let state_ref = &mut *state;
-        let _ = state_ref
-            .dispatch
-            .look(Instant::now(), &mut state_ref.wakes);
+        let (next, has_looked) = state_ref.dispatch.look(now, &mut state_ref.wakes);
+        let limit = state_ref.dispatch.memory_limit().filter(|_| has_looked);
         self.watch_blocked(&state_ref.dispatch);
+        drop(state);
+        if let Some(limit) = limit {
+            self.weigh(limit);
+        }
+        next
+    }
+
+    /// Looks which workers have too much memory. What the kernel says about it takes it some time to write,
+    /// so that is done without the lock.
+    fn weigh(&self, limit: u64) {
+        for (at, worker) in self.workers().iter() {
+            let before = worker.ledger().progress();
+            if worker.memory().is_none_or(|memory| memory <= limit) {
+                continue;
+            }
+            let is_still = worker.ledger().progress() == before;
+            let mut state = self.lock();
+            let state_ref = &mut *state;
+            let wakes = &mut state_ref.wakes;
+            state_ref
+                .dispatch
+                .relieve_of_memory(*at, worker, is_still, limit, wakes);
+            self.watch_blocked(&state_ref.dispatch);
+        }
     }
 
     /// Takes what has rung.
@@ -191,7 +214,7 @@ impl OnDuty<'_> {
                 sweeps += 1;
                 if sweeps.is_multiple_of(SWEEPS) {
                     crew.answer_all();
-                    crew.look();
+                    let _ = crew.look(Instant::now());
                 }
                 continue;
             }

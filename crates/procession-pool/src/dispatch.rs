@@ -38,7 +38,7 @@ use crate::waiter::Wakes;
 use crate::worker::{Received, Worker};
 use procession_pipe::SendError;
 use procession_process::ExitStatus;
-use slot::Slot;
+use slot::{Slot, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,6 +74,10 @@ pub(crate) struct Limits {
     pub(crate) calls: Option<usize>,
     /// How long a worker may be stopped.
     pub(crate) stop: Duration,
+    /// How many bytes of memory a worker may have for itself.
+    pub(crate) memory: Option<u64>,
+    /// How long a worker may have nothing to do.
+    pub(crate) idle: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -82,6 +86,8 @@ impl Default for Limits {
             timeout: None,
             calls: None,
             stop: Duration::from_millis(500),
+            memory: None,
+            idle: None,
         }
     }
 }
@@ -155,6 +161,7 @@ impl Dispatch {
         self.unsettled += chunk.count;
         self.alarm |= self.limits.timeout.is_some() && !self.is_timing;
         self.queue.push_back(chunk);
+        self.alarm |= self.limits.idle.is_some() && self.lacks_workers();
         self.give(wakes);
     }
 
@@ -337,7 +344,6 @@ impl Dispatch {
             pid: worker.pid(),
             status,
         });
-        let is_stopped = matches!(loss, Loss::Stopped { .. });
         slot.salvage(worker.ledger().left(), wakes);
         slot.lose_running(worker, &loss, handovers, wakes);
         let left = slot.unsettled();
@@ -348,18 +354,25 @@ impl Dispatch {
             self.queue.push_front(chunk);
         }
         if failed {
-            let why = if is_stopped {
-                "a worker was stopped before it had started".to_owned()
-            } else {
-                worker.why_not_ready(status)
+            let why = match loss {
+                Loss::Memory { limit, .. } => {
+                    format!(
+                        "a worker exceeded its memory limit of {limit} bytes before it had started"
+                    )
+                }
+                Loss::Stopped { .. } => "a worker was stopped before it had started".to_owned(),
+                _ => worker.why_not_ready(status),
             };
             self.failed(at, &why, wakes);
         }
         self.give(wakes);
     }
 
-    /// Tells a worker to end that has run as many calls as it may.
+    /// Tells a worker to end that has run as many calls as it may, or has taken too much memory.
     fn retire(&mut self, at: usize) {
+        if self.slots[at].stage == Stage::Heavy && self.slots[at].sent.is_empty() {
+            self.slots[at].dismiss();
+        }
         if let Some(most) = self.limits.calls {
             let next = self.queue.front().map_or(1, |chunk| chunk.count);
             self.slots[at].retire_after(most, next);
@@ -390,7 +403,7 @@ impl Dispatch {
 
     /// Returns a slot in which a worker is to be started now; otherwise when the next one is due.
     pub(crate) fn vacancy(&self, now: Instant) -> Result<usize, Option<Instant>> {
-        if !self.wants_workers() {
+        if !self.wants_workers() || !self.lacks_workers() {
             return Err(None);
         }
         let vacant = self.slots.iter().enumerate();
@@ -401,6 +414,16 @@ impl Dispatch {
             Some((at, slot)) if due(slot) <= now => Ok(at),
             Some((_, slot)) => Err(slot.due),
         }
+    }
+
+    /// Whether there are fewer workers than are wanted: all, or one for each chunk if idle ones end.
+    fn lacks_workers(&self) -> bool {
+        if self.limits.idle.is_none() {
+            return true;
+        }
+        let there = self.slots.iter().filter(|slot| slot.is_staffed()).count();
+        let sent: usize = self.slots.iter().map(|slot| slot.sent.len()).sum();
+        there < self.slots.len().min(self.queue.len() + sent)
     }
 
     /// Whether workers that end are replaced.

@@ -78,6 +78,16 @@ pub enum PoolError {
         /// The number that the worker had.
         pid: u32,
     },
+    /// The worker had more memory, while it ran the task, than the pool's
+    /// [`memory_limit`](crate::PoolBuilder::memory_limit); it was killed.
+    MemoryLimit {
+        /// The item that it ran.
+        item: Option<usize>,
+        /// The number that the worker had.
+        pid: u32,
+        /// How many bytes it may have.
+        limit: u64,
+    },
     /// The task took longer than the pool's [`task_timeout`](crate::PoolBuilder::task_timeout); its worker was
     /// killed.
     TimedOut {
@@ -143,6 +153,7 @@ procession_os::debug_in_words!(PoolError {
     Failed,
     WorkerDied,
     WorkerStopped,
+    MemoryLimit,
     TimedOut,
     Arguments,
     ResultNotEncoded,
@@ -181,6 +192,7 @@ impl PoolError {
             | Self::Failed { item, .. }
             | Self::WorkerDied { item, .. }
             | Self::WorkerStopped { item, .. }
+            | Self::MemoryLimit { item, .. }
             | Self::TimedOut { item, .. }
             | Self::Arguments { item, .. }
             | Self::ResultNotEncoded { item, .. }
@@ -216,19 +228,11 @@ impl Display for PoolError {
             }
             Self::Panicked { item, panic } => write!(f, "the task{} {panic}", For(*item)),
             Self::Failed { item, error } => write!(f, "the task{} failed: {error}", For(*item)),
-            Self::WorkerDied { item, pid, status } => {
-                let item = For(*item);
-                write!(
-                    f,
-                    "the worker (pid {pid}) {status} while it ran the task{item}"
-                )
-            }
-            Self::WorkerStopped { item, pid } => {
-                let item = For(*item);
-                write!(
-                    f,
-                    "the worker (pid {pid}) was stopped while it ran the task{item}"
-                )
+            Self::WorkerDied { item, pid, status } => ended(f, *item, *pid, status),
+            Self::WorkerStopped { item, pid } => ended(f, *item, *pid, &"was stopped"),
+            Self::MemoryLimit { item, pid, limit } => {
+                let how = format_args!("exceeded its memory limit of {limit} bytes");
+                ended(f, *item, *pid, &how)
             }
             Self::TimedOut { item, limit } => {
                 write!(f, "the task{} took longer than {limit:?}", For(*item))
@@ -270,6 +274,15 @@ impl Error for PoolError {
             _ => None,
         }
     }
+}
+
+/// Says how a worker ended in a task.
+fn ended(f: &mut Formatter<'_>, item: Option<usize>, pid: u32, how: &dyn Display) -> fmt::Result {
+    let item = For(item);
+    write!(
+        f,
+        "the worker (pid {pid}) {how} while it ran the task{item}"
+    )
 }
 
 /// Says which item, if there are several.

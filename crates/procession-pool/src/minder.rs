@@ -57,11 +57,19 @@ impl Minder {
                 Staffed::Started => continue,
                 Staffed::Until(next) => earlier(
                     earlier(next, self.end_overstaying(now)),
-                    self.crew.lock().dispatch.time_out(now),
+                    self.time_limits(now),
                 ),
             };
             self.collect_or_sleep(next);
         }
+    }
+
+    /// Ends workers whose call takes too long, or that have had nothing to do for too long; returns when to look
+    /// again.
+    fn time_limits(&self, now: Instant) -> Option<Instant> {
+        let mut state = self.crew.lock();
+        let next = state.dispatch.time_out(now);
+        earlier(next, state.dispatch.dismiss_idle(now))
     }
 
     /// Starts a worker where one is missing.

@@ -106,6 +106,7 @@ impl Loss {
             Self::Exchange(reason) => PoolError::Exchange { item, reason },
             Self::TimedOut(limit) => PoolError::TimedOut { item, limit },
             Self::Stopped { pid } => PoolError::WorkerStopped { item, pid },
+            Self::Memory { pid, limit } => PoolError::MemoryLimit { item, pid, limit },
             Self::Terminated => PoolError::Terminated,
             Self::Closed => PoolError::Closed,
             Self::Broken(reason) => PoolError::Broken {

@@ -244,7 +244,8 @@ impl Pool {
     }
 
     /// Returns the process numbers of the workers that live: [`size`](Self::size) of them, less
-    /// those that have died and whose successors have not been started yet, and none when the pool
+    /// those that have died and whose successors have not been started yet, or that have
+    /// [ended for want of work](PoolBuilder::idle_timeout), and none when the pool
     /// has ended or is a copy.
     ///
     /// # Examples

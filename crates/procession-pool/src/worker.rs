@@ -154,6 +154,17 @@ impl Worker {
         self.ledger.unlink();
     }
 
+    /// Returns how many bytes of memory the worker has for itself, in memory or swapped out; `None` if the system
+    /// does not say.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.trim().strip_suffix(" kB")?.parse::<u64>().ok()
+        };
+        Some((kib("RssAnon:")? + kib("VmSwap:").unwrap_or(0)) * 1024)
+    }
+
     /// Says why a worker that has ended, or cannot be ended, was never ready.
     pub(crate) fn why_not_ready(&self, status: ExitStatus) -> String {
         match self.process.take_result() {

@@ -1,7 +1,7 @@
 //! What is done about workers that do not work: they are stopped, take too long, or have closed their socket.
 
 use super::Dispatch;
-use super::slot::Slot;
+use super::slot::{Slot, Stage};
 use crate::call::Loss;
 use crate::sync::lasting;
 use crate::waiter::Wakes;
@@ -64,17 +64,17 @@ impl Dispatch {
 
     /// Looks, once in a [`LOOK`], whether workers are stopped that make no progress. What such a worker has not
     /// begun goes to others at once; the worker is killed when it was found stopped so often in a row that
-    /// it has been for as long as it may. Returns when to look again.
+    /// it has been for as long as it may. Returns when to look again, and whether it has looked.
     ///
     /// Looks are counted, and not the time between them: that of Ctrl-Z, which stops this process too, is no
     /// time in which somebody left the worker stopped.
-    pub(crate) fn look(&mut self, now: Instant, wakes: &mut Wakes) -> Option<Instant> {
+    pub(crate) fn look(&mut self, now: Instant, wakes: &mut Wakes) -> (Option<Instant>, bool) {
         if !self.is_busy() {
-            return None;
+            return (None, false);
         }
         let due = self.looked.map_or(now, |looked| looked + LOOK);
         if now < due {
-            return Some(due);
+            return (Some(due), false);
         }
         self.looked = Some(now);
         // That it is stopped is known only by the second look.
@@ -92,7 +92,64 @@ impl Dispatch {
             }
         }
         self.give(wakes);
-        Some(now + LOOK)
+        (Some(now + LOOK), true)
+    }
+
+    /// Returns how much memory a worker may have.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        self.limits.memory
+    }
+
+    /// Sees to a worker that was found to have too much memory. If it was at one call for as long as it was
+    /// looked, that is killed with it; otherwise it is given nothing more.
+    pub(crate) fn relieve_of_memory(
+        &mut self,
+        at: usize,
+        worker: &Arc<Worker>,
+        is_still: bool,
+        limit: u64,
+        wakes: &mut Wakes,
+    ) {
+        let slot = &mut self.slots[at];
+        if !slot.is_of(worker) || slot.stage == Stage::Dismissed || slot.fault.is_some() {
+            return;
+        }
+        for chunk in slot.take_back().into_iter().rev() {
+            self.queue.push_front(chunk);
+        }
+        let is_at_something = !slot.sent.is_empty() || slot.is_starting();
+        if is_at_something && is_still {
+            worker.kill();
+            let pid = worker.pid();
+            slot.fault = Some(Loss::Memory { pid, limit });
+        } else if is_at_something {
+            slot.stage = Stage::Heavy;
+        } else {
+            slot.dismiss();
+        }
+        self.give(wakes);
+    }
+
+    /// Dismisses workers that have had nothing to do for long; returns when to look again.
+    pub(crate) fn dismiss_idle(&mut self, now: Instant) -> Option<Instant> {
+        let limit = self.limits.idle?;
+        let mut next = None;
+        for slot in self.slots.iter_mut().filter(|slot| slot.is_staffed()) {
+            let number = slot.next;
+            let before = slot.idle.take().filter(|_| slot.is_idle());
+            let since = match before {
+                Some((at, since)) if at == number => since,
+                _ => now,
+            };
+            let until = since.checked_add(limit);
+            if before.is_some() && until.is_some_and(|until| until <= now) {
+                slot.dismiss();
+                continue;
+            }
+            slot.idle = slot.is_idle().then_some((number, since));
+            next = next.into_iter().chain(until).min();
+        }
+        next
     }
 
     /// Kills the workers whose call takes longer than it may; returns when to look again.

@@ -38,12 +38,24 @@ const PAUSES: [Duration; 6] = [
 /// it is replaced after a pause that nobody notices.
 const IDLE_ENDS: usize = 2;
 
+/// How far a worker is in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has not said that it can be asked, or there is none.
+    #[default]
+    Starting,
+    Ready,
+    /// It has more memory than it may: it is dismissed as soon as it has nothing to do.
+    Heavy,
+    /// It was told to end.
+    Dismissed,
+}
+
 /// The place of one worker.
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     pub(super) worker: Option<Arc<Worker>>,
-    /// Whether the worker has said that it can be asked.
-    pub(super) has_begun: bool,
+    pub(super) stage: Stage,
     /// What it was sent and has not answered, in that order.
     pub(super) sent: VecDeque<Chunk>,
     pub(super) sent_bytes: usize,
@@ -58,8 +70,6 @@ pub(crate) struct Slot {
     pub(super) fault: Option<Loss>,
     /// How many calls the worker was sent.
     pub(super) calls: usize,
-    /// Whether it is told to end, having done as many as it may.
-    pub(super) is_retired: bool,
     /// How many in a row ended without having been ready.
     pub(super) failures: u32,
     /// How many in a row ended without having been asked for anything.
@@ -72,6 +82,8 @@ pub(crate) struct Slot {
     pub(super) progress: Option<Progress>,
     /// How often in a row it was found stopped by a signal.
     pub(super) stopped: u32,
+    /// Since when it has had nothing to do, as far as that was looked at, and the next request's number then.
+    pub(super) idle: Option<(u32, Instant)>,
     /// When the next worker may be started.
     pub(super) due: Option<Instant>,
 }
@@ -84,12 +96,18 @@ impl Slot {
 
     /// Returns whether the worker can be asked.
     pub(super) fn is_ready(&self) -> bool {
-        let is_there = self.has_begun && self.hung.is_none() && self.fault.is_none();
-        is_there && !self.is_retired && self.stopped == 0
+        let is_there = self.stage == Stage::Ready && self.hung.is_none() && self.fault.is_none();
+        is_there && self.stopped == 0
+    }
+
+    /// Returns whether there is a worker that is not to end.
+    pub(super) fn is_staffed(&self) -> bool {
+        let is_there = self.worker.is_some() && self.hung.is_none() && self.fault.is_none();
+        is_there && self.stage != Stage::Dismissed
     }
 
     pub(super) fn is_starting(&self) -> bool {
-        self.worker.is_some() && !self.has_begun && self.hung.is_none()
+        self.worker.is_some() && self.stage == Stage::Starting && self.hung.is_none()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -110,9 +128,16 @@ impl Slot {
     /// Tells the worker to end if it has done all that it may, of `most` calls, before a chunk of `next`.
     pub(super) fn retire_after(&mut self, most: usize, next: usize) {
         let is_spent = self.sent.is_empty() && self.calls > 0 && self.calls + next > most;
-        if let Some(worker) = self.worker.as_ref().filter(|_| is_spent && self.is_ready()) {
+        if is_spent && self.is_ready() {
+            self.dismiss();
+        }
+    }
+
+    /// Tells the worker to end, which has nothing to do.
+    pub(super) fn dismiss(&mut self) {
+        if let Some(worker) = &self.worker {
             worker.hang_up();
-            self.is_retired = true;
+            self.stage = Stage::Dismissed;
         }
     }
 
@@ -131,16 +156,17 @@ impl Slot {
         self.next = 0;
         self.due = None;
         self.calls = 0;
-        self.is_retired = false;
+        self.stage = Stage::Starting;
         (self.waited, self.avoided) = (None, None);
         (self.progress, self.stopped) = (None, 0);
+        self.idle = None;
     }
 
     /// Takes a message of the worker.
     pub(super) fn take(&mut self, mut packet: Packet, wakes: &mut Wakes) -> Result<(), String> {
         match packet.kind() {
-            Kind::READY if !self.has_begun => {
-                self.has_begun = true;
+            Kind::READY if self.stage == Stage::Starting => {
+                self.stage = Stage::Ready;
                 if let Some(worker) = &self.worker {
                     worker.forget_names();
                 }
@@ -275,15 +301,15 @@ impl Slot {
 
     /// Empties the slot; returns whether the worker was never ready.
     pub(super) fn vacate(&mut self) -> bool {
-        let had_begun = std::mem::take(&mut self.has_begun);
+        let stage = std::mem::take(&mut self.stage);
         self.worker = None;
         self.is_blocked = false;
         self.hung = None;
         self.sent_bytes = 0;
-        if !had_begun {
+        if stage == Stage::Starting {
             return true;
         }
-        self.barren = if self.calls > 0 {
+        self.barren = if self.calls > 0 || stage == Stage::Dismissed {
             0
         } else {
             (self.barren + 1).min(IDLE_ENDS)
