@@ -56,6 +56,8 @@ pub(crate) enum Loss {
     Broken(Arc<str>),
     /// Whoever asked does not want it any more.
     Cancelled,
+    /// Whoever asked has waited for so long.
+    NotInTime(Duration),
 }
 
 /// What a waiter waits for.
@@ -79,12 +81,20 @@ pub(crate) struct Call {
 struct State {
     /// What has been settled and not taken.
     settled: Vec<Settled>,
-    /// How many items were accepted and are not settled.
+    /// How many items were accepted.
+    accepted: usize,
+    /// How many of them are not settled.
     open: usize,
     /// How many chunks they are in.
     chunks: usize,
     /// Whether no more items will be accepted.
     is_whole: bool,
+    /// How many items there are, as far as that is known before all are accepted.
+    expected: usize,
+    /// Why nothing more is waited for, though items are open: those are lost for this reason.
+    ended: Option<Loss>,
+    /// Whether nobody is there any more to take what is settled.
+    is_unwanted: bool,
     /// Several threads may wait for one result.
     waiters: Vec<(Want, Arc<Waiter>)>,
     waker: Option<Waker>,
@@ -110,11 +120,14 @@ impl Call {
         })
     }
 
-    /// Notes that the items of a chunk are going to be settled.
-    pub(crate) fn accept(&self, items: usize) {
+    /// Notes that the items of a chunk are going to be settled; returns why they need not be run, if the waiting
+    /// has been ended.
+    pub(crate) fn accept(&self, items: usize) -> Option<Loss> {
         let mut state = self.state();
         state.open += items;
+        state.accepted += items;
         state.chunks += 1;
+        state.ended.clone()
     }
 
     /// Notes that all items are accepted.
@@ -127,15 +140,49 @@ impl Call {
         let mut state = self.state();
         state.open -= settled.count;
         state.chunks -= usize::from(is_last);
-        state.settled.push(settled);
-        let is_done = state.is_done();
-        let wanted = |(want, _): &mut (Want, _)| *want == Want::News || is_done;
-        let woken = state.waiters.extract_if(.., wanted);
-        wakes.extend(woken.map(|(_, waiter)| Wake::Thread(waiter)));
-        if is_done {
-            wakes.extend(state.waker.take().map(Wake::Task));
-            wakes.extend(state.hook.take().map(Wake::Hook));
+        if state.ended.is_some() {
+            return;
         }
+        if !state.is_unwanted {
+            state.settled.push(settled);
+        }
+        state.tell(wakes);
+    }
+
+    /// Notes how many items there will be.
+    pub(crate) fn expect(&self, items: usize) {
+        self.state().expected = items;
+    }
+
+    /// Ends the waiting for what is not settled: it is lost. What comes of it later is dropped.
+    pub(crate) fn end(&self, loss: Loss, wakes: &mut Wakes) {
+        let mut state = self.state();
+        if !state.is_done() {
+            state.ended = Some(loss);
+            state.tell(wakes);
+        }
+    }
+
+    /// Returns whether the waiting has been ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state().ended.is_some()
+    }
+
+    /// Returns of how many items those that are not settled are lost, and why, if the waiting has been ended.
+    pub(crate) fn loss(&self) -> Option<(usize, Loss)> {
+        let state = self.state();
+        let items = state.expected.max(state.accepted);
+        Some((items, state.ended.clone()?))
+    }
+
+    /// Drops what is settled from now on, and whoever is to be woken.
+    pub(crate) fn abandon(&self) {
+        let mut state = self.state();
+        state.is_unwanted = true;
+        let dropped = (std::mem::take(&mut state.settled), state.waker.take());
+        drop(state);
+        // The user's code may run here.
+        drop(dropped);
     }
 
     /// Has a function called when all is settled; gives it back if it is.
@@ -207,7 +254,19 @@ impl Call {
 
 impl State {
     fn is_done(&self) -> bool {
-        self.is_whole && self.open == 0
+        self.ended.is_some() || (self.is_whole && self.open == 0)
+    }
+
+    /// Adds whoever waits for what is there now.
+    fn tell(&mut self, wakes: &mut Wakes) {
+        let is_done = self.is_done();
+        let wanted = |(want, _): &mut (Want, _)| *want == Want::News || is_done;
+        let woken = self.waiters.extract_if(.., wanted);
+        wakes.extend(woken.map(|(_, waiter)| Wake::Thread(waiter)));
+        if is_done {
+            wakes.extend(self.waker.take().map(Wake::Task));
+            wakes.extend(self.hook.take().map(Wake::Hook));
+        }
     }
 
     fn is_ready(&self, want: Want) -> bool {

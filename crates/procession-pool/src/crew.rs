@@ -26,12 +26,13 @@
 //! There, none of the threads exist, and the locks are as they were at the fork, perhaps in the middle of a
 //! change. So a copy touches none of them: it compares [`Crew::is_ours`] first.
 
-use crate::call::Call;
+use crate::call::{Call, Loss};
 use crate::callbacks::Callbacks;
 use crate::chunk::Chunk;
 use crate::dispatch::{Dispatch, Limits};
 use crate::error::PoolError;
 use crate::sync::{Condvar, Mutex, MutexGuard};
+use crate::timers::Timers;
 use crate::waiter::{Waiter, Wake, Wakes};
 use crate::watch::{Bells, Watch};
 use crate::worker::Worker;
@@ -70,6 +71,7 @@ pub(crate) struct State {
     /// The workers to collect from, with their slots.
     pub(crate) workers: Arc<[(usize, Arc<Worker>)]>,
     pub(crate) wakes: Wakes,
+    pub(crate) timers: Timers,
 }
 
 /// Who collects.
@@ -122,6 +124,7 @@ impl Crew {
             asleep: Vec::new(),
             workers: Arc::new([]),
             wakes: Wakes::new(),
+            timers: Timers::default(),
         };
         let watch = Watch::new()?;
         let bells = Bells::new()?;
@@ -366,8 +369,19 @@ impl Crew {
 
     /// Takes back what no worker has begun of a call; returns whether that was all that was left of it.
     pub(crate) fn cancel(&self, call: &Arc<Call>) -> bool {
-        let found = self.change(|dispatch, wakes| dispatch.cancel(call, wakes));
+        let loss = Loss::Cancelled;
+        let found = self.change(|dispatch, wakes| dispatch.cancel(call, &loss, wakes));
         found && call.is_ready(crate::call::Want::End)
+    }
+
+    /// Ends a call that is not done in time: takes back what no worker has begun of it, and waits for the rest
+    /// no more.
+    pub(crate) fn expire(&self, call: &Arc<Call>, limit: Duration) {
+        self.change(|dispatch, wakes| {
+            let loss = Loss::NotInTime(limit);
+            dispatch.cancel(call, &loss, wakes);
+            call.end(loss, wakes);
+        });
     }
 
     /// Says that the minder is there until what this returns is dropped.

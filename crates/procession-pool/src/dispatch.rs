@@ -153,8 +153,8 @@ impl Dispatch {
 
     /// Queues a chunk, and gives it to a worker if one has room.
     pub(crate) fn submit(&mut self, mut chunk: Chunk, wakes: &mut Wakes) {
-        chunk.call.accept(chunk.count);
-        if let Some(loss) = self.loss() {
+        let ended = chunk.call.accept(chunk.count);
+        if let Some(loss) = self.loss().or(ended) {
             chunk.lose(loss, wakes);
             return;
         }
@@ -474,7 +474,7 @@ impl Dispatch {
     /// Settles what no worker has begun of a call.
     ///
     /// Returns whether there was anything.
-    pub(crate) fn cancel(&mut self, call: &Arc<Call>, wakes: &mut Wakes) -> bool {
+    pub(crate) fn cancel(&mut self, call: &Arc<Call>, loss: &Loss, wakes: &mut Wakes) -> bool {
         let is_of = |chunk: &Chunk| Arc::ptr_eq(&chunk.call, call);
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
@@ -489,7 +489,7 @@ impl Dispatch {
             if is_of(&chunk) {
                 found = true;
                 self.settled(chunk.count - chunk.settled);
-                chunk.lose(Loss::Cancelled, wakes);
+                chunk.lose(loss.clone(), wakes);
             } else {
                 self.queue.push_back(chunk);
             }

@@ -136,6 +136,13 @@ pub enum PoolError {
     },
     /// The call was cancelled before a worker had begun it.
     Cancelled,
+    /// The call was not done within the [`timeout`](crate::PoolTask::timeout) that it had.
+    NotInTime {
+        /// The item that was not done, or the first of them.
+        item: Option<usize>,
+        /// How long the call might take.
+        limit: Duration,
+    },
     /// The result was taken by an earlier call.
     Taken,
     /// This process is a forked copy of the one that made the pool, which alone can use it.
@@ -163,6 +170,7 @@ procession_os::debug_in_words!(PoolError {
     Terminated,
     Broken,
     Cancelled,
+    NotInTime,
     Taken,
     Copied
 });
@@ -197,7 +205,8 @@ impl PoolError {
             | Self::Arguments { item, .. }
             | Self::ResultNotEncoded { item, .. }
             | Self::ResultNotDecoded { item, .. }
-            | Self::Exchange { item, .. } => *item,
+            | Self::Exchange { item, .. }
+            | Self::NotInTime { item, .. } => *item,
             _ => None,
         }
     }
@@ -257,6 +266,9 @@ impl Display for PoolError {
             Self::Terminated => f.write_str("the pool was terminated"),
             Self::Broken { reason } => write!(f, "the pool cannot start workers: {reason}"),
             Self::Cancelled => f.write_str("the call was cancelled"),
+            Self::NotInTime { item, limit } => {
+                write!(f, "the call{} was not done within {limit:?}", For(*item))
+            }
             Self::Taken => f.write_str("the result was taken before"),
             Self::Copied => {
                 f.write_str("the pool is of the process that this is a copy of; make one here")

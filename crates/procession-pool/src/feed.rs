@@ -5,11 +5,10 @@ use crate::call::{Answer, Call, Settled};
 use crate::chunk::Chunk;
 use crate::crew::Crew;
 use crate::dispatch::Limits;
-use crate::error::PoolError;
 use crate::row::{Placed, Row};
 use crate::waiter::{Wake, Wakes};
 use crate::worker::LONGEST;
-use procession_call::{Entry, Routine};
+use procession_call::Routine;
 use procession_os::wait::Deadline;
 use procession_wire::{EncodeError, Kind, Message};
 use serde::Serialize;
@@ -36,16 +35,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Begins with calls to what `E` stands for, of which at most `chunk` go into a chunk.
-    pub(crate) fn new<E: Entry>(
-        call: Arc<Call>,
-        chunk: usize,
-        limits: Limits,
-    ) -> Result<Self, PoolError> {
-        let routine = Routine::of::<E>()?;
+    /// Begins with calls to a function, of which at most `chunk` go into a chunk.
+    pub(crate) fn new(call: Arc<Call>, routine: Routine, chunk: usize, limits: Limits) -> Self {
         let is_timed = limits.timeout.is_some();
         let chunk = limits.calls.map_or(chunk, |most| chunk.min(most));
-        Ok(Self {
+        Self {
             call,
             routine,
             is_timed,
@@ -53,7 +47,7 @@ impl Feed {
             chunk,
             row: Row::new(routine, is_timed),
             whole: Vec::new(),
-        })
+        }
     }
 
     /// Adds a call.
@@ -159,41 +153,49 @@ impl<I: Iterator> Iterator for Counted<I> {
 
 impl Crew {
     /// Submits calls for as many items as there is room for, in all at most `most`; completes the call with the
-    /// last of them.
+    /// last of them. It ends with `deadline` too, if the items take that long.
     ///
     /// The caller is going to wait; until then the minder collects if the items take their time.
-    pub(crate) fn feed<A, I>(&self, feed: &mut Feed, items: &mut I, window: usize, most: usize)
-    where
-        A: Serialize + DeserializeOwned,
-        I: Iterator<Item = A>,
-    {
+    pub(crate) fn feed<I: Iterator>(
+        &self,
+        feed: &mut Feed,
+        items: &mut I,
+        push: impl Fn(&mut Feed, I::Item),
+        room: Room,
+    ) {
         let soon = Deadline::after(FEEDING);
-        while feed.call.chunks() < window {
+        while feed.call.chunks() < room.window {
             while !feed.is_ready() {
-                if feed.fed >= most {
+                if feed.fed >= room.most || room.deadline.passed() {
                     return;
                 }
-                let Some(arguments) = items.next() else {
+                let Some(item) = items.next() else {
                     feed.end_row();
                     self.submit_all(feed, !soon.passed());
                     feed.call.complete();
                     return;
                 };
-                feed.push(&arguments);
+                push(feed, item);
             }
             self.submit_all(feed, !soon.passed());
         }
     }
 
     /// Submits calls for all items, and completes the call.
-    pub(crate) fn feed_all<A, I>(&self, feed: &mut Feed, items: &mut I)
-    where
-        A: Serialize + DeserializeOwned,
-        I: Iterator<Item = A>,
-    {
-        for arguments in items {
-            feed.push(&arguments);
-            self.submit_all(feed, false);
+    pub(crate) fn feed_all<I: Iterator>(
+        &self,
+        feed: &mut Feed,
+        items: &mut I,
+        push: impl Fn(&mut Feed, I::Item),
+    ) {
+        for item in items {
+            push(feed, item);
+            if feed.is_ready() {
+                self.submit_all(feed, false);
+                if feed.call.has_ended() {
+                    return;
+                }
+            }
         }
         feed.end_row();
         self.submit_all(feed, false);
@@ -205,4 +207,14 @@ impl Crew {
             self.submit(chunk, will_wait);
         }
     }
+}
+
+/// How far items are taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// How many chunks may be on their way.
+    pub(crate) window: usize,
+    /// How many items may be taken in all.
+    pub(crate) most: usize,
+    pub(crate) deadline: Deadline,
 }

@@ -72,6 +72,8 @@ mod entry;
 mod error;
 mod exit;
 mod feed;
+#[cfg(not(loom))]
+mod gather;
 mod ledger;
 #[cfg(not(loom))]
 mod map;
@@ -86,7 +88,12 @@ mod protocol;
 mod result;
 mod row;
 mod serve;
+#[cfg(not(loom))]
+mod shape;
 mod sync;
+#[cfg(not(loom))]
+mod task;
+mod timers;
 mod waiter;
 #[cfg(not(loom))]
 mod watch;
@@ -103,3 +110,7 @@ pub use map::MapResults;
 pub use pool::Pool;
 #[cfg(not(loom))]
 pub use result::AsyncResult;
+#[cfg(not(loom))]
+pub use shape::{Item, Shape, Single, Star, WithState};
+#[cfg(not(loom))]
+pub use task::PoolTask;

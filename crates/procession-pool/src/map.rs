@@ -3,10 +3,9 @@
 use crate::call::{Call, Want};
 use crate::crew::Crew;
 use crate::error::PoolError;
-use crate::feed::Feed;
+use crate::feed::{Feed, Room};
 use crate::outcome::InOrder;
 use procession_os::wait::Deadline;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
 use std::fmt;
@@ -48,10 +47,12 @@ pub struct MapResults<I: Iterator, R> {
     call: Arc<Call>,
     feed: Feed,
     items: Fuse<I>,
-    /// How many chunks are on their way at most.
-    window: usize,
-    /// How many items are taken ahead of the results at most.
-    ahead: usize,
+    /// Puts an item into a chunk.
+    push: fn(&mut Feed, I::Item),
+    /// How far items are taken ahead of the results.
+    room: Room,
+    /// How long all of it may take.
+    limit: Option<Duration>,
     /// How many results were taken.
     yielded: usize,
     /// Puts the results into the items' order, if that is wanted.
@@ -60,27 +61,23 @@ pub struct MapResults<I: Iterator, R> {
     decoded: PhantomData<fn() -> R>,
 }
 
-impl<A, I, R> MapResults<I, R>
-where
-    A: Serialize + DeserializeOwned,
-    I: Iterator<Item = A>,
-    R: DeserializeOwned,
-{
+impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
     pub(crate) fn new(
-        crew: Arc<Crew>,
+        crew: &Arc<Crew>,
         call: Arc<Call>,
         feed: Feed,
-        items: I,
-        [window, ahead]: [usize; 2],
+        (items, push): (I, fn(&mut Feed, I::Item)),
+        (room, limit): (Room, Option<Duration>),
         is_ordered: bool,
     ) -> Self {
         let mut results = Self {
-            crew,
+            crew: Arc::clone(crew),
             call,
             feed,
             items: items.fuse(),
-            window,
-            ahead,
+            push,
+            room,
+            limit,
             yielded: 0,
             in_order: is_ordered.then(InOrder::default),
             ready: VecDeque::new(),
@@ -145,9 +142,10 @@ where
     }
 
     fn feed(&mut self) {
-        let most = self.yielded.saturating_add(self.ahead);
+        let most = self.yielded.saturating_add(self.room.most);
+        let room = Room { most, ..self.room };
         self.crew
-            .feed(&mut self.feed, &mut self.items, self.window, most);
+            .feed(&mut self.feed, &mut self.items, self.push, room);
     }
 
     fn next_by(&mut self, deadline: Deadline) -> Option<Result<R, PoolError>> {
@@ -163,11 +161,21 @@ where
                 return None;
             }
             self.feed();
-            if !self.crew.wait(&self.call, Want::News, deadline) {
-                return None;
+            let until = deadline.min(self.room.deadline);
+            if !self.crew.wait(&self.call, Want::News, until) {
+                let is_late = self.room.deadline.passed();
+                return self.limit.filter(|_| is_late).map(|limit| self.end(limit));
             }
             self.take();
         }
+    }
+
+    /// The time for all results is over: the one that is waited for is an error, and the last.
+    fn end(&mut self, limit: Duration) -> Result<R, PoolError> {
+        self.crew.expire(&self.call, limit);
+        self.call.take();
+        let item = self.in_order.is_some().then_some(self.yielded);
+        Err(PoolError::NotInTime { item, limit })
     }
 
     /// Decodes what has come and is next.
@@ -183,12 +191,7 @@ where
     }
 }
 
-impl<A, I, R> Iterator for MapResults<I, R>
-where
-    A: Serialize + DeserializeOwned,
-    I: Iterator<Item = A>,
-    R: DeserializeOwned,
-{
+impl<I: Iterator, R: DeserializeOwned> Iterator for MapResults<I, R> {
     type Item = Result<R, PoolError>;
 
     fn next(&mut self) -> Option<Result<R, PoolError>> {

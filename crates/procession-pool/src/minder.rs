@@ -67,8 +67,9 @@ impl Minder {
     /// Ends workers whose call takes too long, or that have had nothing to do for too long; returns when to look
     /// again.
     fn time_limits(&self, now: Instant) -> Option<Instant> {
+        let next = self.crew.expire_due(now);
         let mut state = self.crew.lock();
-        let next = state.dispatch.time_out(now);
+        let next = earlier(next, state.dispatch.time_out(now));
         earlier(next, state.dispatch.dismiss_idle(now))
     }
 

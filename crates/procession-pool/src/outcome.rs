@@ -4,48 +4,82 @@ use crate::call::{Answer, Loss, Settled};
 use crate::error::PoolError;
 use crate::row::{BLOCK_HEAD, Outcomes};
 use procession_call::{Failure, consume};
+use procession_wire::DecodeError;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Settled {
     /// Decodes the results, and gives each with the place of its item.
+    ///
+    /// One whose decoding panics is an error of its own: the others are decoded all the same.
     pub(crate) fn decode<R: DeserializeOwned>(
         self,
         for_items: bool,
         mut each: impl FnMut(usize, Result<R, PoolError>),
     ) {
         let name = |place| for_items.then_some(place);
-        let (first, item) = (self.first, name(self.first));
+        let (first, end) = (self.first, self.first + self.count);
         match self.answer {
             Answer::Block(packet) => {
                 let outcomes = packet.rest().get(BLOCK_HEAD..).unwrap_or(&[]);
                 let mut outcomes = Outcomes(outcomes);
-                for place in first..first + self.count {
-                    match outcomes.next() {
-                        Ok(Ok(value)) => each(place, Ok(value)),
-                        Ok(Err(failure)) => each(place, Err(failed(failure, name(place)))),
-                        Err(error) => {
-                            let item = name(place);
-                            each(place, Err(PoolError::ResultNotDecoded { item, error }));
+                let mut next = first;
+                while next < end {
+                    let decoded = caught(|| {
+                        while next < end {
+                            let place = next;
+                            // The one that is being decoded is done, should it panic.
+                            next += 1;
+                            match outcomes.next() {
+                                Ok(Ok(value)) => each(place, Ok(value)),
+                                Ok(Err(failure)) => each(place, Err(failed(failure, name(place)))),
+                                Err(error) => each(place, Err(not_decoded(error, name(place)))),
+                            }
                         }
+                        Ok(())
+                    });
+                    if let Err(error) = decoded {
+                        each(next - 1, Err(not_decoded(error, name(next - 1))));
                     }
                 }
             }
             Answer::Message(packet) => each(
                 first,
-                match consume(packet) {
-                    Ok(outcome) => outcome.map_err(|failure| failed(failure, item)),
-                    Err(error) => Err(PoolError::ResultNotDecoded { item, error }),
+                match caught(|| consume(packet)) {
+                    Ok(outcome) => outcome.map_err(|failure| failed(failure, name(first))),
+                    Err(error) => Err(not_decoded(error, name(first))),
                 },
             ),
-            Answer::NotSent(error) => each(first, Err(PoolError::Encode { item, error })),
+            Answer::NotSent(error) => {
+                let item = name(first);
+                each(first, Err(PoolError::Encode { item, error }));
+            }
             Answer::Lost(loss) => {
-                for place in first..first + self.count {
+                for place in first..end {
                     each(place, Err(loss.clone().into_error(name(place))));
                 }
             }
         }
     }
+}
+
+/// Decodes by a type's `Deserialize`, which may panic.
+fn caught<R>(decode: impl FnOnce() -> Result<R, DecodeError>) -> Result<R, DecodeError> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|payload| {
+        let words = match payload.downcast_ref::<String>() {
+            Some(words) => words.as_str(),
+            None => payload.downcast_ref().copied().unwrap_or("no message"),
+        };
+        let error = DecodeError::Value(format!("its `Deserialize` panicked: {words}"));
+        // Its drop may panic too.
+        std::mem::forget(payload);
+        Err(error)
+    })
+}
+
+fn not_decoded(error: DecodeError, item: Option<usize>) -> PoolError {
+    PoolError::ResultNotDecoded { item, error }
 }
 
 /// Puts what comes in any order into the order of the items.
@@ -78,6 +112,20 @@ impl InOrder {
         self.next.push_back(settled);
     }
 
+    /// Has what has not come, of so many items, be lost.
+    pub(crate) fn lose_rest(&mut self, items: usize, loss: &Loss) {
+        while self.end < items {
+            let later = self.later.first_entry();
+            let until = later.map_or(items, |later| *later.key());
+            let gap = Settled {
+                first: self.end,
+                count: until.min(items) - self.end,
+                answer: Answer::Lost(loss.clone()),
+            };
+            self.add(vec![gap]);
+        }
+    }
+
     /// Returns what comes next, if it is there.
     pub(crate) fn next(&mut self) -> Option<Settled> {
         self.next.pop_front()
@@ -100,7 +148,7 @@ fn failed(failure: Failure, item: Option<usize>) -> PoolError {
 
 impl Loss {
     /// Tells the caller why the call has no outcome.
-    fn into_error(self, item: Option<usize>) -> PoolError {
+    pub(crate) fn into_error(self, item: Option<usize>) -> PoolError {
         match self {
             Self::Died { pid, status } => PoolError::WorkerDied { item, pid, status },
             Self::Exchange(reason) => PoolError::Exchange { item, reason },
@@ -113,6 +161,7 @@ impl Loss {
                 reason: reason.as_ref().into(),
             },
             Self::Cancelled => PoolError::Cancelled,
+            Self::NotInTime(limit) => PoolError::NotInTime { item, limit },
         }
     }
 }

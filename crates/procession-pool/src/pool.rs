@@ -3,15 +3,13 @@
 mod each;
 
 use crate::builder::PoolBuilder;
-use crate::call::Call;
 use crate::crew::Crew;
 use crate::dispatch::Limits;
-use crate::entry::CallEntry;
 use crate::error::PoolError;
 use crate::exit;
-use crate::feed::Feed;
 use crate::minder::Minder;
 use crate::result::AsyncResult;
+use crate::task::PoolTask;
 use crate::worker::{Recipe, Worker};
 use procession_call::{Task, captures_nothing};
 use procession_os::wait::Deadline;
@@ -47,9 +45,9 @@ use std::{fmt, mem};
 /// ```
 #[must_use = "dropping it ends its workers at once"]
 pub struct Pool {
-    crew: Arc<Crew>,
-    size: usize,
-    limits: Limits,
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) size: usize,
+    pub(crate) limits: Limits,
     /// The minder, until somebody has joined it.
     minder: Mutex<Option<JoinHandle<()>>>,
 }
@@ -131,6 +129,30 @@ impl Pool {
         Ok(())
     }
 
+    /// Returns what calls a task with other than the default settings, such as a timeout, and in more ways than
+    /// the methods here: `pool.task(f).timeout(limit).try_map(items)`. See [`PoolTask`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let square = pool.task(|n: u64| n * n).timeout(Duration::from_secs(60));
+    /// assert_eq!(square.apply((3,))?, 9);
+    /// assert_eq!(square.chunk(10).map(0..3)?, [0, 1, 4]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn task<F: Copy + 'static>(&self, task: F) -> PoolTask<'_, F> {
+        const { captures_nothing::<F>() }
+        let _ = task;
+        PoolTask::new(self)
+    }
+
     /// Calls `task` with `args`, and returns the result.
     ///
     /// # Errors
@@ -163,8 +185,7 @@ impl Pool {
         A: Serialize + DeserializeOwned,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        self.start::<F, A, M>(&args, true)?.get()
+        self.task(task).apply(args)
     }
 
     /// As [`apply`](Self::apply), without waiting for the result.
@@ -202,28 +223,7 @@ impl Pool {
         A: Serialize + DeserializeOwned,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        self.start::<F, A, M>(&args, false)
-    }
-
-    /// Queues a single call.
-    fn start<F, A, M>(&self, args: &A, will_wait: bool) -> Result<AsyncResult<F::Output>, PoolError>
-    where
-        F: Task<A, M>,
-        A: Serialize + DeserializeOwned,
-    {
-        self.crew.check()?;
-        let call = Call::new(false);
-        let mut feed = Feed::new::<CallEntry<F, A, M>>(Arc::clone(&call), 1, self.limits)?;
-        feed.push(args);
-        call.complete();
-        let result = AsyncResult::of_one(Arc::clone(&self.crew), call);
-        let Some(chunk) = feed.take().next() else {
-            // The arguments could not be encoded.
-            return result.get().and(Err(PoolError::Taken));
-        };
-        self.crew.submit(chunk, will_wait);
-        Ok(result)
+        self.task(task).apply_async(args)
     }
 
     /// Returns how many workers the pool keeps.

@@ -3,10 +3,11 @@
 //! What a worker sent is decoded here, on the thread of the caller: a result that cannot be decoded,
 //! or whose decoding panics, is the caller's own affair.
 
-use crate::call::{Call, Settled, Want};
+use crate::call::{Call, Loss, Want};
 use crate::crew::Crew;
 use crate::error::PoolError;
-use crate::outcome::InOrder;
+use crate::gather::{Gathered, Sink};
+use crate::timers::Timer;
 use procession_os::wait::Deadline;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -21,7 +22,7 @@ use std::time::Duration;
 ///
 /// It is a future too, so that `pool.apply_async(f, args)?.await` has an asynchronous program wait for a process.
 ///
-/// Dropping it does not stop the call. As the pool, it belongs to the process that made it: a copy
+/// Dropping it does not stop the call, whose result is dropped when it comes. As the pool, it belongs to the process that made it: a copy
 /// made by the C library's `fork` gets [`PoolError::Copied`], and never waits.
 ///
 /// # Examples
@@ -48,34 +49,29 @@ pub struct AsyncResult<R> {
     call: Arc<Call>,
     /// Makes the result of what was settled, until it is taken.
     finish: Option<Finish<R>>,
+    /// Ends the call when it takes too long.
+    timer: Option<Timer>,
 }
 
-/// Makes a result of what was settled.
-type Finish<R> = fn(Vec<Settled>) -> Result<R, PoolError>;
-
-impl<R: DeserializeOwned> AsyncResult<R> {
-    /// Makes one of a single call.
-    pub(crate) fn of_one(crew: Arc<Crew>, call: Arc<Call>) -> Self {
-        Self {
-            crew,
-            call,
-            finish: Some(one::<R>),
-        }
-    }
-}
-
-impl<R: DeserializeOwned> AsyncResult<Vec<R>> {
-    /// Makes one of the calls for a sequence of items.
-    pub(crate) fn of_all(crew: Arc<Crew>, call: Arc<Call>) -> Self {
-        Self {
-            crew,
-            call,
-            finish: Some(all::<R>),
-        }
-    }
-}
+/// Makes a result of what was settled of a call.
+pub(crate) type Finish<R> = fn(&Call) -> Result<R, PoolError>;
 
 impl<R> AsyncResult<R> {
+    /// Makes one of a call that was or will be submitted, and has so long a time.
+    pub(crate) fn new(
+        crew: &Arc<Crew>,
+        call: &Arc<Call>,
+        timeout: Option<Duration>,
+        finish: Finish<R>,
+    ) -> Self {
+        Self {
+            crew: Arc::clone(crew),
+            call: Arc::clone(call),
+            timer: timeout.and_then(|limit| Timer::start(crew, call, limit)),
+            finish: Some(finish),
+        }
+    }
+
     /// Waits for the call to be done and returns its result.
     ///
     /// # Errors
@@ -142,7 +138,7 @@ impl<R> AsyncResult<R> {
     }
 
     /// Takes the result if it comes in time; an error is a result too.
-    fn get_by(&mut self, deadline: Deadline) -> Result<Option<R>, PoolError> {
+    pub(crate) fn get_by(&mut self, deadline: Deadline) -> Result<Option<R>, PoolError> {
         if !self.crew.is_ours() {
             return Err(PoolError::Copied);
         }
@@ -155,10 +151,16 @@ impl<R> AsyncResult<R> {
         self.take().map(Some)
     }
 
+    /// Ends a call that was not done within `limit`.
+    pub(crate) fn expire(&self, limit: Option<Duration>) {
+        self.crew.expire(&self.call, limit.unwrap_or_default());
+    }
+
     /// Takes the result, which is there.
     fn take(&mut self) -> Result<R, PoolError> {
         let finish = self.finish.take().ok_or(PoolError::Taken)?;
-        finish(self.call.take())
+        self.timer = None;
+        finish(&self.call)
     }
 
     /// Returns whether the call is done, so that [`get`](Self::get) would not wait.
@@ -289,8 +291,12 @@ impl<R: 'static> AsyncResult<R> {
         let finish = self.finish.take().ok_or(PoolError::Taken)?;
         self.crew.callbacks.prepare().map_err(PoolError::Thread)?;
         let (crew, call) = (Arc::clone(&self.crew), Arc::clone(&self.call));
+        let timer = self.timer.take();
         let hook = Box::new(move || {
-            let result = move || callback(finish(call.take()));
+            let result = move || {
+                drop(timer);
+                callback(finish(&call));
+            };
             crew.callbacks.call(Box::new(result));
         });
         if let Some(hook) = self.call.hook(hook) {
@@ -319,6 +325,15 @@ impl<R> Future for AsyncResult<R> {
     }
 }
 
+impl<R> Drop for AsyncResult<R> {
+    /// Nobody takes what comes of the call any more, unless it was taken or a callback does.
+    fn drop(&mut self) {
+        if self.finish.is_some() && self.crew.is_ours() {
+            self.call.abandon();
+        }
+    }
+}
+
 impl<R> fmt::Debug for AsyncResult<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AsyncResult")
@@ -328,51 +343,35 @@ impl<R> fmt::Debug for AsyncResult<R> {
 }
 
 /// Decodes the result of a single call.
-fn one<R: DeserializeOwned>(settled: Vec<Settled>) -> Result<R, PoolError> {
-    let mut result = Err(PoolError::Terminated);
-    for settled in settled {
-        settled.decode(false, |_, it| result = it);
+pub(crate) fn one<R: DeserializeOwned>(call: &Call) -> Result<R, PoolError> {
+    let mut result = None;
+    for settled in call.take() {
+        settled.decode(false, |_, it| result = Some(it));
     }
-    result
+    result.unwrap_or_else(|| {
+        let loss = call.loss().map_or(Loss::Terminated, |(_, loss)| loss);
+        Err(loss.into_error(None))
+    })
 }
 
 /// Decodes the results of all items, or the error of the first that failed.
-fn all<R: DeserializeOwned>(settled: Vec<Settled>) -> Result<Vec<R>, PoolError> {
+pub(crate) fn all<R: DeserializeOwned>(call: &Call) -> Result<Vec<R>, PoolError> {
+    gathered::<R, Result<Vec<R>, PoolError>>(call)
+}
+
+/// Decodes the result or the error of each item.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is one of several that make results"
+)]
+pub(crate) fn each<R: DeserializeOwned>(
+    call: &Call,
+) -> Result<Vec<Result<R, PoolError>>, PoolError> {
+    Ok(gathered(call))
+}
+
+fn gathered<R: DeserializeOwned, S: Sink<R>>(call: &Call) -> S {
     let mut results = Gathered::new(0);
-    results.add(settled);
-    results.finish()
-}
-
-/// Results that come together, up to the first failure.
-#[derive(Debug)]
-pub(crate) struct Gathered<R> {
-    in_order: InOrder,
-    values: Result<Vec<R>, PoolError>,
-}
-
-impl<R: DeserializeOwned> Gathered<R> {
-    /// Begins with room for so many.
-    pub(crate) fn new(room: usize) -> Self {
-        Self {
-            in_order: InOrder::default(),
-            values: Ok(Vec::with_capacity(room)),
-        }
-    }
-
-    /// Adds what was settled.
-    pub(crate) fn add(&mut self, settled: Vec<Settled>) {
-        self.in_order.add(settled);
-        while let Some(settled) = self.in_order.next() {
-            settled.decode(true, |_, result| match (&mut self.values, result) {
-                (Ok(values), Ok(value)) => values.push(value),
-                (Ok(_), Err(error)) => self.values = Err(error),
-                (Err(_), _) => {}
-            });
-        }
-    }
-
-    /// Returns the results, or the first error.
-    pub(crate) fn finish(self) -> Result<Vec<R>, PoolError> {
-        self.values
-    }
+    results.add(call.take());
+    results.finish(call.loss())
 }

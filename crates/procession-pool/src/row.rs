@@ -66,6 +66,8 @@ impl Row {
     where
         A: Serialize + DeserializeOwned,
     {
+        // What an argument left whose `Serialize` panicked.
+        self.message.truncate(ARGUMENTS + self.last_end());
         if !bare::write(arguments, &mut self.message)? {
             return Ok(Placed::Alone);
         }

@@ -65,7 +65,7 @@ pub use procession_pipe::{
     PeerCredentials, Pipe, PipeBuilder, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError,
     SendError, Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
-pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
+pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError, PoolTask};
 pub use procession_process::{
     ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, ParentProcess, Process,
     ProcessError, StartError, StartMethod, Stdio, active_children, at_exit, current_process,

@@ -110,6 +110,8 @@ const WAYS: &[&str] = &[
     "pool.starmap(TASK, [(ARGUMENT,)])",
     "pool.apply(TASK, (ARGUMENT,))",
     "pool.apply_async(TASK, (ARGUMENT,))",
+    "pool.task(TASK).map([ARGUMENT])",
+    "pool.task(TASK).apply((ARGUMENT,))",
 ];
 
 fn each_way(task: &str, argument: &str) -> Vec<String> {

@@ -22,7 +22,7 @@ use crate::minder::Minder;
 use crate::sync::Process;
 use crate::worker::{Recipe, Worker};
 use loom::thread::{self, JoinHandle};
-use procession_call::Task;
+use procession_call::{Routine, Task};
 use procession_os::wait::Deadline;
 use std::sync::{Arc, Mutex};
 
@@ -192,6 +192,6 @@ impl Submitted {
 
 /// Begins with calls to a task.
 fn feed<F: Task<(u64,), M>, M: 'static>(_: F, call: &Arc<Call>, chunk: usize) -> Feed {
-    let feed = Feed::new::<CallEntry<F, (u64,), M>>(Arc::clone(call), chunk, Limits::default());
-    feed.expect("the function can be named")
+    let routine = Routine::of::<CallEntry<F, (u64,), M>>().expect("the function can be named");
+    Feed::new(Arc::clone(call), routine, chunk, Limits::default())
 }

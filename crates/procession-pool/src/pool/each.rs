@@ -1,29 +1,14 @@
 //! Calls for each item of a sequence.
 
 use super::Pool;
-use crate::call::{Call, Want};
-use crate::crew::Crew;
-use crate::dispatch::AHEAD;
-use crate::entry::{CallEntry, StateEntry};
 use crate::error::PoolError;
-use crate::feed::{Feed, counted};
 use crate::map::MapResults;
-use crate::result::{AsyncResult, Gathered};
-use procession_call::{Entry, Task, captures_nothing};
-use procession_os::wait::Deadline;
+use crate::result::AsyncResult;
+use procession_call::{Task, captures_nothing};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
 
-/// How many chunks each worker gets unless the caller says otherwise.
-const CHUNKS_PER_WORKER: usize = 4;
-
-/// How many chunks of a call are on their way or queued, for each worker.
-const WINDOW: usize = 2 * AHEAD;
-
-/// The most results for which there is room before they come: an iterator may say too much.
-const MOST_ROOM: usize = 1 << 20;
-
+/// Each of these is short for a [`PoolTask`](crate::PoolTask), which has more settings.
 impl Pool {
     /// Calls `task` with each item, and returns the results in the items' order.
     ///
@@ -74,9 +59,7 @@ impl Pool {
         I: IntoIterator<Item = T>,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        let items = items.into_iter().map(|item| (item,));
-        self.run::<CallEntry<F, (T,), M>, _, _>(items, |len| default_chunk(len, self.size))
+        self.task(task).map(items)
     }
 
     /// As [`map`](Self::map), with so many items in each chunk.
@@ -113,12 +96,7 @@ impl Pool {
         I: IntoIterator<Item = T>,
     {
         const { captures_nothing::<F>() }
-        if chunk == 0 {
-            return Err(PoolError::NoChunk);
-        }
-        let _ = task;
-        let items = items.into_iter().map(|item| (item,));
-        self.run::<CallEntry<F, (T,), M>, _, _>(items, |_| chunk)
+        self.task(task).chunk(chunk).map(items)
     }
 
     /// As [`map`](Self::map), for a task of several arguments: each item is a tuple of them.
@@ -150,9 +128,7 @@ impl Pool {
         I: IntoIterator<Item = A>,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        let items = items.into_iter();
-        self.run::<CallEntry<F, A, M>, _, _>(items, |len| default_chunk(len, self.size))
+        self.task(task).star().map(items)
     }
 
     /// As [`map`](Self::map), for a function that takes the state of its worker by reference, beside the
@@ -187,9 +163,7 @@ impl Pool {
         I: IntoIterator<Item = T>,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        let items = items.into_iter();
-        self.run::<StateEntry<F, S, T, R>, _, _>(items, |len| default_chunk(len, self.size))
+        self.task(task).with_state().map(items)
     }
 
     /// As [`map`](Self::map), without waiting for the results.
@@ -229,7 +203,7 @@ impl Pool {
         I: IntoIterator<Item = T>,
     {
         const { captures_nothing::<F>() }
-        self.run_async(task, items.into_iter().map(|item| (item,)))
+        self.task(task).map_async(items)
     }
 
     /// As [`starmap`](Self::starmap), without waiting for the results.
@@ -265,30 +239,7 @@ impl Pool {
         I: IntoIterator<Item = A>,
     {
         const { captures_nothing::<F>() }
-        self.run_async(task, items.into_iter())
-    }
-
-    /// Queues calls for all items.
-    fn run_async<F, A, M>(
-        &self,
-        task: F,
-        items: impl Iterator<Item = A>,
-    ) -> Result<AsyncResult<Vec<F::Output>>, PoolError>
-    where
-        F: Task<A, M>,
-        A: Serialize + DeserializeOwned,
-    {
-        let _ = task;
-        self.crew.check()?;
-        let (mut items, len) = counted(items);
-        let call = Call::new(true);
-        let chunk = default_chunk(len, self.size);
-        let mut feed = Feed::new::<CallEntry<F, A, M>>(Arc::clone(&call), chunk, self.limits)?;
-        // Dropped by an iterator that panics, it does not stop what was queued.
-        let abandon = Abandon(&self.crew, &call);
-        self.crew.feed_all(&mut feed, &mut items);
-        std::mem::forget(abandon);
-        Ok(AsyncResult::of_all(Arc::clone(&self.crew), call))
+        self.task(task).star().map_async(items)
     }
 
     /// Calls `task` with each item, and returns an iterator over the results, in the items' order.
@@ -323,13 +274,14 @@ impl Pool {
         &self,
         task: F,
         items: I,
-    ) -> Result<MapResults<impl Iterator<Item = (T,)> + use<F, T, M, I>, F::Output>, PoolError>
+    ) -> Result<MapResults<I::IntoIter, F::Output>, PoolError>
     where
         F: Task<(T,), M>,
         T: Serialize + DeserializeOwned,
         I: IntoIterator<Item = T>,
     {
-        self.imap_chunked(task, items, 1)
+        const { captures_nothing::<F>() }
+        self.task(task).imap(items)
     }
 
     /// As [`imap`](Self::imap), with so many items in each chunk. A result comes when its chunk is done.
@@ -360,15 +312,14 @@ impl Pool {
         task: F,
         items: I,
         chunk: usize,
-    ) -> Result<MapResults<impl Iterator<Item = (T,)> + use<F, T, M, I>, F::Output>, PoolError>
+    ) -> Result<MapResults<I::IntoIter, F::Output>, PoolError>
     where
         F: Task<(T,), M>,
         T: Serialize + DeserializeOwned,
         I: IntoIterator<Item = T>,
     {
         const { captures_nothing::<F>() }
-        let items = items.into_iter().map(|item| (item,));
-        self.iterate(task, items, chunk, true)
+        self.task(task).chunk(chunk).imap(items)
     }
 
     /// As [`imap`](Self::imap), with the results in the order in which they come.
@@ -399,115 +350,13 @@ impl Pool {
         &self,
         task: F,
         items: I,
-    ) -> Result<MapResults<impl Iterator<Item = (T,)> + use<F, T, M, I>, F::Output>, PoolError>
+    ) -> Result<MapResults<I::IntoIter, F::Output>, PoolError>
     where
         F: Task<(T,), M>,
         T: Serialize + DeserializeOwned,
         I: IntoIterator<Item = T>,
     {
         const { captures_nothing::<F>() }
-        let items = items.into_iter().map(|item| (item,));
-        self.iterate(task, items, 1, false)
-    }
-
-    /// Begins to call `task` with items as the results are asked for.
-    fn iterate<F, A, M, I>(
-        &self,
-        task: F,
-        items: I,
-        chunk: usize,
-        is_ordered: bool,
-    ) -> Result<MapResults<I, F::Output>, PoolError>
-    where
-        F: Task<A, M>,
-        A: Serialize + DeserializeOwned,
-        I: Iterator<Item = A>,
-    {
-        let _ = task;
-        if chunk == 0 {
-            return Err(PoolError::NoChunk);
-        }
-        self.crew.check()?;
-        let call = Call::new(true);
-        let feed = Feed::new::<CallEntry<F, A, M>>(Arc::clone(&call), chunk, self.limits)?;
-        let crew = Arc::clone(&self.crew);
-        let window = self.size * WINDOW;
-        let ahead = window.saturating_mul(chunk);
-        Ok(MapResults::new(
-            crew,
-            call,
-            feed,
-            items,
-            [window, ahead],
-            is_ordered,
-        ))
-    }
-
-    /// Calls a task with each item, in chunks whose size depends on how many there are.
-    fn run<E, A, R>(
-        &self,
-        items: impl Iterator<Item = A>,
-        chunk: impl FnOnce(usize) -> usize,
-    ) -> Result<Vec<R>, PoolError>
-    where
-        E: Entry,
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        self.crew.check()?;
-        let (items, len) = counted(items);
-        let call = Call::new(true);
-        let mut feed = Feed::new::<E>(Arc::clone(&call), chunk(len), self.limits)?;
-        let mut items = items.fuse();
-        let mut results = Gathered::new(len.min(MOST_ROOM));
-        // An iterator that panics ends this call only.
-        let _whatever_comes = Abandon(&self.crew, &call);
-        loop {
-            self.crew
-                .feed(&mut feed, &mut items, self.size * WINDOW, usize::MAX);
-            self.crew.wait(&call, Want::News, Deadline::NEVER);
-            let is_done = call.is_ready(Want::End);
-            results.add(call.take());
-            if is_done {
-                return results.finish();
-            }
-        }
-    }
-}
-
-/// Cancels, when it is dropped, what is left of a call.
-struct Abandon<'a>(&'a Crew, &'a Arc<Call>);
-
-impl Drop for Abandon<'_> {
-    fn drop(&mut self) {
-        if !self.1.is_ready(Want::End) {
-            self.0.cancel(self.1);
-        }
-    }
-}
-
-/// Returns what Python's pool takes: the least size that gives each worker four chunks or fewer.
-fn default_chunk(len: usize, workers: usize) -> usize {
-    len.div_ceil(workers.saturating_mul(CHUNKS_PER_WORKER))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::default_chunk;
-
-    // POL-002
-    #[test]
-    fn the_default_chunks_are_python_s() {
-        let sizes = [
-            (0, 4),
-            (1, 4),
-            (16, 4),
-            (17, 4),
-            (100, 3),
-            (1000, 4),
-            (7, usize::MAX),
-        ];
-        let chunks = sizes.map(|(len, workers)| default_chunk(len, workers));
-        assert_eq!(chunks, [0, 1, 1, 2, 9, 63, 1]);
+        self.task(task).imap_unordered(items)
     }
 }

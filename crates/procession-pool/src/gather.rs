@@ -1,0 +1,95 @@
+//! Results of a sequence that come together.
+
+use crate::call::{Loss, Settled};
+use crate::error::PoolError;
+use crate::outcome::InOrder;
+use serde::de::DeserializeOwned;
+
+/// What the results of a sequence are put into, in the items' order.
+pub(crate) trait Sink<R> {
+    /// Begins with room for so many.
+    fn with_room(room: usize) -> Self;
+
+    fn put(&mut self, result: Result<R, PoolError>);
+}
+
+/// The results, or the error of the first item that failed.
+impl<R> Sink<R> for Result<Vec<R>, PoolError> {
+    fn with_room(room: usize) -> Self {
+        Ok(Vec::with_capacity(room))
+    }
+
+    #[inline]
+    fn put(&mut self, result: Result<R, PoolError>) {
+        match (self.as_mut(), result) {
+            (Ok(values), Ok(value)) => values.push(value),
+            (Ok(_), Err(error)) => *self = Err(error),
+            (Err(_), _) => {}
+        }
+    }
+}
+
+/// The result or the error of each item.
+impl<R> Sink<R> for Vec<Result<R, PoolError>> {
+    fn with_room(room: usize) -> Self {
+        Self::with_capacity(room)
+    }
+
+    #[inline]
+    fn put(&mut self, result: Result<R, PoolError>) {
+        self.push(result);
+    }
+}
+
+/// Results of a sequence, put into their order.
+#[derive(Debug)]
+pub(crate) struct Gathered<S> {
+    in_order: InOrder,
+    results: S,
+}
+
+impl<S> Gathered<S> {
+    /// Begins with room for so many.
+    pub(crate) fn new<R>(room: usize) -> Self
+    where
+        S: Sink<R>,
+    {
+        Self {
+            in_order: InOrder::default(),
+            results: S::with_room(room),
+        }
+    }
+
+    /// Adds what was settled.
+    pub(crate) fn add<R>(&mut self, settled: Vec<Settled>)
+    where
+        R: DeserializeOwned,
+        S: Sink<R>,
+    {
+        self.in_order.add(settled);
+        self.decode();
+    }
+
+    fn decode<R>(&mut self)
+    where
+        R: DeserializeOwned,
+        S: Sink<R>,
+    {
+        while let Some(settled) = self.in_order.next() {
+            settled.decode(true, |_, result| self.results.put(result));
+        }
+    }
+
+    /// Returns the results; of so many items, those that have none are lost if `loss` says so.
+    pub(crate) fn finish<R>(mut self, loss: Option<(usize, Loss)>) -> S
+    where
+        R: DeserializeOwned,
+        S: Sink<R>,
+    {
+        if let Some((items, loss)) = loss {
+            self.in_order.lose_rest(items, &loss);
+            self.decode();
+        }
+        self.results
+    }
+}
