@@ -1,11 +1,13 @@
 //! How a pool is made.
 
 use crate::dispatch::Limits;
+use crate::entry::{ExitEntry, StateExitEntry};
 use crate::error::PoolError;
 use crate::pool::Pool;
 use crate::serve::{serve, serve_after, serve_with_state};
+use crate::startup::processors;
 use crate::worker::{Recipe, Spawn};
-use procession_call::{Task, captures_nothing};
+use procession_call::{Entry, Routine, RoutineError, Task, captures_nothing};
 use procession_process::Builder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +41,20 @@ pub struct PoolBuilder {
     workers: Option<usize>,
     limits: Limits,
     recipe: Recipe,
+    pinning: Pinning,
+    /// Why the exit hook cannot be named.
+    unnamed: Option<RoutineError>,
+}
+
+/// Which processors the workers may use.
+#[derive(Debug, Clone)]
+enum Pinning {
+    /// Those of the pool's process.
+    None,
+    /// One each.
+    OneEach,
+    /// Those of a list each.
+    To(Vec<Vec<usize>>),
 }
 
 impl PoolBuilder {
@@ -49,8 +65,12 @@ impl PoolBuilder {
             recipe: Recipe {
                 name: "PoolWorker".to_owned(),
                 configure: Box::new(|process| process),
-                spawn: Box::new(|process, channel, ledger| process.spawn(serve, (channel, ledger))),
+                spawn: Box::new(|process, startup| process.spawn(serve, (startup,))),
+                processors: Vec::new(),
+                hook: None,
             },
+            pinning: Pinning::None,
+            unnamed: None,
         }
     }
 
@@ -128,9 +148,8 @@ impl PoolBuilder {
     {
         const { captures_nothing::<F>() }
         let _ = task;
-        let spawn: Box<Spawn> = Box::new(move |process, channel, ledger| {
-            let args = (channel, ledger, args.clone());
-            process.spawn(serve_after::<F, A, M>, args)
+        let spawn: Box<Spawn> = Box::new(move |process, startup| {
+            process.spawn(serve_after::<F, A, M>, (startup, args.clone()))
         });
         self.recipe.spawn = spawn;
         self
@@ -174,9 +193,8 @@ impl PoolBuilder {
     {
         const { captures_nothing::<F>() }
         let _ = make;
-        let spawn: Box<Spawn> = Box::new(move |process, channel, ledger| {
-            let args = (channel, ledger, args.clone());
-            process.spawn(serve_with_state::<F, A, S>, args)
+        let spawn: Box<Spawn> = Box::new(move |process, startup| {
+            process.spawn(serve_with_state::<F, A, S>, (startup, args.clone()))
         });
         self.recipe.spawn = spawn;
         self
@@ -308,12 +326,142 @@ impl PoolBuilder {
         self
     }
 
+    /// Has each worker run a task when it ends normally: because the pool was closed, because the worker has run as
+    /// [many tasks](Self::max_tasks_per_worker) as it may, or had
+    /// [nothing to do](Self::idle_timeout). What it returns is there for [`Pool::exit_results`].
+    ///
+    /// A worker that is killed, also by [`Pool::terminate`], runs none. [`Pool::join`] waits for the hooks as it
+    /// does for tasks, however long they take.
+    ///
+    /// Of this and [`exit_hook_with_state`](Self::exit_hook_with_state), the later call counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(2).exit_hook(|| "over".to_owned()).start()?;
+    /// assert_eq!(pool.apply(|| 7, ())?, 7);
+    /// pool.join();
+    /// for word in pool.exit_results::<String>() {
+    ///     assert_eq!(word?, "over");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn exit_hook<F, M>(self, task: F) -> Self
+    where
+        F: Task<(), M>,
+        M: 'static,
+    {
+        const { captures_nothing::<F>() }
+        let _ = task;
+        self.hook::<ExitEntry<F, M>>()
+    }
+
+    /// As [`exit_hook`](Self::exit_hook), for a function that takes the worker's [state](Self::state) by reference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::cell::Cell;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder()
+    ///     .workers(2)
+    ///     .state(Cell::new, 0_u32)
+    ///     .exit_hook_with_state(|seen: &Cell<u32>| seen.get())
+    ///     .start()?;
+    /// pool.map_with_state(|seen: &Cell<u32>, n: u32| seen.set(seen.get() + n), 0..5)?;
+    /// pool.join();
+    /// let seen = pool.exit_results::<u32>().into_iter().collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!((seen.len(), seen.iter().sum()), (2, 10));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn exit_hook_with_state<F, S, R>(self, hook: F) -> Self
+    where
+        F: Fn(&S) -> R + Copy + 'static,
+        S: 'static,
+        R: Serialize + DeserializeOwned + 'static,
+    {
+        const { captures_nothing::<F>() }
+        let _ = hook;
+        self.hook::<StateExitEntry<F, S, R>>()
+    }
+
+    fn hook<E: Entry>(mut self) -> Self {
+        let named = Routine::of::<E>();
+        self.limits.has_hook = true;
+        (self.recipe.hook, self.unnamed) = match named {
+            Ok(routine) => (Some(routine), None),
+            Err(error) => (None, Some(error)),
+        };
+        self
+    }
+
+    /// Gives each worker a processor of its own, of those that this process may use when the pool is made. If
+    /// there are more workers than processors, several have the same.
+    ///
+    /// Threads and processes that tasks start may use that processor only, too. It pays where a task's data is in
+    /// the processor's cache, and costs where workers have unequal work or the machine has other things to do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().pin().start()?;
+    /// let processors = || std::thread::available_parallelism().map_or(0, |count| count.get());
+    /// assert_eq!(pool.apply(processors, ())?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pin(mut self) -> Self {
+        self.pinning = Pinning::OneEach;
+        self
+    }
+
+    /// Gives each worker the processors of a list, by their numbers: the first list to the first worker, and from the
+    /// first list on again if there are more workers. A worker's successor gets the same. See [`pin`](Self::pin).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    ///
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(2).pin_to([vec![0], vec![1_000]]).start();
+    /// assert!(matches!(pool, Err(PoolError::NoProcessor { number: 1_000 })));
+    /// ```
+    pub fn pin_to<L>(mut self, lists: impl IntoIterator<Item = L>) -> Self
+    where
+        L: IntoIterator<Item = usize>,
+    {
+        let lists = lists.into_iter().map(|list| list.into_iter().collect());
+        self.pinning = Pinning::To(lists.collect());
+        self
+    }
+
     /// Makes the pool.
     ///
     /// # Errors
     ///
-    /// As [`Pool::new`], and [`PoolError::Thread`] if it cannot be found out how many workers fit the machine.
-    pub fn start(self) -> Result<Pool, PoolError> {
+    /// - as [`Pool::new`];
+    /// - [`PoolError::Thread`] if it cannot be found out which processors this process may use;
+    /// - [`PoolError::NoProcessor`] if a worker is pinned to one that it may not;
+    /// - [`PoolError::Routine`] if the exit hook is not a function of the executable.
+    pub fn start(mut self) -> Result<Pool, PoolError> {
+        if let Some(error) = self.unnamed {
+            return Err(PoolError::Routine(error));
+        }
+        self.recipe.processors = self.pinning.lists()?;
         let workers = match self.workers {
             Some(0) => return Err(PoolError::NoWorkers),
             Some(workers) => workers,
@@ -322,6 +470,25 @@ impl PoolBuilder {
                 .get(),
         };
         Pool::make(workers, self.limits, self.recipe)
+    }
+}
+
+impl Pinning {
+    /// Returns the processors of each worker.
+    fn lists(self) -> Result<Vec<Vec<usize>>, PoolError> {
+        if let Self::None = self {
+            return Ok(Vec::new());
+        }
+        let own = processors().map_err(PoolError::Thread)?;
+        let lists = match self {
+            Self::To(lists) => lists,
+            _ => own.iter().map(|&number| vec![number]).collect(),
+        };
+        let mut all = lists.iter().flatten();
+        match all.find(|number| !own.contains(number)) {
+            Some(&number) => Err(PoolError::NoProcessor { number }),
+            None => Ok(lists),
+        }
     }
 }
 

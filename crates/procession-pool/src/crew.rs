@@ -38,6 +38,7 @@ use crate::watch::{Bells, Watch};
 use crate::worker::Worker;
 use procession_os::wait::Deadline;
 use procession_process::ExitStatus;
+use procession_wire::Packet;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, PoisonError};
@@ -54,6 +55,8 @@ pub(crate) struct Crew {
     pub(crate) callbacks: Callbacks,
     minder_has_ended: Mutex<bool>,
     minder_ended: Condvar,
+    /// What exit hooks came to, until somebody asks for it.
+    farewells: Mutex<Vec<Packet>>,
     /// Workers that have ended, until the minder sees to their slots.
     ended: Mutex<Vec<(usize, Arc<Worker>, ExitStatus)>>,
 }
@@ -136,6 +139,7 @@ impl Crew {
             callbacks: Callbacks::default(),
             minder_has_ended: Mutex::new(true),
             minder_ended: Condvar::new(),
+            farewells: Mutex::default(),
             ended: Mutex::default(),
         }))
     }
@@ -342,7 +346,24 @@ impl Crew {
     /// Takes a worker that has ended out of its slot.
     pub(crate) fn bury(&self, at: usize, worker: &Arc<Worker>, status: ExitStatus) {
         self.watch.remove(worker);
-        self.change(|dispatch, wakes| dispatch.ended(at, worker, status, wakes));
+        let has_hook = self.change(|dispatch, wakes| {
+            dispatch.ended(at, worker, status, wakes);
+            dispatch.has_hook()
+        });
+        if has_hook && status.success() {
+            self.farewells().extend(worker.farewell());
+        }
+    }
+
+    /// Takes what exit hooks came to.
+    pub(crate) fn take_farewells(&self) -> Vec<Packet> {
+        std::mem::take(&mut self.farewells())
+    }
+
+    fn farewells(&self) -> MutexGuard<'_, Vec<Packet>> {
+        self.farewells
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses new calls; the workers end when the accepted ones are done.

@@ -78,6 +78,8 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<u64>,
     /// How long a worker may have nothing to do.
     pub(crate) idle: Option<Duration>,
+    /// Whether workers run something when they end.
+    pub(crate) has_hook: bool,
 }
 
 impl Default for Limits {
@@ -88,6 +90,7 @@ impl Default for Limits {
             stop: Duration::from_millis(500),
             memory: None,
             idle: None,
+            has_hook: false,
         }
     }
 }
@@ -163,6 +166,11 @@ impl Dispatch {
         self.queue.push_back(chunk);
         self.alarm |= self.limits.idle.is_some() && self.lacks_workers();
         self.give(wakes);
+    }
+
+    /// Returns whether workers run something when they end.
+    pub(crate) fn has_hook(&self) -> bool {
+        self.limits.has_hook
     }
 
     /// Returns how many calls are not settled.

@@ -1,7 +1,7 @@
 //! What workers do for the calls of a request: what a task is named by.
 
-use crate::serve;
-use procession_call::{Entry, Failure, Outcome, Task, call_ref};
+use crate::serve::{self, Bench};
+use procession_call::{Entry, Failure, Outcome, Task, call_once, call_ref, produce};
 use procession_wire::Packet;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +38,35 @@ where
         serve::call(context, packet, |bench, item: T| {
             let state = bench.state::<S>().ok_or_else(no_state::<S>)?;
             Ok(call_ref::<F, S, T, R>(state, item))
+        })
+    }
+}
+
+/// The exit hook of a pool.
+pub(crate) struct ExitEntry<F, M>(Named<(F, M)>);
+
+impl<F, M> Entry for ExitEntry<F, M>
+where
+    F: Task<(), M>,
+{
+    fn run(_: &dyn Any, _: &mut Packet) -> Outcome {
+        produce(|| Ok(F::call(())?))
+    }
+}
+
+/// The exit hook of a pool, which takes the worker's state.
+pub(crate) struct StateExitEntry<F, S, R>(Named<(F, S, R)>);
+
+impl<F, S, R> Entry for StateExitEntry<F, S, R>
+where
+    F: Fn(&S) -> R + Copy + 'static,
+    S: 'static,
+    R: Serialize + DeserializeOwned,
+{
+    fn run(context: &dyn Any, _: &mut Packet) -> Outcome {
+        produce(|| {
+            let state = context.downcast_ref::<Bench>().and_then(Bench::state::<S>);
+            Ok(call_once::<F, &S, R>(state.ok_or_else(no_state::<S>)?))
         })
     }
 }

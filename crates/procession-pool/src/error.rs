@@ -32,6 +32,11 @@ use std::time::Duration;
 pub enum PoolError {
     /// A pool of no workers was asked for.
     NoWorkers,
+    /// A worker was to be pinned to a processor that this process may not use.
+    NoProcessor {
+        /// The number of the processor.
+        number: usize,
+    },
     /// Chunks of no items were asked for.
     NoChunk,
     /// A worker of a new pool could not be started.
@@ -151,6 +156,7 @@ pub enum PoolError {
 
 procession_os::debug_in_words!(PoolError {
     NoWorkers,
+    NoProcessor,
     NoChunk,
     Start,
     Thread,
@@ -228,6 +234,9 @@ impl Display for PoolError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoWorkers => f.write_str("a pool needs at least one worker"),
+            Self::NoProcessor { number } => {
+                write!(f, "this process may not use a processor {number}")
+            }
             Self::NoChunk => f.write_str("a chunk needs at least one item"),
             Self::Start(error) => write!(f, "cannot start a worker: {error}"),
             Self::Thread(error) => write!(f, "cannot start a thread for a worker: {error}"),

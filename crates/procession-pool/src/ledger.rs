@@ -11,6 +11,7 @@
 //! | begun | worker | the request that it is at, and how many of its calls have begun |
 //! | since | worker | when the last of them did, if that is asked for |
 //! | block, open | worker | of which calls the outcomes on the page are |
+//! | dismissed | pool | whether the worker ends normally when its connection is closed |
 //! | page | worker | outcomes that have not been sent yet |
 //!
 //! # Claims
@@ -35,6 +36,7 @@ const BEGUN: usize = 1;
 const SINCE: usize = 2;
 const BLOCK: usize = 3;
 const OPEN: usize = 4;
+const DISMISSED: usize = 5;
 /// The page begins on a cache line of its own.
 const FIRST: usize = 16;
 
@@ -150,6 +152,16 @@ impl Ledger {
         let (count, _) = halves(open.load(Ordering::Relaxed));
         let end = from / 8 + words.len();
         open.store(whole(count + 1, end as u32), Ordering::Release);
+    }
+
+    /// The pool is about to close the connection, and lets the worker end as it likes.
+    pub(crate) fn dismiss(&self) {
+        self.word(DISMISSED).store(1, Ordering::Release);
+    }
+
+    /// Returns whether the worker may end as it likes; otherwise it is about to be killed, or the pool is gone.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.word(DISMISSED).load(Ordering::Acquire) == 1
     }
 
     /// Takes the page's name away; whoever has it keeps it.

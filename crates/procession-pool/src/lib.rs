@@ -71,6 +71,7 @@ mod dispatch;
 mod entry;
 mod error;
 mod exit;
+mod farewell;
 mod feed;
 #[cfg(not(loom))]
 mod gather;
@@ -90,6 +91,7 @@ mod row;
 mod serve;
 #[cfg(not(loom))]
 mod shape;
+mod startup;
 mod sync;
 #[cfg(not(loom))]
 mod task;

@@ -86,7 +86,7 @@ impl Minder {
             Ok(at) => at,
             Err(next) => return Staffed::Until(next),
         };
-        let employed = Worker::start(&self.recipe)
+        let employed = Worker::start(&self.recipe, at)
             .map_err(|error| error.to_string())
             .and_then(|worker| self.employ(at, Arc::new(worker)));
         if let Err(reason) = employed {
@@ -120,17 +120,23 @@ impl Minder {
     fn all_have_left(&mut self, now: Instant) -> bool {
         let state = self.crew.lock();
         let at_once = state.dispatch.loss().is_some();
+        // A hook takes as long as it takes, as a task does.
+        let patient = state.dispatch.has_hook();
         let workers = state.dispatch.workers();
         drop(state);
         for (_, worker) in &workers {
             if !self.leaving.iter().any(|(it, ..)| Arc::ptr_eq(it, worker)) {
-                worker.hang_up();
+                if at_once {
+                    worker.hang_up();
+                } else {
+                    worker.dismiss();
+                }
                 self.leaving.push((Arc::clone(worker), now, false));
             }
         }
         let mut left = workers.len();
         for (worker, since, killed) in &mut self.leaving {
-            if !*killed && (at_once || now.duration_since(*since) >= LEAVE) {
+            if !*killed && (at_once || !patient && now.duration_since(*since) >= LEAVE) {
                 worker.kill();
                 (*since, *killed) = (now, true);
             }

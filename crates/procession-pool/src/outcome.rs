@@ -4,7 +4,7 @@ use crate::call::{Answer, Loss, Settled};
 use crate::error::PoolError;
 use crate::row::{BLOCK_HEAD, Outcomes};
 use procession_call::{Failure, consume};
-use procession_wire::DecodeError;
+use procession_wire::{DecodeError, Packet};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,13 +44,7 @@ impl Settled {
                     }
                 }
             }
-            Answer::Message(packet) => each(
-                first,
-                match caught(|| consume(packet)) {
-                    Ok(outcome) => outcome.map_err(|failure| failed(failure, name(first))),
-                    Err(error) => Err(not_decoded(error, name(first))),
-                },
-            ),
+            Answer::Message(packet) => each(first, of_message(packet, name(first))),
             Answer::NotSent(error) => {
                 let item = name(first);
                 each(first, Err(PoolError::Encode { item, error }));
@@ -129,6 +123,17 @@ impl InOrder {
     /// Returns what comes next, if it is there.
     pub(crate) fn next(&mut self) -> Option<Settled> {
         self.next.pop_front()
+    }
+}
+
+/// Decodes what came in a message of its own.
+pub(crate) fn of_message<R: DeserializeOwned>(
+    packet: Packet,
+    item: Option<usize>,
+) -> Result<R, PoolError> {
+    match caught(|| consume(packet)) {
+        Ok(outcome) => outcome.map_err(|failure| failed(failure, item)),
+        Err(error) => Err(not_decoded(error, item)),
     }
 }
 

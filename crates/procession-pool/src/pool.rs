@@ -1,6 +1,7 @@
 //! The pool.
 
 mod each;
+mod exits;
 
 use crate::builder::PoolBuilder;
 use crate::crew::Crew;
@@ -124,7 +125,7 @@ impl Pool {
 
     /// Starts the first worker of a slot.
     fn staff(&self, at: usize, recipe: &Recipe) -> Result<(), PoolError> {
-        let worker = Arc::new(Worker::start(recipe)?);
+        let worker = Arc::new(Worker::start(recipe, at)?);
         self.crew.employ(at, &worker).map_err(PoolError::Thread)?;
         Ok(())
     }

@@ -87,6 +87,14 @@ impl<'a> Arguments<'a> {
 }
 
 impl Arguments<'static> {
+    /// Takes the parts of a message that was delivered.
+    pub(crate) fn owned(bytes: Vec<u8>, fds: Vec<OwnedFd>) -> Self {
+        Self {
+            bytes: Bytes(Cow::Owned(bytes)),
+            fds: fds.into_iter().map(Fd::Owned).collect(),
+        }
+    }
+
     /// Returns the message as it was before it was put into the request.
     ///
     /// # Errors

@@ -3,9 +3,11 @@
 //! Whatever a task does short of ending its process, its caller gets an outcome: panics, errors,
 //! arguments that cannot be decoded and results that cannot be encoded or sent are outcomes too.
 
+use crate::farewell::Farewell;
 use crate::ledger::{Ledger, PAGE};
 use crate::protocol::{Request, ready, refused};
 use crate::row::{self, Block, Calls, NO_ITEM};
+use crate::startup::Startup;
 use crate::sync::Channel;
 use procession_call::panic::{at_item, for_item};
 use procession_call::{Failure, Outcome, Task, call_once, failed, produce, run, told};
@@ -29,49 +31,42 @@ pub(crate) struct Bench {
 }
 
 /// Answers requests until the pool closes its end.
-pub(crate) fn serve(channel: Channel, ledger: Ledger) {
-    serve_with(channel, ledger, Box::new(()));
+pub(crate) fn serve(startup: Startup) -> anyhow::Result<Farewell> {
+    startup.take_up()?;
+    Ok(serve_with(startup, Box::new(())))
 }
 
 /// Runs `F`, and answers requests if it returns.
-pub(crate) fn serve_after<F, A, M>(channel: Channel, ledger: Ledger, args: A) -> anyhow::Result<()>
+pub(crate) fn serve_after<F, A, M>(startup: Startup, args: A) -> anyhow::Result<Farewell>
 where
     F: Task<A, M>,
 {
+    startup.take_up()?;
     F::call(args)?;
-    serve(channel, ledger);
-    Ok(())
+    Ok(serve_with(startup, Box::new(())))
 }
 
 /// Answers requests with what `F` returns as the worker's state.
-pub(crate) fn serve_with_state<F, A, S>(channel: Channel, ledger: Ledger, args: A)
+pub(crate) fn serve_with_state<F, A, S>(startup: Startup, args: A) -> anyhow::Result<Farewell>
 where
     F: Fn(A) -> S + Copy + 'static,
     S: 'static,
 {
-    serve_with(channel, ledger, Box::new(call_once::<F, A, S>(args)));
+    startup.take_up()?;
+    let state = call_once::<F, A, S>(args);
+    Ok(serve_with(startup, Box::new(state)))
 }
 
-fn serve_with(channel: Channel, ledger: Ledger, state: Box<dyn Any>) {
+fn serve_with(startup: Startup, state: Box<dyn Any>) -> Farewell {
     let bench = Bench {
-        channel,
-        ledger,
+        channel: startup.channel,
+        ledger: startup.ledger,
         state,
         block: RefCell::new(Block::new()),
     };
-    let mut sent = bench.channel.send(ready());
-    while sent.is_ok() {
-        sent = match bench.channel.recv() {
-            Ok(packet) => bench.answer(packet),
-            Err(error) if is_past(&error) => bench.refuse(&error.to_string()),
-            Err(error) => {
-                // The rest of the request is on its way, and can be neither read nor passed over;
-                // or the pool is gone and hears nothing.
-                let _ = bench.refuse(&error.to_string());
-                return;
-            }
-        };
-    }
+    bench.serve();
+    let hook = startup.hook.filter(|_| bench.ledger.is_dismissed());
+    Farewell::of(hook, &bench)
 }
 
 /// Returns whether the next request can be received all the same.
@@ -80,6 +75,23 @@ fn is_past(error: &RecvError) -> bool {
 }
 
 impl Bench {
+    /// Answers requests until there are no more.
+    fn serve(&self) {
+        let mut sent = self.channel.send(ready());
+        while sent.is_ok() {
+            sent = match self.channel.recv() {
+                Ok(packet) => self.answer(packet),
+                Err(error) if is_past(&error) => self.refuse(&error.to_string()),
+                Err(error) => {
+                    // The rest of the request is on its way, and can be neither read nor passed over;
+                    // or the pool is gone and hears nothing.
+                    let _ = self.refuse(&error.to_string());
+                    return;
+                }
+            };
+        }
+    }
+
     /// Returns the worker's state, if it is of this type.
     pub(crate) fn state<S: 'static>(&self) -> Option<&S> {
         self.state.downcast_ref()

@@ -1,7 +1,10 @@
 //! A worker, as the pool sees it: a process, and what connects it to the pool.
 
+use crate::farewell::Farewell;
 use crate::ledger::Ledger;
+use crate::startup::Startup;
 use crate::sync::{Channel, Mutex, MutexGuard, Process};
+use procession_call::Routine;
 use procession_pipe::RecvError;
 use procession_process::{Builder, Cause, ExitStatus, StartError, current_process};
 use procession_wire::Packet;
@@ -25,7 +28,7 @@ pub(crate) const LONGEST: usize = RING / 4 - 8;
 /// sandbox. So the connection is shut down first, which nobody can refuse.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    process: Process<()>,
+    process: Process<Farewell>,
     channel: Channel,
     ledger: Ledger,
     /// Held by whoever receives, until what was received is settled: so outcomes are settled in their order.
@@ -42,10 +45,14 @@ pub(crate) struct Recipe {
     pub(crate) configure: Box<dyn Fn(Builder) -> Builder + Send>,
     /// Starts a process that serves, after what each does first.
     pub(crate) spawn: Box<Spawn>,
+    /// The processors for each, one slot after the other and then from the first on; none for those of this process.
+    pub(crate) processors: Vec<Vec<usize>>,
+    /// What each runs when it ends normally.
+    pub(crate) hook: Option<Routine>,
 }
 
 /// Starts a process with its ends of what connects it to the pool.
-pub(crate) type Spawn = dyn Fn(Builder, Channel, Ledger) -> Result<Process<()>, StartError> + Send;
+pub(crate) type Spawn = dyn Fn(Builder, Startup) -> Result<Process<Farewell>, StartError> + Send;
 
 impl fmt::Debug for Recipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,8 +78,8 @@ pub(crate) enum Received {
 }
 
 impl Worker {
-    /// Starts a process. It is a daemon, so that this process does not wait for it at its exit.
-    pub(crate) fn start(recipe: &Recipe) -> Result<Self, StartError> {
+    /// Starts a process for a slot. It is a daemon, so that this process does not wait for it at its exit.
+    pub(crate) fn start(recipe: &Recipe, at: usize) -> Result<Self, StartError> {
         let (channel, of_worker) =
             Channel::pair_with_rings(RING).map_err(system("make a connection"))?;
         let ledger =
@@ -81,8 +88,18 @@ impl Worker {
             .name(next_name(&recipe.name))
             .daemon(true)
             .ignore_interrupts(true);
+        let lists = &recipe.processors;
+        let startup = Startup {
+            channel: of_worker,
+            ledger: ledger.clone(),
+            processors: lists
+                .get(at % lists.len().max(1))
+                .cloned()
+                .unwrap_or_default(),
+            hook: recipe.hook,
+        };
         Ok(Self {
-            process: (recipe.spawn)(builder, of_worker, ledger.clone())?,
+            process: (recipe.spawn)(builder, startup)?,
             channel,
             ledger,
             inlet: Mutex::default(),
@@ -94,7 +111,7 @@ impl Worker {
         self.process.pid()
     }
 
-    pub(crate) fn process(&self) -> &Process<()> {
+    pub(crate) fn process(&self) -> &Process<Farewell> {
         &self.process
     }
 
@@ -165,8 +182,17 @@ impl Worker {
         Some((kib("RssAnon:")? + kib("VmSwap:").unwrap_or(0)) * 1024)
     }
 
+    /// Returns what a worker's exit hook came to that has ended normally.
+    pub(crate) fn farewell(&self) -> Option<Packet> {
+        self.process.take_result().ok()??.into_packet()
+    }
+
     /// Says why a worker that has ended, or cannot be ended, was never ready.
     pub(crate) fn why_not_ready(&self, status: ExitStatus) -> String {
+        if status.success() {
+            // Its result is for those who ask for it.
+            return format!("a worker {status} before it had started");
+        }
         match self.process.take_result() {
             Err(error) if !matches!(error.cause(), Cause::Ended(_)) => {
                 format!("a worker {}", error.cause())
@@ -179,6 +205,13 @@ impl Worker {
     pub(crate) fn hang_up(&self) {
         // A worker that is gone need not be told.
         let _ = self.channel.shutdown();
+    }
+
+    /// Has the worker end when it has nothing to do any more, and run its hook.
+    pub(crate) fn dismiss(&self) {
+        // Before the connection tells it to end.
+        self.ledger.dismiss();
+        self.hang_up();
     }
 
     /// Ends the worker, without waiting for it.

@@ -181,7 +181,10 @@ impl Dispatch {
     /// Returns the workers that have closed their socket and go on all the same, and when the next one
     /// is to be asked about.
     pub(crate) fn overstaying(&self, now: Instant) -> (Vec<Arc<Worker>>, Option<Instant>) {
-        let hung = self.slots.iter().filter_map(|slot| {
+        // One that was told to end is hung up on, and may be in its hook.
+        let in_hook = |slot: &&Slot| self.limits.has_hook && slot.stage == Stage::Dismissed;
+        let slots = self.slots.iter().filter(|slot| !in_hook(slot));
+        let hung = slots.filter_map(|slot| {
             let until = slot.hung? + GRACE;
             Some((until, Arc::clone(slot.worker.as_ref()?)))
         });

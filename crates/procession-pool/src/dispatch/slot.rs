@@ -136,7 +136,7 @@ impl Slot {
     /// Tells the worker to end, which has nothing to do.
     pub(super) fn dismiss(&mut self) {
         if let Some(worker) = &self.worker {
-            worker.hang_up();
+            worker.dismiss();
             self.stage = Stage::Dismissed;
         }
     }

@@ -64,15 +64,17 @@ impl Pool {
         let recipe = Recipe {
             name: "Worker".to_owned(),
             configure: Box::new(|builder| builder),
-            spawn: Box::new(move |_, channel, ledger| {
-                let (process, thread) = Process::serving(channel, ledger);
+            processors: Vec::new(),
+            hook: None,
+            spawn: Box::new(move |_, startup| {
+                let (process, thread) = Process::serving(startup);
                 note(&started, thread);
                 Ok(process)
             }),
         };
         let crew = Crew::new(workers, Limits::default()).expect("it is refused nothing");
         for at in 0..workers {
-            let worker = Worker::start(&recipe).expect("it is refused nothing");
+            let worker = Worker::start(&recipe, at).expect("it is refused nothing");
             let employed = crew.employ(at, &Arc::new(worker));
             assert!(matches!(employed, Ok(true)), "the pool wants workers");
         }

@@ -1,8 +1,8 @@
 //! What stands in for a worker's process: a thread.
 
 use super::channel::Channel;
-use crate::ledger::Ledger;
 use crate::serve::serve;
+use crate::startup::Startup;
 use loom::sync::{Mutex, MutexGuard};
 use loom::thread::{self, JoinHandle};
 use procession_process::{Builder, ExitStatus, ProcessError};
@@ -44,7 +44,8 @@ impl Process<()> {
 
 impl<R> Process<R> {
     /// Starts one; returns its thread too.
-    pub(crate) fn serving(channel: Channel, ledger: Ledger) -> (Self, JoinHandle<()>) {
+    pub(crate) fn serving(startup: Startup) -> (Self, JoinHandle<()>) {
+        let channel = startup.channel.clone();
         let end = Arc::<Mutex<End>>::default();
         let process = Self {
             channel: channel.clone(),
@@ -52,8 +53,8 @@ impl<R> Process<R> {
             returns: PhantomData,
         };
         let thread = thread::spawn(move || {
-            serve(channel.clone(), ledger);
-            // It cannot fail.
+            // Neither can fail.
+            let _ = serve(startup);
             let _ = channel.shutdown();
             let mut end = locked(&end);
             end.has_come = true;

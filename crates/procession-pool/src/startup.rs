@@ -1,0 +1,49 @@
+//! What a worker is started with.
+
+use crate::ledger::Ledger;
+use crate::sync::Channel;
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+use procession_call::Routine;
+#[cfg(not(loom))]
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// The worker's side of what connects it to the pool, and what it does beside calls.
+#[derive(Debug)]
+#[cfg_attr(not(loom), derive(Serialize, Deserialize))]
+pub(crate) struct Startup {
+    pub(crate) channel: Channel,
+    pub(crate) ledger: Ledger,
+    /// The processors that it may use; those of the pool's process if there are none here.
+    pub(crate) processors: Vec<usize>,
+    /// What it runs when it ends.
+    pub(crate) hook: Option<Routine>,
+}
+
+impl Startup {
+    /// Takes up what is the process's own. It has one thread, and those that come inherit it.
+    pub(crate) fn take_up(&self) -> anyhow::Result<()> {
+        if self.processors.is_empty() {
+            return Ok(());
+        }
+        pin(&self.processors).map_err(|error| {
+            let numbers = &self.processors;
+            anyhow::anyhow!("cannot be pinned to the processors {numbers:?}: {error}")
+        })
+    }
+}
+
+fn pin(numbers: &[usize]) -> Result<(), Errno> {
+    let mut set = CpuSet::new();
+    numbers.iter().try_for_each(|&number| set.set(number))?;
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
+
+/// Returns the numbers of the processors that this thread may use.
+pub(crate) fn processors() -> io::Result<Vec<usize>> {
+    let set = sched_getaffinity(Pid::from_raw(0))?;
+    let is_set = |&number: &usize| set.is_set(number) == Ok(true);
+    Ok((0..CpuSet::count()).filter(is_set).collect())
+}
