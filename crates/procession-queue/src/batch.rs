@@ -1,10 +1,10 @@
 //! Several items that are put together.
 
 use crate::PutError;
-use crate::buffer::Buffer;
 use crate::core::Record;
-use crate::item::Item;
+use crate::item::{self, Item};
 use crate::record::Kind;
+use procession_wire::buffer::Buffer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -31,13 +31,9 @@ impl Batch {
             parts: Vec::with_capacity(items.size_hint().0),
         };
         for item in items {
-            let item = Item::encode(item)?;
-            let part = match item.bytes() {
-                Some(bytes) => {
-                    batch.bytes.extend_from_slice(bytes);
-                    Part::Bytes(batch.bytes.len())
-                }
-                None => Part::Item(Box::new(item)),
+            let part = match item::append(item, &mut batch.bytes)? {
+                None => Part::Bytes(batch.bytes.len()),
+                Some(other) => Part::Item(Box::new(other)),
             };
             batch.parts.push(part);
         }

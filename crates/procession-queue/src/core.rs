@@ -2,13 +2,13 @@
 
 use crate::atomic::{AtomicU32, Ordering};
 use crate::batch::Batch;
-use crate::buffer::Buffer;
 use crate::control::Control;
 use crate::home::{Home, Plan};
-use crate::item::{Item, Taken};
+use crate::item::{self, Item, Taken};
 use crate::near::Near;
 use crate::patience::Patience;
 use crate::read::Reader;
+use crate::record::Kind;
 use crate::sides::Sides;
 use crate::turn::Turn;
 use crate::undone::Table;
@@ -18,6 +18,7 @@ use procession_os::policy::wait_policy;
 use procession_os::wait::Deadline;
 use procession_shm::fork::{self, Counted};
 use procession_shm::{Lookout, Presence, Segment, ShmError};
+use procession_wire::buffer::Buffer;
 use procession_wire::handle::{self, Claim};
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize, Serializer};
@@ -101,7 +102,21 @@ impl Core {
     }
 
     /// Puts one item.
-    pub(crate) fn put(&self, item: Item, patience: Patience) -> Result<(), PutError> {
+    #[inline]
+    pub(crate) fn put<T: Serialize + DeserializeOwned>(
+        &self,
+        item: &T,
+        patience: Patience,
+    ) -> Result<(), PutError> {
+        let mut bytes = Buffer::new();
+        match item::append(item, &mut bytes)? {
+            None => self.put_some(&[(Kind::Item, &bytes)], patience).map(drop),
+            Some(other) => self.put_other(other, patience),
+        }
+    }
+
+    #[cold]
+    fn put_other(&self, item: Item, patience: Patience) -> Result<(), PutError> {
         self.put_some(&[item.record()], patience)?;
         item.deliver();
         Ok(())
@@ -383,7 +398,7 @@ fn now() -> Deadline {
 }
 
 /// A record's kind and content.
-pub(crate) type Record<'a> = (crate::record::Kind, &'a [u8]);
+pub(crate) type Record<'a> = (Kind, &'a [u8]);
 
 /// Appends records, at least one, and puts them into the queue; returns how many.
 #[inline]

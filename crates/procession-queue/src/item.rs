@@ -1,12 +1,12 @@
 //! Items as bytes, before they are put and after they are got.
 
-use crate::buffer::Buffer;
 use crate::handles;
 use crate::record::Kind;
 use crate::stored::Stored;
 use crate::write::INLINE;
 use crate::{Fault, GetError, PutError};
 use procession_shm::Opened;
+use procession_wire::buffer::Buffer;
 use procession_wire::{DecodeError, Kind as MessageKind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +15,19 @@ use std::ops::Range;
 /// The most bytes of an item's encoding: 1 GiB for what the user puts in, and some for the rest.
 pub const MAX_ITEM_LEN: usize = (1 << 30) + (1 << 10);
 
-/// An encoded item. Dropping it takes back what the handles inside claimed.
+/// Appends an item to `bytes`, or returns it, if it is not just some bytes.
+#[inline]
+pub(crate) fn append<T: Serialize + DeserializeOwned>(
+    item: &T,
+    bytes: &mut Vec<u8>,
+) -> Result<Option<Item>, PutError> {
+    match Message::append(MessageKind::VALUE, item, INLINE, bytes)? {
+        None => Ok(None),
+        Some(message) => Item::of(message).map(Some),
+    }
+}
+
+/// An encoded item that is large or has handles in it. Dropping it takes back what those claimed.
 pub(crate) struct Item {
     message: Message,
     /// The message with the names of what its handles stand for, if it has handles.
@@ -25,10 +37,8 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// Encodes an item, and copies a large one into a segment of its own.
-    #[inline]
-    pub(crate) fn encode<T: Serialize + DeserializeOwned>(item: &T) -> Result<Self, PutError> {
-        let message = Message::encode(MessageKind::VALUE, item)?;
+    #[cold]
+    fn of(message: Message) -> Result<Self, PutError> {
         if !message.fds().is_empty() {
             return Err(PutError::Descriptors);
         }
@@ -43,13 +53,6 @@ impl Item {
             with_names,
             large,
         })
-    }
-
-    /// Returns the bytes of an item that is nothing else.
-    #[inline]
-    pub(crate) fn bytes(&self) -> Option<&[u8]> {
-        let is_else = self.message.has_handles() || self.large.is_some();
-        (!is_else).then(|| self.message.bytes())
     }
 
     /// Returns what goes into the chain of chunks.
@@ -87,10 +90,15 @@ fn store(bytes: &[u8]) -> Result<Message, PutError> {
 pub(crate) enum Taken {
     /// Where what is encoded is in the bytes that were read.
     Item(Range<usize>),
+    Other(Box<Other>),
+}
+
+/// One that is not just some bytes.
+pub(crate) enum Other {
     /// Where what is encoded is.
     Large(Stored),
     /// An item of which so many bytes are encoded, and what its handles stand for.
-    Handles(Box<Self>, usize, Vec<Opened>),
+    Handles(Taken, usize, Vec<Opened>),
     /// Where it was is gone.
     Lost(DecodeError),
 }
@@ -107,19 +115,29 @@ impl Taken {
     pub(crate) fn of(kind: Kind, bytes: &[u8], start: usize) -> Result<Self, Fault> {
         match kind {
             Kind::Item => Ok(Self::Item(start..bytes.len())),
-            kind => Self::opened(kind, bytes, start),
+            kind => Other::opened(kind, bytes, start).map(|other| Self::Other(Box::new(other))),
         }
     }
 
+    /// Decodes the item, of the bytes that it was read into with others.
+    #[inline]
+    pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
+        match self {
+            Self::Item(range) => decode(&bytes[range]),
+            Self::Other(other) => other.decode(bytes),
+        }
+    }
+}
+
+impl Other {
     #[cold]
     fn opened(kind: Kind, bytes: &[u8], start: usize) -> Result<Self, Fault> {
         let content = &bytes[start..];
         let opened = match kind {
-            Kind::Item => Ok(Self::Item(start..bytes.len())),
             Kind::Large => Stored::collect(content).map(Self::Large),
             Kind::Handles => Self::with_handles(content, start),
             Kind::LargeHandles => Self::large_with_handles(content),
-            Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
+            Kind::Item | Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
         };
         match opened {
             Err(shortage @ DecodeError::Shortage(_)) => Err(Fault::Open(shortage)),
@@ -131,8 +149,8 @@ impl Taken {
     fn with_handles(content: &[u8], start: usize) -> Result<Self, DecodeError> {
         let read = |at: usize, len: usize| Some(content.get(at..)?.get(..len)?.to_vec());
         let (len, opened) = handles::open(content.len(), read)?;
-        let item = Self::Item(start..start + content.len());
-        Ok(Self::Handles(Box::new(item), len, opened))
+        let item = Taken::Item(start..start + content.len());
+        Ok(Self::Handles(item, len, opened))
     }
 
     fn large_with_handles(handle: &[u8]) -> Result<Self, DecodeError> {
@@ -140,7 +158,10 @@ impl Taken {
         let memory = stored.memory();
         let read = |at: usize, len: usize| memory.copy(at, len);
         match handles::open(memory.len(), read) {
-            Ok((len, opened)) => Ok(Self::Handles(Box::new(Self::Large(stored)), len, opened)),
+            Ok((len, opened)) => {
+                let item = Taken::Other(Box::new(Self::Large(stored)));
+                Ok(Self::Handles(item, len, opened))
+            }
             Err(error) => {
                 // The record goes on counting as a holder.
                 stored.count_again()?;
@@ -149,24 +170,14 @@ impl Taken {
         }
     }
 
-    /// Decodes the item, of the bytes that it was read into with others.
-    #[inline]
-    pub(crate) fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
-        match self {
-            Self::Item(range) => decode(&bytes[range]),
-            other => other.decode_other(bytes),
-        }
-    }
-
     #[cold]
-    fn decode_other<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
+    fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
         match self {
-            Self::Item(range) => decode(&bytes[range]),
             Self::Large(stored) => decode(&copied(&stored)?),
-            Self::Handles(item, len, _opened) => match *item {
-                Self::Item(range) => decode(&bytes[range][..len]),
+            Self::Handles(Taken::Item(range), len, _opened) => decode(&bytes[range][..len]),
+            Self::Handles(Taken::Other(item), len, _opened) => match *item {
                 Self::Large(stored) => decode(&copied(&stored)?[..len]),
-                other => other.decode_other(bytes),
+                other => other.decode(bytes),
             },
             Self::Lost(error) => Err(error.into()),
         }

@@ -75,7 +75,6 @@
 )]
 
 mod atomic;
-mod buffer;
 mod control;
 mod cursor;
 mod error;

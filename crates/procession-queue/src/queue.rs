@@ -1,13 +1,12 @@
 //! The queue.
 
 use crate::batch::Batch;
-use crate::buffer::Buffer;
 use crate::core::Core;
 use crate::home::Plan;
-use crate::item::Item;
 use crate::patience::Patience;
 use crate::{Fault, GetError, PutError, PutManyError, StateError};
 use procession_shm::ShmError;
+use procession_wire::buffer::Buffer;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -120,7 +119,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     ///
     /// If all consumers of a full queue have ended, it waits for another one to come.
     pub fn put(&self, item: &T) -> Result<(), PutError> {
-        self.core.put(Item::encode(item)?, Patience::FOREVER)
+        self.core.put(item, Patience::FOREVER)
     }
 
     /// Puts an item at the end if the queue is not full at this moment.
@@ -134,7 +133,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// [`Fault::Held`] after a second if a stopped process holds the producers' lock.
     #[doc(alias = "put_nowait")]
     pub fn try_put(&self, item: &T) -> Result<(), PutError> {
-        self.core.put(Item::encode(item)?, Patience::None)
+        self.core.put(item, Patience::None)
     }
 
     /// Puts an item at the end, waiting for `timeout` at the longest while the queue is full.
@@ -162,7 +161,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     /// ```
     pub fn put_timeout(&self, item: &T, timeout: Duration) -> Result<(), PutError> {
         let patience = Patience::timeout(timeout);
-        self.core.put(Item::encode(item)?, patience)
+        self.core.put(item, patience)
     }
 
     /// Puts several items, one after the other, with one lock for as many as there is room for.

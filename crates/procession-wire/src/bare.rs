@@ -64,7 +64,9 @@ pub fn write<T: Serialize + DeserializeOwned>(
 #[inline]
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), DecodeError> {
     let mut incoming: Option<Box<Incoming>> = None;
-    handle::with_incoming(&mut incoming, || reader::read::<T>(bytes)).map_err(unread)
+    let mut rest = bytes;
+    let read = handle::with_incoming(&mut incoming, || reader::read::<T>(&mut rest));
+    Ok((read.map_err(unread)?, rest))
 }
 
 #[cold]

@@ -9,6 +9,8 @@
 
 use procession_os::huge;
 use std::cell::Cell;
+use std::mem;
+use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
 /// A buffer that has grown larger is not a thread's own.
@@ -24,8 +26,127 @@ thread_local! {
     static SPARE: [Cell<Vec<u8>>; OWN_COUNT] = const { [const { Cell::new(Vec::new()) }; OWN_COUNT] };
 }
 
+thread_local! {
+    static ROOMS: [Cell<Option<Box<Room>>>; OWN_COUNT] = const { [const { Cell::new(None) }; OWN_COUNT] };
+}
+
 /// The larger ones, the oldest first.
 static LARGE: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// A buffer that goes back to where it was taken when it is dropped.
+///
+/// It is one pointer. A `Vec` that is moved as soon as it was changed makes the processor wait, for its three
+/// words are written one by one and read together; that takes longer than to encode a small message.
+///
+/// # Examples
+///
+/// ```
+/// use procession_wire::buffer::Buffer;
+///
+/// let mut bytes = Buffer::new();
+/// bytes.extend([1, 2, 3]);
+/// let at = bytes.as_ptr();
+/// drop(bytes);
+/// let mut again = Buffer::new();
+/// again.push(4);
+/// assert_eq!(**again, [4]);
+/// assert_eq!(again.as_ptr(), at);
+/// ```
+#[derive(Debug)]
+pub struct Buffer(Option<Box<Room>>);
+
+/// The buffer's bytes, of which there are none while it is kept.
+#[derive(Debug, Default)]
+struct Room {
+    bytes: Vec<u8>,
+}
+
+impl Buffer {
+    /// Takes a buffer that is empty.
+    #[inline]
+    pub fn new() -> Self {
+        // While the thread ends there may be none any more.
+        Self(ROOMS.try_with(take_room).unwrap_or_default())
+    }
+
+    /// Takes the bytes out.
+    #[inline]
+    pub fn into_vec(mut self) -> Vec<u8> {
+        mem::take(&mut self)
+    }
+}
+
+impl Default for Buffer {
+    #[inline]
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Vec<u8>> for Buffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Some(Box::new(Room { bytes })))
+    }
+}
+
+impl Deref for Buffer {
+    type Target = Vec<u8>;
+
+    #[inline]
+    fn deref(&self) -> &Vec<u8> {
+        static NOTHING: Vec<u8> = Vec::new();
+        self.0.as_ref().map_or(&NOTHING, |room| &room.bytes)
+    }
+}
+
+impl DerefMut for Buffer {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0.get_or_insert_default().bytes
+    }
+}
+
+impl Drop for Buffer {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(mut room) = self.0.take() {
+            room.bytes.clear();
+            if room.bytes.capacity() > OWN {
+                give_large(mem::take(&mut room.bytes));
+            }
+            let _ = ROOMS.try_with(|rooms| keep_room(rooms, room));
+        }
+    }
+}
+
+/// The one that was given last is the first to be taken, for the processor has it at hand.
+#[inline]
+fn take_room(rooms: &[Cell<Option<Box<Room>>>; OWN_COUNT]) -> Option<Box<Room>> {
+    rooms[0].take().or_else(|| take_older(rooms))
+}
+
+#[inline]
+fn keep_room(rooms: &[Cell<Option<Box<Room>>>; OWN_COUNT], room: Box<Room>) {
+    if let Some(there) = rooms[0].replace(Some(room)) {
+        keep_older(rooms, there);
+    }
+}
+
+#[inline(never)]
+fn take_older(rooms: &[Cell<Option<Box<Room>>>; OWN_COUNT]) -> Option<Box<Room>> {
+    rooms[1..].iter().find_map(Cell::take)
+}
+
+#[inline(never)]
+fn keep_older(rooms: &[Cell<Option<Box<Room>>>; OWN_COUNT], room: Box<Room>) {
+    let mut kept = Some(room);
+    for place in &rooms[1..] {
+        kept = place.replace(kept);
+        if kept.is_none() {
+            return;
+        }
+    }
+}
 
 /// Returns an empty buffer, if possible one that has room for so many bytes.
 ///

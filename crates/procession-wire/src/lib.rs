@@ -71,6 +71,7 @@ mod probe;
 mod problem;
 mod reader;
 mod schema;
+mod varint;
 mod writer;
 
 pub use depth::MAX_DEPTH;

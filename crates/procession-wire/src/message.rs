@@ -1,19 +1,27 @@
 //! Building a message.
 
+use crate::buffer::Buffer;
 use crate::described::{self, describe};
 use crate::form::{self, Form, describe_from_now_on, form_of};
 use crate::handle::{self, Claim, Outgoing};
 use crate::probe::probe;
 use crate::problem::Problem;
 use crate::writer::{Unwritten, write};
-use crate::{EncodeError, Kind, buffer, familiar};
+use crate::{EncodeError, Kind, familiar};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
-use std::mem;
 use std::os::fd::OwnedFd;
 
 pub(crate) const HEADER_LEN: usize = 3;
+
+/// Most messages are not longer; growing to their size step by step would cost more than they do.
+const USUAL: usize = 256;
+
+/// How a message begins that has no descriptors.
+fn header(kind: Kind) -> [u8; HEADER_LEN] {
+    [kind.0, 0, 0]
+}
 
 /// Encodes values, one after the other, into one message.
 ///
@@ -32,24 +40,19 @@ pub(crate) const HEADER_LEN: usize = 3;
 /// assert_eq!(packet.decode::<String>()?, "one");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Encoder {
-    bytes: Vec<u8>,
-    /// What goes beside the bytes, if anything does.
-    outgoing: Option<Box<Outgoing>>,
-}
+pub struct Encoder(Message);
 
 impl Encoder {
     /// Starts a message of the given kind, in memory that [is used again](buffer).
     #[inline]
     pub fn new(kind: Kind) -> Self {
-        let mut bytes = buffer::take(0);
-        // Most messages are small; growing to their size step by step would cost more than they do.
-        bytes.reserve(256);
-        bytes.extend_from_slice(&[kind.0, 0, 0]);
-        Self {
+        let mut bytes = Buffer::new();
+        bytes.reserve(USUAL);
+        bytes.extend_from_slice(&header(kind));
+        Self(Message {
             bytes,
             outgoing: None,
-        }
+        })
     }
 
     /// Adds a value.
@@ -60,13 +63,42 @@ impl Encoder {
     /// a part of the value may have been written.
     #[inline]
     pub fn push<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> Result<(), EncodeError> {
+        let Message { bytes, outgoing } = &mut self.0;
+        Parts { bytes, outgoing }.push(value)
+    }
+
+    /// Ends the message.
+    #[inline]
+    pub fn finish(mut self) -> Message {
+        let fds = self.0.fds().len();
+        self.0.bytes[1..HEADER_LEN].copy_from_slice(&(fds as u16).to_le_bytes());
+        self.0
+    }
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder")
+            .field("len", &self.0.bytes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parts of a message, which values are added to.
+struct Parts<'a> {
+    bytes: &'a mut Vec<u8>,
+    outgoing: &'a mut Option<Box<Outgoing>>,
+}
+
+impl Parts<'_> {
+    #[inline]
+    fn push<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> Result<(), EncodeError> {
         let mut form = form_of::<T>();
         let before = self.mark();
         // Postcard's bytes are written in one place, so that the compiler puts it in line.
         while !form.is_described {
             self.bytes.extend_from_slice(&form.schema.to_le_bytes());
-            let written =
-                handle::with_outgoing(&mut self.outgoing, || write(value, &mut self.bytes));
+            let written = handle::with_outgoing(self.outgoing, || write(value, self.bytes));
             match written {
                 Ok(()) => return Ok(()),
                 Err(Unwritten::Problem(problem)) => return Err(failed(problem)),
@@ -84,7 +116,7 @@ impl Encoder {
         before: &Mark,
     ) -> Result<Form, EncodeError> {
         self.back_to(before);
-        let description = handle::with_outgoing(&mut self.outgoing, || describe(value, false));
+        let description = handle::with_outgoing(self.outgoing, || describe(value, false));
         let description = description.map_err(failed)?;
         self.back_to(before);
         let shape = probe::<T>();
@@ -108,12 +140,12 @@ impl Encoder {
         before: &Mark,
     ) -> Result<(), EncodeError> {
         self.back_to(before);
-        let description = handle::with_outgoing(&mut self.outgoing, || describe(value, true));
+        let description = handle::with_outgoing(self.outgoing, || describe(value, true));
         let description = description.map_err(failed)?;
         let schema = form::described(form.schema);
         self.bytes.extend_from_slice(&schema.to_le_bytes());
         let start = self.bytes.len();
-        description.append(&mut self.bytes).map_err(failed)?;
+        description.append(self.bytes).map_err(failed)?;
         let kind = description.kind::<T>();
         // What a handle has claimed is the receiver's alone.
         let is_sent_only = self.mark().beside != before.beside;
@@ -121,7 +153,7 @@ impl Encoder {
             return Ok(());
         }
         if description.may_lack_something(&probe::<T>()) {
-            let read = described::read::<T>(&self.bytes[start..]);
+            let read = described::read::<T>(&mut &self.bytes[start..]);
             read.map_err(|problem| unreadable::<T>(problem))?;
         }
         form::tried(kind);
@@ -141,39 +173,10 @@ impl Encoder {
     /// Takes back what was written since.
     fn back_to(&mut self, mark: &Mark) {
         self.bytes.truncate(mark.bytes);
-        if let Some(context) = &mut self.outgoing {
+        if let Some(context) = self.outgoing {
             context.fds.truncate(mark.beside.0);
             context.claims.truncate(mark.beside.1);
         }
-    }
-
-    /// Ends the message.
-    #[inline]
-    pub fn finish(mut self) -> Message {
-        let fds = self
-            .outgoing
-            .as_ref()
-            .map_or(0, |context| context.fds.len());
-        self.bytes[1..HEADER_LEN].copy_from_slice(&(fds as u16).to_le_bytes());
-        Message {
-            bytes: mem::take(&mut self.bytes),
-            outgoing: self.outgoing.take(),
-        }
-    }
-}
-
-impl Drop for Encoder {
-    #[inline]
-    fn drop(&mut self) {
-        buffer::give(mem::take(&mut self.bytes));
-    }
-}
-
-impl fmt::Debug for Encoder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoder")
-            .field("len", &self.bytes.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -204,7 +207,8 @@ fn failed(problem: Problem) -> EncodeError {
 /// Dropping it gives back what the handles inside it claimed. After the bytes and the descriptors
 /// were handed to the kernel, call [`deliver`](Self::deliver).
 pub struct Message {
-    bytes: Vec<u8>,
+    bytes: Buffer,
+    /// What goes beside the bytes, if anything does.
     outgoing: Option<Box<Outgoing>>,
 }
 
@@ -222,6 +226,55 @@ impl Message {
         let mut encoder = Encoder::new(kind);
         encoder.push(value)?;
         Ok(encoder.finish())
+    }
+
+    /// Appends a message of one value to `bytes`, if it has no handles and is not longer than `most`.
+    /// Otherwise it is returned, and `bytes` is as before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::push`]; `bytes` is as before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message};
+    ///
+    /// let mut bytes = Vec::new();
+    /// for number in [1_u8, 2] {
+    ///     let other = Message::append(Kind::VALUE, &number, 1000, &mut bytes)?;
+    ///     assert!(other.is_none());
+    /// }
+    /// let (one, two) = bytes.split_at(bytes.len() / 2);
+    /// assert_eq!(one, Message::encode(Kind::VALUE, &1_u8)?.bytes());
+    /// assert_eq!(two, Message::encode(Kind::VALUE, &2_u8)?.bytes());
+    /// # Ok::<(), procession_wire::EncodeError>(())
+    /// ```
+    #[inline]
+    pub fn append<T: Serialize + DeserializeOwned>(
+        kind: Kind,
+        value: &T,
+        most: usize,
+        bytes: &mut Vec<u8>,
+    ) -> Result<Option<Self>, EncodeError> {
+        let start = bytes.len();
+        // What most messages need.
+        bytes.reserve(USUAL);
+        bytes.extend_from_slice(&header(kind));
+        let mut outgoing = None;
+        let pushed = Parts {
+            bytes,
+            outgoing: &mut outgoing,
+        }
+        .push(value);
+        if pushed.is_ok() && outgoing.is_none() && bytes.len() - start <= most {
+            return Ok(None);
+        }
+        let other = Self {
+            bytes: bytes.split_off(start).into(),
+            outgoing,
+        };
+        pushed.map(|()| Some(Encoder(other).finish()))
     }
 
     /// Returns the bytes to send.
@@ -304,7 +357,7 @@ impl Message {
     pub fn deliver(mut self) -> (Vec<u8>, Vec<OwnedFd>) {
         let outgoing = self.outgoing.take();
         let fds = outgoing.map_or_else(Vec::new, |context| deliver_beside(*context));
-        (mem::take(&mut self.bytes), fds)
+        (self.bytes.into_vec(), fds)
     }
 
     /// Passes the claims of the handles inside on to the receiver, which has the bytes and the
@@ -314,13 +367,6 @@ impl Message {
         if let Some(context) = self.outgoing.take() {
             deliver_beside(*context);
         }
-    }
-}
-
-impl Drop for Message {
-    #[inline]
-    fn drop(&mut self) {
-        buffer::give(mem::take(&mut self.bytes));
     }
 }
 

@@ -71,6 +71,22 @@ impl<B: Body> Packet<B> {
         let header = bytes.as_ref().get(..HEADER_LEN);
         let header = header.ok_or(DecodeError::Truncated)?;
         let announced = usize::from(u16::from_le_bytes([header[1], header[2]]));
+        if announced != 0 || !fds.is_empty() {
+            return Self::with_descriptors(bytes, announced, fds);
+        }
+        Ok(Self {
+            bytes,
+            at: HEADER_LEN,
+            incoming: None,
+        })
+    }
+
+    #[cold]
+    fn with_descriptors(
+        bytes: B,
+        announced: usize,
+        fds: Vec<OwnedFd>,
+    ) -> Result<Self, DecodeError> {
         if announced != fds.len() {
             return Err(DecodeError::Descriptors {
                 announced,
@@ -80,7 +96,7 @@ impl<B: Body> Packet<B> {
         Ok(Self {
             bytes,
             at: HEADER_LEN,
-            incoming: (!fds.is_empty()).then(|| Box::new(Incoming::with(fds))),
+            incoming: Some(Box::new(Incoming::with(fds))),
         })
     }
 
@@ -113,20 +129,21 @@ impl<B: Body> Packet<B> {
     #[inline]
     pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
         let rest = &self.bytes.as_ref()[self.at..];
-        let (hash, body) = rest
+        let (hash, mut rest) = rest
             .split_first_chunk::<SCHEMA_LEN>()
             .ok_or(DecodeError::Truncated)?;
         let (found, expected) = (u64::from_le_bytes(*hash), schema::<T>());
         let decoded = if found == expected {
-            handle::with_incoming(&mut self.incoming, || reader::read::<T>(body))
+            handle::with_incoming(&mut self.incoming, || reader::read::<T>(&mut rest))
         } else if found == form::described(expected) {
-            handle::with_incoming(&mut self.incoming, || described::read::<T>(body))
+            handle::with_incoming(&mut self.incoming, || described::read::<T>(&mut rest))
         } else {
             return Err(wrong_type::<T>());
         };
+        let at = self.bytes.as_ref().len() - rest.len();
         match decoded {
-            Ok((value, rest)) => {
-                self.at += SCHEMA_LEN + body.len() - rest.len();
+            Ok(value) => {
+                self.at = at;
                 Ok(value)
             }
             Err(problem) => Err(self.failed(problem)),

@@ -33,6 +33,7 @@ const NOT_UTF_8: &str = "path contains invalid UTF-8 characters";
 
 impl From<postcard::Error> for Problem {
     #[cold]
+    #[inline(never)]
     fn from(error: postcard::Error) -> Self {
         Self::new(&error.to_string())
     }

@@ -3,106 +3,118 @@
 use crate::bulk::{self, Head};
 use crate::depth::{Depth, Stack};
 use crate::problem::Problem;
-use postcard::Deserializer as Postcard;
-use postcard::de_flavors::Slice;
+use crate::varint;
+use postcard::Error::{DeserializeBadUtf8 as NOT_UTF_8, DeserializeUnexpectedEnd as END};
 use serde::de::value::U32Deserializer;
 use serde::de::{
     DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 use serde::{Deserialize, Deserializer};
-use std::mem;
 
-/// Reads a value with postcard; what is behind it is left over.
+/// Reads a value of postcard's form, and takes it off `bytes`.
 #[inline]
-pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, &'de [u8]), Problem> {
+pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &mut &'de [u8]) -> Result<T, Problem> {
     let mut input = Input {
-        postcard: Postcard::from_bytes(bytes),
+        rest: bytes,
         len: bytes.len(),
         stack: Stack::here(),
     };
     let value = T::deserialize(Reader {
         input: &mut input,
         depth: Depth::WHOLE,
-        width: 0,
-    })?;
-    Ok((value, input.postcard.finalize()?))
+    });
+    *bytes = input.rest;
+    value
 }
 
 /// What all levels of a value are read from.
 struct Input<'de> {
-    postcard: Postcard<'de, Slice<'de>>,
+    rest: &'de [u8],
     /// How many bytes there are, those that were read included.
     len: usize,
     stack: Stack,
 }
 
-impl<'de> Input<'de> {
-    /// Has something read that is not postcard's, off the bytes that are left.
-    #[inline]
-    fn aside<R>(
-        &mut self,
-        read: impl FnOnce(&mut &'de [u8]) -> Result<R, Problem>,
-    ) -> Result<R, Problem> {
-        let postcard = mem::replace(&mut self.postcard, Postcard::from_bytes(&[]));
-        let mut rest = postcard.finalize()?;
-        let read = read(&mut rest);
-        self.postcard = Postcard::from_bytes(rest);
-        read
-    }
-
-    /// Reads the width of so many numbers.
-    #[cold]
-    fn width(&mut self, len: usize) -> Result<u8, Problem> {
-        self.aside(|rest| Ok(bulk::width(len, rest)? as u8))
-    }
-
-    /// Reads a number of so many bytes, which have been counted.
-    fn fixed(&mut self, width: u8) -> Result<[u8; 16], Problem> {
-        let mut number = [0; 16];
-        self.aside(|rest| {
-            let end = postcard::Error::DeserializeUnexpectedEnd;
-            let (bytes, behind) = rest.split_at_checked(width.into()).ok_or(end)?;
-            number[..bytes.len()].copy_from_slice(bytes);
-            *rest = behind;
-            Ok(number)
-        })
-    }
-
-    /// Returns how many bytes are left.
-    fn left(&mut self) -> Result<usize, Problem> {
-        self.aside(|rest| Ok(rest.len()))
-    }
-}
-
-/// Has postcard read, keeps the words of the values' errors, and counts their levels.
+/// Reads what is seldom with postcard and the rest as postcard would, keeps the words of the values'
+/// errors, and counts their levels.
 struct Reader<'a, 'de> {
     input: &'a mut Input<'de>,
     depth: Depth,
-    /// How many bytes a number has, if it is one of a sequence that says so; otherwise zero.
-    width: u8,
 }
 
 impl<'a, 'de> Reader<'a, 'de> {
-    /// Reads something that has no value of the user's inside.
+    /// Has postcard read something that has no value of the user's inside.
     #[inline]
     fn leaf<T: Deserialize<'de>>(&mut self) -> Result<T, Problem> {
-        Ok(T::deserialize(&mut self.input.postcard)?)
+        let (leaf, rest) = postcard::take_from_bytes(self.input.rest)?;
+        self.input.rest = rest;
+        Ok(leaf)
     }
 
-    /// Reads a number of the sequence's width.
-    #[cold]
-    fn unsigned<T: TryFrom<u128>>(self) -> Result<T, Problem> {
-        let bytes = self.input.fixed(self.width)?;
-        T::try_from(u128::from_le_bytes(bytes)).map_err(|_| too_large())
+    #[inline]
+    fn unsigned<T: TryFrom<u64>>(&mut self) -> Result<T, Problem> {
+        Ok(varint::take(&mut self.input.rest)?)
     }
 
-    /// Reads a number of the sequence's width that has a sign.
-    #[cold]
-    fn signed<T: TryFrom<i128>>(self) -> Result<T, Problem> {
-        let bytes = self.input.fixed(self.width)?;
-        let unused = 128 - 8 * u32::from(self.width);
-        let number = i128::from_le_bytes(bytes) << unused >> unused;
-        T::try_from(number).map_err(|_| too_large())
+    #[inline]
+    fn signed<T: TryFrom<i64>>(&mut self) -> Result<T, Problem> {
+        Ok(varint::take_signed(&mut self.input.rest)?)
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
+        let (array, behind) = self.input.rest.split_first_chunk().ok_or(END)?;
+        self.input.rest = behind;
+        Ok(*array)
+    }
+
+    #[inline]
+    fn byte(&mut self) -> Result<u8, Problem> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    #[inline]
+    fn signed_byte(&mut self) -> Result<i8, Problem> {
+        Ok(i8::from_le_bytes(self.array()?))
+    }
+
+    #[inline]
+    fn float(&mut self) -> Result<f32, Problem> {
+        Ok(f32::from_le_bytes(self.array()?))
+    }
+
+    #[inline]
+    fn double(&mut self) -> Result<f64, Problem> {
+        Ok(f64::from_le_bytes(self.array()?))
+    }
+
+    /// Reads one of two things; anything else is `neither`.
+    #[inline]
+    fn flag(&mut self, neither: postcard::Error) -> Result<bool, Problem> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(neither.into()),
+        }
+    }
+
+    #[inline]
+    fn bool(&mut self) -> Result<bool, Problem> {
+        self.flag(postcard::Error::DeserializeBadBool)
+    }
+
+    /// Reads a length, and as many bytes.
+    #[inline]
+    fn bytes(&mut self) -> Result<&'de [u8], Problem> {
+        let len = self.unsigned()?;
+        let (bytes, behind) = self.input.rest.split_at_checked(len).ok_or(END)?;
+        self.input.rest = behind;
+        Ok(bytes)
+    }
+
+    #[inline]
+    fn string(&mut self) -> Result<&'de str, Problem> {
+        Ok(str::from_utf8(self.bytes()?).map_err(|_| NOT_UTF_8)?)
     }
 
     /// Goes one level further down.
@@ -125,36 +137,15 @@ impl<'a, 'de> Reader<'a, 'de> {
     /// Reads `left` values, or pairs of them.
     #[inline]
     fn elements(self, left: usize) -> Elements<'a, 'de> {
-        let reader = Self { width: 0, ..self };
-        Elements { reader, left }
+        Elements { reader: self, left }
     }
 }
 
-#[cold]
-fn too_large() -> Problem {
-    Problem::new("a number is larger than it may be")
-}
-
-/// Postcard's form of these is its own affair.
 macro_rules! leaves {
-    ($($method:ident $visit:ident)*) => {
+    ($($method:ident $visit:ident $read:ident)*) => {
         $(#[inline]
         fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
-            let leaf = self.leaf()?;
-            visitor.$visit(leaf)
-        })*
-    };
-}
-
-/// In a sequence these may have a width that it says.
-macro_rules! integers {
-    ($($method:ident $visit:ident $fixed:ident)*) => {
-        $(#[inline]
-        fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
-            if self.width != 0 {
-                return visitor.$visit(self.$fixed()?);
-            }
-            let leaf = self.leaf()?;
+            let leaf = self.$read()?;
             visitor.$visit(leaf)
         })*
     };
@@ -163,28 +154,25 @@ macro_rules! integers {
 impl<'de> Deserializer<'de> for Reader<'_, 'de> {
     type Error = Problem;
 
-    integers! {
+    leaves! {
+        deserialize_bool visit_bool bool
+        deserialize_char visit_char leaf
+        deserialize_i8 visit_i8 signed_byte
         deserialize_i16 visit_i16 signed
         deserialize_i32 visit_i32 signed
         deserialize_i64 visit_i64 signed
-        deserialize_i128 visit_i128 signed
+        deserialize_i128 visit_i128 leaf
+        deserialize_u8 visit_u8 byte
         deserialize_u16 visit_u16 unsigned
         deserialize_u32 visit_u32 unsigned
         deserialize_u64 visit_u64 unsigned
-        deserialize_u128 visit_u128 unsigned
-    }
-
-    leaves! {
-        deserialize_bool visit_bool
-        deserialize_char visit_char
-        deserialize_i8 visit_i8
-        deserialize_u8 visit_u8
-        deserialize_f32 visit_f32
-        deserialize_f64 visit_f64
-        deserialize_str visit_borrowed_str
-        deserialize_string visit_borrowed_str
-        deserialize_bytes visit_borrowed_bytes
-        deserialize_byte_buf visit_borrowed_bytes
+        deserialize_u128 visit_u128 leaf
+        deserialize_f32 visit_f32 float
+        deserialize_f64 visit_f64 double
+        deserialize_str visit_borrowed_str string
+        deserialize_string visit_borrowed_str string
+        deserialize_bytes visit_borrowed_bytes bytes
+        deserialize_byte_buf visit_borrowed_bytes bytes
     }
 
     #[inline]
@@ -206,10 +194,10 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
-        match self.leaf::<Option<()>>()? {
-            None => visitor.visit_none(),
-            Some(()) => visitor.visit_some(self.deeper_if_room()?),
+        if self.flag(postcard::Error::DeserializeBadOption)? {
+            return visitor.visit_some(self.deeper_if_room()?);
         }
+        visitor.visit_none()
     }
 
     #[inline]
@@ -237,16 +225,15 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
-        let head = Head::of_number(self.leaf()?);
+        let head = Head::of_number(self.unsigned()?);
         let inside = self.deeper_if_room()?;
         if bulk::is_read::<V>() {
-            return inside.input.aside(|rest| bulk::read::<V>(head, rest));
+            return bulk::read::<V>(head, &mut inside.input.rest);
         }
-        let mut elements = inside.elements(head.len);
         if head.is_fixed {
-            elements.reader.width = elements.reader.input.width(head.len)?;
+            return bulk::visit(head.len, &mut inside.input.rest, visitor);
         }
-        visitor.visit_seq(elements)
+        visitor.visit_seq(inside.elements(head.len))
     }
 
     #[inline]
@@ -270,7 +257,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
 
     #[inline]
     fn deserialize_map<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
-        let len = self.leaf()?;
+        let len = self.unsigned()?;
         visitor.visit_map(self.deeper_if_room()?.elements(len))
     }
 
@@ -309,9 +296,6 @@ impl<'de> Elements<'_, 'de> {
             return Ok(None);
         }
         self.left -= 1;
-        if self.reader.width != 0 {
-            return self.fixed(seed).map(Some);
-        }
         self.one(seed).map(Some)
     }
 
@@ -320,19 +304,7 @@ impl<'de> Elements<'_, 'de> {
         seed.deserialize(Reader {
             input: self.reader.input,
             depth: self.reader.depth,
-            width: self.reader.width,
         })
-    }
-
-    /// Reads an element of a sequence that says how wide each is.
-    #[cold]
-    fn fixed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Problem> {
-        let before = self.reader.input.left()?;
-        let value = self.one(seed)?;
-        match before - self.reader.input.left()? {
-            read if read == usize::from(self.reader.width) => Ok(value),
-            _ => Err(Problem::new("its elements are no numbers")),
-        }
     }
 
     /// Returns how many are left, unless there cannot be so many.
@@ -390,7 +362,7 @@ impl<'de> EnumAccess<'de> for Reader<'_, 'de> {
         mut self,
         seed: S,
     ) -> Result<(S::Value, Self), Problem> {
-        let index: U32Deserializer<Problem> = self.leaf::<u32>()?.into_deserializer();
+        let index: U32Deserializer<Problem> = self.unsigned::<u32>()?.into_deserializer();
         Ok((seed.deserialize(index)?, self))
     }
 }

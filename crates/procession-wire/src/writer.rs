@@ -4,12 +4,13 @@ use crate::bulk::{self, Head};
 use crate::depth::Depth;
 use crate::familiar::{is_familiar, mark};
 use crate::problem::Problem;
+use crate::varint;
 use postcard::Serializer as Postcard;
 use postcard::ser_flavors::Flavor;
 use serde::{Serialize, Serializer, ser};
 use std::fmt::Display;
 
-/// Writes a value with postcard, behind what is in `bytes`.
+/// Writes a value in postcard's form, behind what is in `bytes`.
 ///
 /// # Errors
 ///
@@ -17,9 +18,7 @@ use std::fmt::Display;
 #[inline]
 pub(crate) fn write<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), Unwritten> {
     let mut output = Output {
-        postcard: Postcard {
-            output: Appending(bytes),
-        },
+        bytes,
         is_unfamiliar: false,
     };
     let written = value.serialize(Writer {
@@ -43,11 +42,18 @@ pub(crate) enum Unwritten {
 
 /// What all levels of a value are written to.
 struct Output<'a> {
-    postcard: Postcard<Appending<'a>>,
+    bytes: &'a mut Vec<u8>,
     is_unfamiliar: bool,
 }
 
 impl Output<'_> {
+    #[inline]
+    fn postcard(&mut self) -> Postcard<Appending<'_>> {
+        Postcard {
+            output: Appending(self.bytes),
+        }
+    }
+
     /// Checks that a container is known to be read as it is written.
     #[inline]
     fn check(&mut self, mark: u64) -> Result<(), Problem> {
@@ -64,7 +70,8 @@ impl Output<'_> {
     }
 }
 
-/// Has postcard write, keeps the words of the value's errors, and counts its levels.
+/// Writes what is seldom with postcard and the rest as postcard would, keeps the words of the value's
+/// errors, and counts its levels.
 struct Writer<'a, 'b> {
     output: &'a mut Output<'b>,
     depth: Depth,
@@ -98,7 +105,8 @@ impl Writer<'_, '_> {
     #[inline]
     fn variant(&mut self, index: u32, name: &'static str, len: usize) -> Result<(), Problem> {
         self.output.check(mark::variant(name, index, len))?;
-        Ok(self.output.postcard.serialize_unit_variant("", index, "")?)
+        varint::append(index.into(), self.output.bytes);
+        Ok(())
     }
 }
 
@@ -107,7 +115,29 @@ macro_rules! leaves {
     ($($method:ident($ty:ty))*) => {
         $(#[inline]
         fn $method(self, value: $ty) -> Result<(), Problem> {
-            Ok(self.output.postcard.$method(value)?)
+            Ok(self.output.postcard().$method(value)?)
+        })*
+    };
+}
+
+/// Numbers as they are, the least byte first.
+macro_rules! raw {
+    ($($method:ident($ty:ty))*) => {
+        $(#[inline]
+        fn $method(self, value: $ty) -> Result<(), Problem> {
+            self.output.bytes.extend_from_slice(&value.to_le_bytes());
+            Ok(())
+        })*
+    };
+}
+
+/// These are most of what there is.
+macro_rules! integers {
+    ($($method:ident($ty:ty) $append:ident)*) => {
+        $(#[inline]
+        fn $method(self, value: $ty) -> Result<(), Problem> {
+            varint::$append(value.into(), self.output.bytes);
+            Ok(())
         })*
     };
 }
@@ -124,10 +154,35 @@ impl Serializer for Writer<'_, '_> {
     type SerializeStructVariant = Self;
 
     leaves! {
-        serialize_bool(bool) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
-        serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
-        serialize_i128(i128) serialize_u8(u8) serialize_u16(u16) serialize_u32(u32)
-        serialize_u64(u64) serialize_u128(u128) serialize_f32(f32) serialize_f64(f64)
+        serialize_char(char) serialize_i128(i128) serialize_u128(u128)
+    }
+
+    integers! {
+        serialize_i16(i16) append_signed serialize_i32(i32) append_signed
+        serialize_i64(i64) append_signed serialize_u16(u16) append
+        serialize_u32(u32) append serialize_u64(u64) append
+    }
+
+    raw! {
+        serialize_i8(i8) serialize_u8(u8) serialize_f32(f32) serialize_f64(f64)
+    }
+
+    #[inline]
+    fn serialize_bool(self, value: bool) -> Result<(), Problem> {
+        self.serialize_u8(value.into())
+    }
+
+    #[inline]
+    fn serialize_str(self, value: &str) -> Result<(), Problem> {
+        self.serialize_bytes(value.as_bytes())
+    }
+
+    #[inline]
+    fn serialize_bytes(self, value: &[u8]) -> Result<(), Problem> {
+        let bytes = &mut *self.output.bytes;
+        varint::append(value.len() as u64, bytes);
+        bytes.extend_from_slice(value);
+        Ok(())
     }
 
     #[inline]
@@ -137,12 +192,12 @@ impl Serializer for Writer<'_, '_> {
 
     #[inline]
     fn serialize_none(self) -> Result<(), Problem> {
-        Ok(self.output.postcard.serialize_none()?)
+        self.serialize_u8(0)
     }
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Problem> {
-        self.output.postcard.serialize_some(&())?;
+        self.output.bytes.push(1);
         value.serialize(self.deeper()?)
     }
 
@@ -198,7 +253,7 @@ impl Serializer for Writer<'_, '_> {
         };
         let too_many = || Problem::new("it has too many elements");
         let head = head.to_number().ok_or_else(too_many)?;
-        self.output.postcard.serialize_u64(head)?;
+        varint::append(head, self.output.bytes);
         self.deeper()
     }
 
@@ -207,7 +262,7 @@ impl Serializer for Writer<'_, '_> {
     where
         I: IntoIterator<Item: Serialize>,
     {
-        if bulk::write(&elements, self.output.postcard.output.0) {
+        if bulk::write(&elements, self.output.bytes) {
             return self.deeper().map(drop);
         }
         let mut elements = elements.into_iter();
@@ -244,7 +299,7 @@ impl Serializer for Writer<'_, '_> {
         let Some(len) = len else {
             return Err(self.output.unfamiliar());
         };
-        self.output.postcard.serialize_map(Some(len))?;
+        varint::append(len as u64, self.output.bytes);
         self.deeper()
     }
 
@@ -267,7 +322,7 @@ impl Serializer for Writer<'_, '_> {
 
     #[inline]
     fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<(), Problem> {
-        Ok(self.output.postcard.collect_str(value)?)
+        Ok(self.output.postcard().collect_str(value)?)
     }
 }
 

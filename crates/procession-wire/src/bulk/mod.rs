@@ -16,12 +16,14 @@
 //! the least that is enough for all of them. So a sequence never takes more than its memory and a few
 //! bytes, and one of small numbers as little as before.
 
+mod fixed;
 mod number;
 mod own;
 mod read;
 mod write;
 
-pub(crate) use read::{is_read, read, width};
+pub(crate) use fixed::visit;
+pub(crate) use read::{is_read, read};
 pub(crate) use write::{is_known, write};
 
 /// So many integers are worth a width of their own.

@@ -44,7 +44,7 @@ pub(crate) fn read<'de, V: Visitor<'de>>(
 }
 
 /// Takes the width of the numbers of a sequence off `rest`; an error unless they are all there.
-pub(crate) fn width(len: usize, rest: &mut &[u8]) -> Result<usize, Problem> {
+pub(super) fn width(len: usize, rest: &mut &[u8]) -> Result<usize, Problem> {
     let (&width, behind) = rest.split_first().ok_or(END)?;
     let width = usize::from(width);
     if !matches!(width, 1 | 2 | 4 | 8 | 16) {

@@ -3,10 +3,8 @@
 use super::number::{Number, numbers};
 use super::{FEW, Head};
 use crate::buffer;
-use crate::writer::Appending;
-use postcard::Serializer as Postcard;
+use crate::varint;
 use procession_os::plain::elements;
-use serde::Serializer;
 
 /// Writes a sequence if it is one of numbers and this pays; returns whether it did.
 #[inline]
@@ -45,12 +43,7 @@ fn append<N: Number>(numbers: [&[N]; 2], bytes: &mut Vec<u8>) -> bool {
     let width = N::width(numbers);
     // The head, and the byte with the width.
     buffer::make_room(bytes, len * width + 16);
-    let mut postcard = Postcard {
-        output: Appending(bytes),
-    };
-    if postcard.serialize_u64(head).is_err() {
-        return false;
-    }
+    varint::append(head, bytes);
     if is_fixed {
         bytes.push(width as u8);
     }

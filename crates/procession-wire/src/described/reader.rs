@@ -11,8 +11,8 @@ use serde::de::{
 use serde::{Deserialize, Deserializer, forward_to_deserialize_any};
 use std::marker::PhantomData;
 
-/// Reads a described value; what is behind it is left over.
-pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, &'de [u8]), Problem> {
+/// Reads a described value, and takes it off `bytes`.
+pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &mut &'de [u8]) -> Result<T, Problem> {
     let (shapes, rest) = postcard::take_from_bytes(bytes)?;
     let mut input = Input {
         rest,
@@ -26,7 +26,10 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<(T, &'d
     }
     .whole(PhantomData)?;
     match input.run {
-        0 => Ok((value, input.rest)),
+        0 => {
+            *bytes = input.rest;
+            Ok(value)
+        }
         _ => Err(Problem::new("a run of bytes goes on after the value")),
     }
 }
