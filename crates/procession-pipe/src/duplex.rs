@@ -83,8 +83,8 @@ impl PipeBuilder {
     ///
     /// # When the other side is gone
     ///
-    /// As without, with one exception: the first message that is sent after the other process was
-    /// killed may seem to succeed.
+    /// As without, with one exception: after the other process was killed, one message may still seem to be
+    /// sent, or as many as it had left unread.
     ///
     /// # Examples
     ///

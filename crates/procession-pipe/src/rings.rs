@@ -18,7 +18,7 @@ use procession_os::wait::{self, Deadline};
 use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub(crate) struct Rings {
     end: RingEnd,
     /// How far the other side had read when this process last sent.
     progress: AtomicU64,
+    /// How often this process has sent since the other side has read anything.
+    unread: AtomicU32,
 }
 
 /// A share of a ring that one message may take; a longer one streams faster over the socket.
@@ -40,6 +42,7 @@ impl Rings {
         Self {
             end,
             progress: AtomicU64::new(u64::MAX),
+            unread: AtomicU32::new(0),
         }
     }
 
@@ -111,10 +114,18 @@ impl Rings {
     /// Looks whether the other side is there, if there is a reason to doubt it.
     fn check_there(&self, writer: &RingWriter<'_>, link: &Link) -> Result<(), SendError> {
         let (read, all) = writer.progress();
-        let before = self.progress.load(Ordering::Relaxed);
+        // The ring's lock is held, so nothing is lost between load and store.
+        let stands = !all && self.progress.load(Ordering::Relaxed) == read;
+        let unread = if stands {
+            self.unread.load(Ordering::Relaxed).wrapping_add(1)
+        } else {
+            0
+        };
         self.progress.store(read, Ordering::Relaxed);
-        let idle = !all && before == read;
-        if (idle || self.end.other_may_have_left()) && link.is_hung_up() {
+        self.unread.store(unread, Ordering::Relaxed);
+        // One that is only slow is not asked after for each message.
+        let doubtful = unread.is_power_of_two() || self.end.other_may_have_left();
+        if doubtful && link.is_hung_up() {
             return Err(SendError::Closed);
         }
         Ok(())

@@ -345,23 +345,28 @@ fn another_holder_gives_up_at_the_deadline_while_one_is_stopped() {
 #[test]
 fn a_killed_reader_is_told_of_though_there_is_room() {
     let _watchdog = watchdog();
-    let (here, there) = duplex::<u8, u8>();
-    let idle = |there: Connection<u8, u8>| {
-        there.send(&1).unwrap();
-        thread::sleep(Duration::MAX);
-    };
-    let child = Process::spawn(idle, (there,)).unwrap();
-    here.recv().unwrap();
-    kill9(child.pid());
-    child.join().unwrap_err();
-    // The first may seem to succeed; and for a moment a new program holds what its maker did.
-    eventually("the end is known to the sender", || {
-        matches!(here.send(&1), Err(SendError::Closed))
-    });
-    assert!(matches!(
-        here.recv(),
-        Err(RecvError::Closed | RecvError::Reset)
-    ));
+    for unread in [0, 1, 5, 100] {
+        let (here, there) = duplex::<u8, u8>();
+        let idle = |there: Connection<u8, u8>| {
+            there.send(&1).unwrap();
+            thread::sleep(Duration::MAX);
+        };
+        let child = Process::spawn(idle, (there,)).unwrap();
+        here.recv().unwrap();
+        for _ in 0..unread {
+            here.send(&1).unwrap();
+        }
+        kill9(child.pid());
+        child.join().unwrap_err();
+        // Some may seem to be sent; and for a moment a new program holds what its maker did.
+        eventually("the end is known to the sender", || {
+            matches!(here.send(&1), Err(SendError::Closed))
+        });
+        assert!(matches!(
+            here.recv(),
+            Err(RecvError::Closed | RecvError::Reset)
+        ));
+    }
 }
 
 #[test]
