@@ -130,7 +130,7 @@ impl Crew {
             timers: Timers::default(),
         };
         let watch = Watch::new()?;
-        let bells = Bells::new()?;
+        let bells = Bells::new(&watch)?;
         Ok(Arc::new(Self {
             maker: std::process::id(),
             state: Mutex::new(state),

@@ -7,9 +7,10 @@
 //! | pool | `REQUEST` | a function and the arguments of one call, which have a message of their own |
 //! | worker | `OUTCOMES` | what came of some calls |
 //! | worker | `OUTCOME` | what came of one call, in a message of its own, with the request's number and its place |
-//! | worker, instead | `REFUSED` | why it cannot read the request, of which it ran nothing |
+//! | worker, instead | `REFUSED` | why it cannot read the request, of which it ran nothing, and the request's number |
 //!
-//! The requests to a worker are numbered, and it answers them in their order. It runs a request only if it
+//! The requests to a worker are numbered from 0 in the order in which they are sent, so that the worker knows the
+//! number of one that it cannot read; and it answers them in their order. It runs a request only if it
 //! can [take](crate::ledger) it. Outcomes come in the order of the calls; one that comes out of its order was
 //! written by something else than the worker.
 
@@ -71,8 +72,9 @@ pub(crate) fn ready() -> Message {
 }
 
 /// Encodes that a request cannot be read.
-pub(crate) fn refused(words: &str) -> Result<Message, EncodeError> {
-    Message::encode(Kind::REFUSED, &words.to_owned())
+pub(crate) fn refused(request: u32, words: &str) -> Result<Message, EncodeError> {
+    let message = Message::encode(Kind::REFUSED, &words.to_owned())?;
+    Ok(message.with_number(request.into()))
 }
 
 impl<'a> Arguments<'a> {

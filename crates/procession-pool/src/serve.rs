@@ -17,7 +17,7 @@ use procession_wire::{DecodeError, Kind, Message, Packet, bare};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// A worker's side of what connects it to the pool.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     state: Box<dyn Any>,
     /// Outcomes that were not sent yet; they are on the ledger's page too.
     block: RefCell<Block>,
+    /// The number of the request that comes next.
+    next: Cell<u32>,
 }
 
 /// Answers requests until the pool closes its end.
@@ -63,6 +65,7 @@ fn serve_with(startup: Startup, state: Box<dyn Any>) -> Farewell {
         ledger: startup.ledger,
         state,
         block: RefCell::new(Block::new()),
+        next: Cell::new(0),
     };
     bench.serve();
     let hook = startup.hook.filter(|_| bench.ledger.is_dismissed());
@@ -79,13 +82,18 @@ impl Bench {
     fn serve(&self) {
         let mut sent = self.channel.send(ready());
         while sent.is_ok() {
-            sent = match self.channel.recv() {
-                Ok(packet) => self.answer(packet),
-                Err(error) if is_past(&error) => self.refuse(&error.to_string()),
+            let received = self.channel.recv();
+            if let Err(RecvError::Closed | RecvError::Reset) = received {
+                return;
+            }
+            let number = self.next.get();
+            self.next.set(number.wrapping_add(1));
+            sent = match received {
+                Ok(packet) => self.answer(number, packet),
+                Err(error) if is_past(&error) => self.refuse(number, &error.to_string()),
                 Err(error) => {
-                    // The rest of the request is on its way, and can be neither read nor passed over;
-                    // or the pool is gone and hears nothing.
-                    let _ = self.refuse(&error.to_string());
+                    // The rest of the request is on its way, and can be neither read nor passed over.
+                    let _ = self.refuse(number, &error.to_string());
                     return;
                 }
             };
@@ -98,17 +106,20 @@ impl Bench {
     }
 
     /// Does what a request asks for.
-    fn answer(&self, packet: Packet) -> Result<(), SendError> {
+    fn answer(&self, number: u32, packet: Packet) -> Result<(), SendError> {
         let answered = match packet.kind() {
             Kind::CALLS => self.answer_row(packet),
             _ => self.answer_alone(packet),
         };
-        answered.unwrap_or_else(|error| self.refuse(&error.to_string()))
+        answered.unwrap_or_else(|error| self.refuse(number, &error.to_string()))
     }
 
-    /// Tells the pool that a request cannot be read, and why.
-    fn refuse(&self, words: &str) -> Result<(), SendError> {
-        self.channel.send(refused(words)?)
+    /// Tells the pool that a request cannot be read, and why. One that was revoked is another worker's.
+    fn refuse(&self, request: u32, words: &str) -> Result<(), SendError> {
+        if !self.ledger.take(request) {
+            return Ok(());
+        }
+        self.channel.send(refused(request, words)?)
     }
 
     /// Runs the calls of a row; the first error is the request's.

@@ -24,6 +24,8 @@ pub(crate) struct Bells {
 
 /// The number of what is no slot.
 const KICK: u64 = u64::MAX;
+/// The number of the watch among the bells.
+const WATCH: u64 = 0;
 
 /// What a slot's socket is ready for.
 #[derive(Debug, Clone, Copy)]
@@ -83,10 +85,12 @@ impl Watch {
 }
 
 impl Bells {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(watch: &Watch) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let bell = eventfd()?;
         epoll.add(&bell, EpollEvent::new(EpollFlags::EPOLLIN, KICK))?;
+        // To watch for something else takes the kernel no memory, so what is refused is refused here.
+        epoll.add(&watch.epoll.0, EpollEvent::new(EpollFlags::empty(), WATCH))?;
         Ok(Self { epoll, bell })
     }
 
@@ -98,16 +102,18 @@ impl Bells {
 
     /// The minder watches what a collector does.
     pub(crate) fn watch(&self, watch: &Watch) {
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, 0);
-        if self.epoll.add(&watch.epoll.0, event).is_err() {
-            // The kernel has no memory for it: the minder looks by itself.
-            self.ring();
-        }
+        self.set(watch, EpollFlags::EPOLLIN);
     }
 
     /// The minder watches that no more.
     pub(crate) fn leave(&self, watch: &Watch) {
-        let _ = self.epoll.delete(&watch.epoll.0);
+        self.set(watch, EpollFlags::empty());
+    }
+
+    fn set(&self, watch: &Watch, flags: EpollFlags) {
+        let mut event = EpollEvent::new(flags, WATCH);
+        // It fails only for what is not there.
+        let _ = self.epoll.modify(&watch.epoll.0, &mut event);
     }
 
     /// Sleeps until something rings, or the deadline.

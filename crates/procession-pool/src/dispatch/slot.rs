@@ -191,11 +191,17 @@ impl Slot {
                 Ok(())
             }
             Kind::REFUSED => {
+                let number = packet.take_number().map_err(|error| error.to_string())?;
                 let words = packet.decode().unwrap_or_else(|error| error.to_string());
-                if let Some(mut chunk) = self.sent.pop_front() {
-                    self.sent_bytes -= chunk.len();
-                    chunk.lose(Loss::Exchange(words), wakes);
+                let next = self.sent.front().map(|chunk| u64::from(chunk.number));
+                if next != Some(number) {
+                    return Err("the worker refused another request".to_owned());
                 }
+                let Some(mut chunk) = self.sent.pop_front() else {
+                    return Ok(());
+                };
+                self.sent_bytes -= chunk.len();
+                chunk.lose(Loss::Exchange(words), wakes);
                 Ok(())
             }
             _ => Err("the worker sent a message of an unknown kind".to_owned()),

@@ -155,7 +155,7 @@ impl Watch {
 }
 
 impl Bells {
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(_: &Watch) -> io::Result<Self> {
         Ok(Self)
     }
 
