@@ -3,7 +3,7 @@
 use crate::failure::Failure;
 use crate::panic::caught;
 use procession_os::lifetime::Original;
-use procession_wire::{DecodeError, EncodeError, Encoder, Kind, Message, Packet};
+use procession_wire::{Body, DecodeError, EncodeError, Encoder, Kind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::panic::AssertUnwindSafe;
@@ -104,7 +104,9 @@ fn returned<R: Serialize + DeserializeOwned>(value: &R) -> Result<Message, Encod
 ///
 /// The outer error if the message is no outcome of this type, the inner one if it tells of a
 /// failure.
-pub fn consume<R: DeserializeOwned>(packet: Packet) -> Result<Result<R, Failure>, DecodeError> {
+pub fn consume<R: DeserializeOwned>(
+    packet: Packet<impl Body>,
+) -> Result<Result<R, Failure>, DecodeError> {
     let mut packet = packet.expect(Kind::OUTCOME)?;
     match packet.take::<Option<Failure>>()? {
         Some(failure) => packet.finish().map(|()| Err(failure)),

@@ -48,6 +48,7 @@ pub mod plain;
 pub mod policy;
 pub mod robust;
 pub mod sched;
+pub mod sealed;
 pub mod socket;
 pub mod spawn;
 pub mod turns;

@@ -8,10 +8,10 @@
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use procession_os::file_size::within_limit;
 use procession_os::huge;
+use procession_os::sealed::{Sealed, seal};
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
-use procession_wire::Fd;
-use procession_wire::{DecodeError, Kind, Message, Packet, buffer};
+use procession_wire::{Body, DecodeError, Fd, Kind, Message, Packet, buffer};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -69,15 +69,68 @@ pub(crate) fn send(channel: &Channel, message: Message) -> Result<(), SendError>
     pack(message)?.send(channel)
 }
 
-/// Receives what [`send`] sent.
-pub(crate) fn receive(channel: &Channel, deadline: Deadline) -> Result<Packet, RecvError> {
-    let packet = channel.recv_by(deadline)?;
+/// Where the bytes of a message are that was received.
+#[derive(Debug)]
+pub(crate) enum Received {
+    /// In memory of this process.
+    Own(Vec<u8>),
+    /// Where the sender has put them.
+    Sealed(Sealed),
+}
+
+impl AsRef<[u8]> for Received {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Own(bytes) => bytes,
+            Self::Sealed(sealed) => sealed.as_ref(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Received {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Own(bytes)
+    }
+}
+
+impl Body for Received {
+    fn give_back(&mut self) {
+        if let Self::Own(bytes) = self {
+            bytes.give_back();
+        }
+    }
+}
+
+/// Receives what [`send`] sent, to be read where it lies.
+pub(crate) fn receive(
+    channel: &Channel,
+    deadline: Deadline,
+) -> Result<Packet<Received>, RecvError> {
+    let open = |file: File| {
+        let sealed = Sealed::of(&file)?.map(Received::Sealed);
+        // What is not sealed may still change, and is copied.
+        sealed.map_or_else(|| read(file).map(Received::Own), Ok)
+    };
+    unpack(channel.recv_by(deadline)?, open, Packet::with_body)
+}
+
+/// Receives what [`send`] sent, into memory of this process.
+pub(crate) fn receive_whole(channel: &Channel, deadline: Deadline) -> Result<Packet, RecvError> {
+    unpack(channel.recv_by(deadline)?, read, |packet| packet)
+}
+
+/// Returns the message that a packet stands for, if it does, in a body that `open` makes of a file.
+fn unpack<B: Body>(
+    packet: Packet,
+    open: impl FnOnce(File) -> io::Result<B>,
+    as_it_is: impl FnOnce(Packet) -> Packet<B>,
+) -> Result<Packet<B>, RecvError> {
     if packet.kind() != PARCEL {
-        return Ok(packet);
+        return Ok(as_it_is(packet));
     }
     let Parcel { body, fds } = packet.decode()?;
-    let bytes = read(File::from(body.0)).map_err(RecvError::Io)?;
-    let packet = Packet::parse(bytes, fds.into_iter().map(|fd| fd.0).collect())?;
+    let body = open(File::from(body.0)).map_err(RecvError::Io)?;
+    let packet = Packet::parse(body, fds.into_iter().map(|fd| fd.0).collect())?;
     match packet.kind() {
         PARCEL => Err(DecodeError::UnexpectedKind(PARCEL.0).into()),
         _ => Ok(packet),
@@ -96,7 +149,43 @@ fn read(mut file: File) -> io::Result<Vec<u8>> {
 }
 
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create(c"procession-parcel", MFdFlags::MFD_CLOEXEC)?);
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let mut file = File::from(memfd_create(c"procession-parcel", flags)?);
     within_limit(|| file.write_all(bytes))?;
+    seal(&file)?;
     Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::FileExt;
+
+    fn large() -> Message {
+        Message::encode(Kind::VALUE, &vec![7_u8; 2 * INLINE]).unwrap()
+    }
+
+    #[test]
+    fn what_is_sent_is_sealed_and_read_where_it_lies() {
+        let (here, there) = Channel::pair().unwrap();
+        send(&here, large()).unwrap();
+        let packet = receive(&there, Deadline::NEVER).unwrap();
+        assert_eq!(packet.decode::<Vec<u8>>().unwrap(), vec![7; 2 * INLINE]);
+    }
+
+    #[test]
+    fn what_can_still_change_is_copied_first() {
+        let (here, there) = Channel::pair().unwrap();
+        let file = File::from(memfd_create(c"open", MFdFlags::MFD_CLOEXEC).unwrap());
+        file.write_all_at(large().bytes(), 0).unwrap();
+        let parcel = Parcel {
+            body: Fd(file.try_clone().unwrap().into()),
+            fds: Vec::new(),
+        };
+        here.send(Message::encode(PARCEL, &parcel).unwrap())
+            .unwrap();
+        let packet = receive(&there, Deadline::NEVER).unwrap();
+        file.set_len(0).unwrap();
+        assert_eq!(packet.decode::<Vec<u8>>().unwrap(), vec![7; 2 * INLINE]);
+    }
 }

@@ -4,8 +4,9 @@ use crate::builder::Builder;
 use crate::child::has_exited;
 use crate::children::{self, Child};
 use crate::error::{Cause, ProcessError, StartError};
+use crate::parcel::{self, Received};
 use crate::stdio::Ends;
-use crate::{parcel, watch};
+use crate::watch;
 use nix::sys::signal::Signal;
 use procession_call::{Failure, Task, TaskOnce, captures_nothing, consume};
 use procession_os::pidfd::ExitStatus;
@@ -49,7 +50,7 @@ pub struct Process<R> {
     /// Whether the child was sent what it has to do, if that is sent.
     told: bool,
     /// What came instead of the word that a detached process has settled.
-    early: Mutex<Option<Packet>>,
+    early: Mutex<Option<Packet<Received>>>,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -223,7 +224,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 }
 
 impl<R> Process<R> {
-    fn received(&self) -> Result<Packet, Cause> {
+    fn received(&self) -> Result<Packet<Received>, Cause> {
         parcel::receive(self.channel(), Deadline::after(Duration::ZERO)).map_err(|error| {
             let status = self.status().unwrap_or(ExitStatus::Unknown);
             match error {

@@ -192,6 +192,15 @@ impl<B: Body> Packet<B> {
 }
 
 impl Packet {
+    /// Returns the packet with its bytes as another kind of body, of which there may be several kinds.
+    pub fn with_body<B: Body + From<Vec<u8>>>(mut self) -> Packet<B> {
+        Packet {
+            bytes: mem::take(&mut self.bytes).into(),
+            at: self.at,
+            incoming: self.incoming.take(),
+        }
+    }
+
     /// Takes off the number that [`Message::with_number`](crate::Message::with_number) put behind
     /// the values. The values are read after that.
     ///
