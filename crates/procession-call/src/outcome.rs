@@ -113,3 +113,9 @@ pub fn consume<R: DeserializeOwned>(
         None => packet.decode().map(Ok),
     }
 }
+
+/// Returns whether a message is the outcome of a call that returned a value, which is not read.
+pub fn has_value(packet: &Packet) -> bool {
+    // The first byte of an option says whether there is something in it.
+    packet.kind() == Kind::OUTCOME && packet.body().first() == Some(&0)
+}

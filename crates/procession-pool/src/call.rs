@@ -5,8 +5,11 @@
 //! the pool has. What arrives is kept as the bytes that it came in. Whoever asked decodes it, on a thread of
 //! its own, so that a result that cannot be decoded, or whose decoding panics, is that caller's affair.
 
+use crate::completed::Completed;
+use crate::crew::Crew;
 use crate::sync::{Mutex, MutexGuard};
-use crate::waiter::{Waiter, Wake, Wakes};
+use crate::waiter::{Awaited, Waiter, Wake, Wakes};
+use procession_os::futexes::Watch;
 use procession_process::ExitStatus;
 use procession_wire::{EncodeError, Packet};
 use std::fmt;
@@ -97,7 +100,11 @@ struct State {
     is_unwanted: bool,
     /// Several threads may wait for one result.
     waiters: Vec<(Want, Arc<Waiter>)>,
-    waker: Option<Waker>,
+    waker: Option<(Waker, Arc<Crew>)>,
+    /// Those who are told when all is settled, and what of.
+    followers: Vec<(Arc<Completed>, usize)>,
+    /// The pool, if somebody waits for this and other things at once.
+    watched: Option<Arc<Crew>>,
     /// Called when all is settled.
     hook: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -163,6 +170,12 @@ impl Call {
         }
     }
 
+    /// Returns whether all items that were not taken have a value.
+    pub(crate) fn is_success(&self) -> bool {
+        let state = self.state();
+        state.ended.is_none() && state.settled.iter().all(Settled::is_success)
+    }
+
     /// Returns whether the waiting has been ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.state().ended.is_some()
@@ -216,31 +229,42 @@ impl Call {
         std::mem::take(&mut self.state().settled)
     }
 
-    /// Has a waiter woken when what it wants is there; false if it is.
-    pub(crate) fn enlist(&self, want: Want, waiter: &Arc<Waiter>) -> bool {
+    /// Has someone told when all is settled; false if it is.
+    pub(crate) fn follow(&self, completed: &Arc<Completed>, which: usize) -> bool {
         let mut state = self.state();
-        if state.is_ready(want) {
-            return false;
+        let is_open = !state.is_done();
+        if is_open {
+            state.followers.push((Arc::clone(completed), which));
         }
-        state.waiters.push((want, Arc::clone(waiter)));
-        true
+        is_open
     }
 
-    /// Has a waiter woken no more.
-    pub(crate) fn dismiss(&self, waiter: &Arc<Waiter>) {
-        let others = |(_, other): &(Want, _)| !Arc::ptr_eq(other, waiter);
-        self.state().waiters.retain(others);
+    /// Has someone told no more.
+    pub(crate) fn unfollow(&self, completed: &Arc<Completed>) {
+        let others = |(other, _): &(Arc<Completed>, _)| !Arc::ptr_eq(other, completed);
+        self.state().followers.retain(others);
+    }
+
+    /// Returns what to sleep on until all is settled, and the pool tells all who do; `None` if it is.
+    pub(crate) fn watch<'a>(&self, crew: &'a Arc<Crew>) -> Option<Watch<'a>> {
+        let mut state = self.state();
+        if state.is_done() {
+            return None;
+        }
+        state.watched = Some(Arc::clone(crew));
+        // Before this lock is free, nobody settles the call and changes the word.
+        Some(crew.news.watch())
     }
 
     /// Has a task woken when all is settled; false if it is.
-    pub(crate) fn enlist_task(&self, waker: &Waker) -> bool {
+    pub(crate) fn enlist_task(&self, waker: &Waker, crew: &Arc<Crew>) -> bool {
         // Cloning it and dropping the one before are the user's code.
         let waker = waker.clone();
         let mut state = self.state();
         if state.is_ready(Want::End) {
             return false;
         }
-        let before = state.waker.replace(waker);
+        let before = state.waker.replace((waker, Arc::clone(crew)));
         drop(state);
         drop(before);
         true
@@ -249,6 +273,26 @@ impl Call {
     /// Nothing that can panic runs under this lock, so it is never poisoned.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Awaited for (&Call, Want) {
+    fn is_ready(&self) -> bool {
+        self.0.is_ready(self.1)
+    }
+
+    fn enlist(&self, waiter: &Arc<Waiter>) -> bool {
+        let mut state = self.0.state();
+        if state.is_ready(self.1) {
+            return false;
+        }
+        state.waiters.push((self.1, Arc::clone(waiter)));
+        true
+    }
+
+    fn dismiss(&self, waiter: &Arc<Waiter>) {
+        let others = |(_, other): &(Want, _)| !Arc::ptr_eq(other, waiter);
+        self.0.state().waiters.retain(others);
     }
 }
 
@@ -264,8 +308,13 @@ impl State {
         let woken = self.waiters.extract_if(.., wanted);
         wakes.extend(woken.map(|(_, waiter)| Wake::Thread(waiter)));
         if is_done {
-            wakes.extend(self.waker.take().map(Wake::Task));
+            let task = self.waker.take();
+            wakes.extend(task.map(|(waker, crew)| Wake::Task(waker, crew)));
             wakes.extend(self.hook.take().map(Wake::Hook));
+            wakes.extend(self.watched.take().map(Wake::All));
+            let followers = self.followers.drain(..);
+            let woken = followers.filter_map(|(completed, which)| completed.add(which));
+            wakes.extend(woken.map(Wake::Thread));
         }
     }
 

@@ -13,12 +13,20 @@ use std::{fmt, io};
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 /// The thread that calls.
-#[derive(Default)]
 pub(crate) struct Callbacks {
+    name: &'static str,
     thread: OnceLock<(Sender<Callback>, ThreadId)>,
 }
 
 impl Callbacks {
+    /// Makes them without a thread, which is to have this name.
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            thread: OnceLock::new(),
+        }
+    }
+
     /// Starts the thread, if it is not there.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         if self.thread.get().is_some() {
@@ -26,7 +34,7 @@ impl Callbacks {
         }
         let (sender, callbacks) = unbounded::<Callback>();
         let started = thread::Builder::new()
-            .name("procession-call".to_owned())
+            .name(self.name.to_owned())
             .spawn(move || {
                 for callback in callbacks {
                     // The panic hook has told of it. The payload's drop may panic too.

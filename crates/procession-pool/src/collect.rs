@@ -3,6 +3,7 @@
 use crate::call::{Call, Want};
 use crate::crew::{Crew, Turn};
 use crate::sync::spin;
+use crate::waiter::Awaited;
 use crate::watch::Rung;
 use crate::worker::{Received, Worker};
 use procession_os::wait::Deadline;
@@ -15,23 +16,29 @@ const SWEEPS: u32 = 256;
 impl Crew {
     /// Waits until what is wanted of a call is there; false if the deadline passed first.
     pub(crate) fn wait(&self, call: &Call, want: Want, deadline: Deadline) -> bool {
+        self.wait_for(&(call, want), deadline)
+    }
+
+    /// Waits until something is ready that calls to this pool make so; false if the deadline passed first.
+    pub(crate) fn wait_for(&self, awaited: &impl Awaited, deadline: Deadline) -> bool {
         loop {
-            if call.is_ready(want) {
+            if awaited.is_ready() {
                 return true;
             }
             if deadline.passed() {
                 return false;
             }
-            match self.turn(|waiter| call.enlist(want, waiter)) {
+            match self.turn(|waiter| awaited.enlist(waiter)) {
                 Turn::Ready => return true,
-                Turn::Collect => OnDuty(self).collect(call, want, deadline),
+                Turn::Collect => OnDuty(self).collect(awaited, deadline),
                 Turn::Sleep(waiter) => {
-                    let look = || (waiter.is_on_duty() || call.is_ready(want)).then_some(());
+                    let look = || (waiter.is_on_duty() || awaited.is_ready()).then_some(());
                     if spin(deadline, look).is_none() {
                         waiter.sleep(deadline);
                     }
-                    if self.woken(&waiter, call) {
-                        OnDuty(self).collect(call, want, deadline);
+                    awaited.dismiss(&waiter);
+                    if self.woken(&waiter) {
+                        OnDuty(self).collect(awaited, deadline);
                     }
                 }
             }
@@ -204,9 +211,9 @@ impl Crew {
 struct OnDuty<'a>(&'a Crew);
 
 impl OnDuty<'_> {
-    fn collect(self, call: &Call, want: Want, deadline: Deadline) {
+    fn collect(self, awaited: &impl Awaited, deadline: Deadline) {
         let crew = self.0;
-        let is_ready = || call.is_ready(want);
+        let is_ready = || awaited.is_ready();
         let mut sweeps = 0_u32;
         while !is_ready() && !deadline.passed() {
             if crew.sweep() {

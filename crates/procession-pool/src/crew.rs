@@ -33,7 +33,7 @@ use crate::dispatch::{Dispatch, Limits};
 use crate::error::PoolError;
 use crate::sync::{Condvar, Mutex, MutexGuard};
 use crate::timers::Timers;
-use crate::waiter::{Waiter, Wake, Wakes};
+use crate::waiter::{News, Waiter, Wake, Wakes};
 use crate::watch::{Bells, Watch};
 use crate::worker::Worker;
 use procession_os::wait::Deadline;
@@ -53,6 +53,10 @@ pub(crate) struct Crew {
     pub(crate) watch: Watch,
     pub(crate) bells: Bells,
     pub(crate) callbacks: Callbacks,
+    /// Calls the wakers of asynchronous programs, which are the user's code as the callbacks are.
+    pub(crate) wakers: Callbacks,
+    /// Changes when a call is settled that is waited for beside other things.
+    pub(crate) news: News,
     minder_has_ended: Mutex<bool>,
     minder_ended: Condvar,
     /// What exit hooks came to, until somebody asks for it.
@@ -136,7 +140,9 @@ impl Crew {
             state: Mutex::new(state),
             watch,
             bells,
-            callbacks: Callbacks::default(),
+            callbacks: Callbacks::new("procession-call"),
+            wakers: Callbacks::new("procession-wake"),
+            news: News::default(),
             minder_has_ended: Mutex::new(true),
             minder_ended: Condvar::new(),
             farewells: Mutex::default(),
@@ -246,10 +252,9 @@ impl Crew {
     }
 
     /// A caller has slept; returns whether it was handed the duty.
-    pub(crate) fn woken(&self, waiter: &Arc<Waiter>, call: &Call) -> bool {
+    pub(crate) fn woken(&self, waiter: &Arc<Waiter>) -> bool {
         let mut state = self.lock();
         state.asleep.retain(|asleep| !Arc::ptr_eq(asleep, waiter));
-        call.dismiss(waiter);
         waiter.is_on_duty()
     }
 
@@ -393,6 +398,11 @@ impl Crew {
         let loss = Loss::Cancelled;
         let found = self.change(|dispatch, wakes| dispatch.cancel(call, &loss, wakes));
         found && call.is_ready(crate::call::Want::End)
+    }
+
+    /// Returns the process numbers of the workers that are at a call.
+    pub(crate) fn workers_at(&self, call: &Arc<Call>) -> Vec<u32> {
+        self.lock().dispatch.workers_at(call)
     }
 
     /// Ends a call that is not done in time: takes back what no worker has begun of it, and waits for the rest

@@ -34,6 +34,7 @@ pub(crate) use slot::AHEAD;
 use crate::call::{Answer, Call, Loss};
 use crate::chunk::Chunk;
 use crate::error::PoolError;
+use crate::ledger::is_before;
 use crate::waiter::Wakes;
 use crate::worker::{Received, Worker};
 use procession_pipe::SendError;
@@ -504,6 +505,18 @@ impl Dispatch {
         }
         self.give(wakes);
         found
+    }
+
+    /// Returns the process numbers of the workers that have begun something of a call, and not ended it.
+    pub(crate) fn workers_at(&self, call: &Arc<Call>) -> Vec<u32> {
+        let slots = self.slots.iter();
+        let at_it = slots.filter_map(|slot| {
+            let worker = slot.worker.as_ref()?;
+            let chunk = slot.sent.front()?;
+            let has_begun = is_before(chunk.number, worker.ledger().taken());
+            (has_begun && Arc::ptr_eq(&chunk.call, call)).then(|| worker.pid())
+        });
+        at_it.collect()
     }
 
     /// Returns whether the workers are to go: the pool has ended, or is closed and has nothing to do.

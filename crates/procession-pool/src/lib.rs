@@ -43,8 +43,8 @@
 //!
 //! Arguments are encoded and results are decoded on the thread that calls. A thread that waits for its results
 //! collects for all others too; the pool's one thread does when nobody waits, and replaces workers. They run
-//! nothing of the user's and only move bytes, so that no `Deserialize` of a user's type can stop them; a waker of
-//! an asynchronous program is called there, and nothing else. A worker calls one task at a time, on its main
+//! nothing of the user's and only move bytes, so that no `Deserialize` of a user's type can stop them. Callbacks have a
+//! thread of their own, and so have wakers of asynchronous programs, from the first of them on. A worker calls one task at a time, on its main
 //! thread. It dies with the process that made the pool. A task may make a pool of its own.
 //!
 //! # What it costs
@@ -66,6 +66,7 @@ mod callbacks;
 mod chunk;
 mod clock;
 mod collect;
+mod completed;
 mod crew;
 mod dispatch;
 mod entry;
@@ -90,6 +91,8 @@ mod result;
 mod row;
 mod serve;
 #[cfg(not(loom))]
+mod several;
+#[cfg(not(loom))]
 mod shape;
 mod startup;
 mod sync;
@@ -112,6 +115,8 @@ pub use map::MapResults;
 pub use pool::Pool;
 #[cfg(not(loom))]
 pub use result::AsyncResult;
+#[cfg(not(loom))]
+pub use several::{AsCompleted, as_completed, wait_all, wait_any};
 #[cfg(not(loom))]
 pub use shape::{Item, Shape, Single, Star, WithState};
 #[cfg(not(loom))]

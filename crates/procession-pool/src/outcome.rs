@@ -3,13 +3,25 @@
 use crate::call::{Answer, Loss, Settled};
 use crate::error::PoolError;
 use crate::row::{BLOCK_HEAD, Outcomes};
-use procession_call::{Failure, consume};
+use procession_call::{Failure, consume, has_value};
 use procession_wire::{DecodeError, Packet};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Settled {
+    /// Returns whether all calls returned a value, which is not read.
+    pub(crate) fn is_success(&self) -> bool {
+        match &self.answer {
+            Answer::Block(packet) => {
+                let outcomes = packet.rest().get(BLOCK_HEAD..).unwrap_or(&[]);
+                Outcomes(outcomes).are_values(self.count)
+            }
+            Answer::Message(packet) => has_value(packet),
+            Answer::NotSent(_) | Answer::Lost(_) => false,
+        }
+    }
+
     /// Decodes the results, and gives each with the place of its item.
     ///
     /// One whose decoding panics is an error of its own: the others are decoded all the same.

@@ -227,6 +227,38 @@ impl Pool {
         self.task(task).apply_async(args)
     }
 
+    /// As [`apply_async`](Self::apply_async), under the name that Python's `ProcessPoolExecutor` has for it.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    ///
+    /// # When the other side is gone
+    ///
+    /// As there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let future = pool.submit(|x: u32, y: u32| x + y, (3, 4))?;
+    /// assert_eq!(future.get()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn submit<F, A, M>(&self, task: F, args: A) -> Result<AsyncResult<F::Output>, PoolError>
+    where
+        F: Task<A, M>,
+        A: Serialize + DeserializeOwned,
+    {
+        const { captures_nothing::<F>() }
+        self.task(task).apply_async(args)
+    }
+
     /// Returns how many workers the pool keeps.
     ///
     /// # Examples

@@ -45,10 +45,12 @@ use std::time::Duration;
 /// ```
 #[must_use = "dropping it loses the result, and the error if there is one"]
 pub struct AsyncResult<R> {
-    crew: Arc<Crew>,
-    call: Arc<Call>,
+    pub(crate) crew: Arc<Crew>,
+    pub(crate) call: Arc<Call>,
     /// Makes the result of what was settled, until it is taken.
     finish: Option<Finish<R>>,
+    /// Whether the result that was taken was a value.
+    was_success: bool,
     /// Ends the call when it takes too long.
     timer: Option<Timer>,
 }
@@ -69,6 +71,7 @@ impl<R> AsyncResult<R> {
             call: Arc::clone(call),
             timer: timeout.and_then(|limit| Timer::start(crew, call, limit)),
             finish: Some(finish),
+            was_success: false,
         }
     }
 
@@ -160,6 +163,7 @@ impl<R> AsyncResult<R> {
     fn take(&mut self) -> Result<R, PoolError> {
         let finish = self.finish.take().ok_or(PoolError::Taken)?;
         self.timer = None;
+        self.was_success = self.call.is_success();
         finish(&self.call)
     }
 
@@ -209,10 +213,93 @@ impl<R> AsyncResult<R> {
     /// # }
     /// ```
     pub fn wait_timeout(&self, timeout: Duration) -> bool {
-        self.ready()
-            || self
-                .crew
-                .wait(&self.call, Want::End, Deadline::after(timeout))
+        self.wait_by(Deadline::after(timeout))
+    }
+
+    /// Waits until the call is done.
+    ///
+    /// # When the other side is gone
+    ///
+    /// It is: an error is there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let result = pool.submit(|| 7, ())?;
+    /// result.wait();
+    /// assert!(result.ready());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn wait(&self) {
+        self.wait_by(Deadline::NEVER);
+    }
+
+    pub(crate) fn wait_by(&self, deadline: Deadline) -> bool {
+        self.ready() || self.crew.wait(&self.call, Want::End, deadline)
+    }
+
+    /// Returns the process numbers of the workers that are at the call: one, or none while the call waits for a
+    /// worker and when it is done. The calls for a sequence may be with several.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let endless = pool.submit(|| -> () { loop { std::thread::park() } }, ())?;
+    /// while endless.workers().is_empty() {
+    ///     std::thread::yield_now();
+    /// }
+    /// assert!(pool.worker_pids().contains(&endless.workers()[0]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn workers(&self) -> Vec<u32> {
+        if self.ready() {
+            return Vec::new();
+        }
+        self.crew.workers_at(&self.call)
+    }
+
+    /// Returns whether the call returned a value, or all calls for a sequence did; `None` while it is not done.
+    ///
+    /// The value is not read for that: [`get`](Self::get) may still say that it cannot be decoded.
+    ///
+    /// # When the other side is gone
+    ///
+    /// `Some(false)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, wait_all};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(1)?;
+    /// let results = [6, 0].map(|n: u32| pool.submit(|n: u32| 12 / n, (n,)).unwrap());
+    /// wait_all(&results, None);
+    /// assert_eq!(results.map(|result| result.successful()), [Some(true), Some(false)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn successful(&self) -> Option<bool> {
+        if !self.crew.is_ours() {
+            return Some(false);
+        }
+        match self.finish {
+            None => Some(self.was_success),
+            Some(_) => self.ready().then(|| self.call.is_success()),
+        }
     }
 
     /// Has the call not run, if no worker has begun it; returns whether that was in time. Then
@@ -308,6 +395,8 @@ impl<R: 'static> AsyncResult<R> {
 
 /// Resolves when the call is done, under any executor. Nothing has to be polled for the call to be run.
 ///
+/// Wakers are called by a thread of the pool that does nothing else.
+///
 /// # Panics
 ///
 /// If it is polled again after it was ready.
@@ -318,8 +407,11 @@ impl<R> Future for AsyncResult<R> {
         if !self.crew.is_ours() {
             return Poll::Ready(Err(PoolError::Copied));
         }
-        if self.finish.is_some() && self.call.enlist_task(context.waker()) {
-            return Poll::Pending;
+        if !self.ready() {
+            self.crew.wakers.prepare().map_err(PoolError::Thread)?;
+            if self.call.enlist_task(context.waker(), &self.crew) {
+                return Poll::Pending;
+            }
         }
         Poll::Ready(self.take())
     }

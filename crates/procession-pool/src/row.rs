@@ -326,6 +326,18 @@ impl BlockHead {
 pub(crate) struct Outcomes<'a>(pub(crate) &'a [u8]);
 
 impl Outcomes<'_> {
+    /// Returns whether all of so many are values, without reading them.
+    pub(crate) fn are_values(mut self, count: usize) -> bool {
+        (0..count).all(|_| {
+            let Some((&[low, high, failure], _)) = self.0.split_first_chunk() else {
+                return false;
+            };
+            let len = usize::from(u16::from_le_bytes([low, high]));
+            self.0 = self.0.get((2 + len).next_multiple_of(8)..).unwrap_or(&[]);
+            failure == 0
+        })
+    }
+
     /// Reads the next outcome. One that cannot be read leaves the next in its place.
     #[inline]
     pub(crate) fn next<R: DeserializeOwned>(&mut self) -> Result<Result<R, Failure>, DecodeError> {

@@ -1,10 +1,13 @@
 //! Threads and tasks that wait for a call, and how they are woken.
 
+use crate::crew::Crew;
 use crate::sync::{AtomicU8, Ordering, Thread, current, park, park_timeout};
+use procession_os::futex;
+use procession_os::futexes::Watch;
 use procession_os::wait::Deadline;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::Waker;
 
 /// A thread that sleeps until another one collects what it waits for, or hands it the collecting.
@@ -60,29 +63,57 @@ impl Waiter {
     }
 }
 
+/// What a thread waits for.
+pub(crate) trait Awaited {
+    fn is_ready(&self) -> bool;
+
+    /// Has a waiter woken when it is ready; false if it is.
+    fn enlist(&self, waiter: &Arc<Waiter>) -> bool;
+
+    /// Has a waiter woken no more.
+    fn dismiss(&self, waiter: &Arc<Waiter>);
+}
+
+/// A word on which threads sleep that wait for calls and other things at once.
+#[derive(Debug, Default)]
+pub(crate) struct News(AtomicU32);
+
+impl News {
+    /// Returns what to sleep on until the next news.
+    pub(crate) fn watch(&self) -> Watch<'_> {
+        Watch {
+            word: &self.0,
+            expected: self.0.load(Ordering::Acquire),
+        }
+    }
+
+    fn tell(&self) {
+        self.0.fetch_add(1, Ordering::Release);
+        futex::wake(&self.0, u32::MAX);
+    }
+}
+
 /// Who is to be woken, when no lock is held any more.
 pub(crate) type Wakes = Vec<Wake>;
 
 /// Somebody who is to be woken.
 pub(crate) enum Wake {
     Thread(Arc<Waiter>),
-    Task(Waker),
+    /// A task of an asynchronous program, by the pool's thread for that: its waker may do what it likes.
+    Task(Waker, Arc<Crew>),
     /// A function that passes the callback on to the thread that calls it.
     Hook(Box<dyn FnOnce() + Send>),
+    /// Those who wait for calls and other things at once.
+    All(Arc<Crew>),
 }
 
 impl Wake {
     pub(crate) fn run(self) {
         match self {
             Self::Thread(waiter) => waiter.wake(),
-            // It is the user's code, on the pool's thread or another caller's. The hook has told of the panic.
-            Self::Task(waker) => {
-                if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                    // Its drop may panic too.
-                    std::mem::forget(payload);
-                }
-            }
+            Self::Task(waker, crew) => crew.wakers.call(Box::new(move || waker.wake())),
             Self::Hook(pass_on) => pass_on(),
+            Self::All(crew) => crew.news.tell(),
         }
     }
 }

@@ -171,6 +171,11 @@ impl<B: Body> Packet<B> {
         Ok(value)
     }
 
+    /// Returns the bytes from the next value on, without the hash of its type.
+    pub fn body(&self) -> &[u8] {
+        self.rest().get(SCHEMA_LEN..).unwrap_or(&[])
+    }
+
     /// Returns the bytes behind the values that were taken.
     #[inline]
     pub fn rest(&self) -> &[u8] {

@@ -44,7 +44,8 @@
 //!
 //! # Working in parallel
 //!
-//! A [`Pool`] maps a function over many values, and replaces workers that die.
+//! A [`Pool`] maps a function over many values, and replaces workers that die; [`pool`] has what its calls and
+//! results can do.
 //!
 //! # What happens when a process is killed
 //!
@@ -53,6 +54,7 @@
 #![forbid(unsafe_code)]
 
 pub mod manager;
+pub mod pool;
 pub mod values;
 
 pub use procession_call::{Failure, Panic, RoutineError, Task, TaskError, TaskOnce};
@@ -65,7 +67,7 @@ pub use procession_pipe::{
     PeerCredentials, Pipe, PipeBuilder, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError,
     SendError, Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
-pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError, PoolTask};
+pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
 pub use procession_process::{
     ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, ParentProcess, Process,
     ProcessError, StartError, StartMethod, Stdio, active_children, at_exit, current_process,

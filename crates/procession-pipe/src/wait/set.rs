@@ -6,7 +6,7 @@ use nix::poll::{PollFd, PollFlags};
 use procession_os::futexes::{self, MAX_WATCHES, Watch};
 use procession_os::wait;
 use procession_os::waitable::{Armed, Bell, Doorbell, Source, Waitable};
-use std::io;
+use std::{io, ptr};
 
 /// The objects of a wait.
 pub(super) struct Set<'a, W> {
@@ -110,6 +110,9 @@ impl<'a, W: Waitable> Set<'a, W> {
                 Armed::Busy => all.again = true,
             }
         }
+        // Some have a word in common. What was expected of it first is the oldest news of it.
+        all.watches.sort_by_key(|watch| ptr::from_ref(watch.word));
+        all.watches.dedup_by_key(|watch| ptr::from_ref(watch.word));
         all
     }
 
