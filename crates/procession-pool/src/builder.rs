@@ -237,6 +237,42 @@ impl PoolBuilder {
         self
     }
 
+    /// Has a task be run again, up to so many times, if the worker dies while it runs it: killed by a signal, by its
+    /// own `exit` or abort, for having been [stopped](Self::stop_timeout), or for its
+    /// [memory](Self::memory_limit). By default never: it may have done half of what it does.
+    ///
+    /// Only the item that was running is concerned; what the worker had not begun goes to others in any case, and
+    /// what it had done stays done. The error is that of the last death. A task that panics, returns an error or takes
+    /// [too long](Self::task_timeout) is not run again, nor one with a manager's proxy among its arguments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    /// use procession_shm::Value;
+    ///
+    /// fn fragile(runs: Value<u32>, deaths: u32) -> u32 {
+    ///     let run = runs.update(|runs| { *runs += 1; *runs });
+    ///     if run <= deaths {
+    ///         std::process::abort();
+    ///     }
+    ///     run
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).retries(2).start()?;
+    /// assert_eq!(pool.apply(fragile, (Value::new(0)?, 2))?, 3);
+    /// let failed = pool.apply(fragile, (Value::new(0)?, 3));
+    /// assert!(matches!(failed, Err(PoolError::WorkerDied { .. })));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.limits.retries = retries;
+        self
+    }
+
     /// Sets how long a worker may be stopped by a signal (SIGSTOP) while it has something to do; half a second, if
     /// not called. Then it is killed, and the item that it was running fails with [`PoolError::WorkerStopped`].
     ///

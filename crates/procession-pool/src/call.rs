@@ -63,6 +63,16 @@ pub(crate) enum Loss {
     NotInTime(Duration),
 }
 
+impl Loss {
+    /// Returns whether the worker died in the call, and another may do better.
+    pub(crate) fn is_death(&self) -> bool {
+        matches!(
+            self,
+            Self::Died { .. } | Self::Stopped { .. } | Self::Memory { .. }
+        )
+    }
+}
+
 /// What a waiter waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Want {

@@ -26,6 +26,8 @@ pub(crate) struct Chunk {
     pub(crate) number: u32,
     /// How many workers died before they had begun it.
     pub(crate) bounces: usize,
+    /// How many workers died while they ran the next call.
+    pub(crate) deaths: u32,
     load: Load,
 }
 
@@ -82,6 +84,7 @@ impl Chunk {
             settled: 0,
             number: 0,
             bounces: 0,
+            deaths: 0,
             load,
         }
     }
@@ -123,6 +126,21 @@ impl Chunk {
         self.settled == self.count
     }
 
+    /// Has the next call, which a worker has begun that died, be run again; false if that cannot be.
+    pub(crate) fn repeat(&mut self) -> bool {
+        if let Load::Alone { arguments, .. } = &mut self.load {
+            let Some(again) = arguments.as_ref().and_then(Message::again) else {
+                return false;
+            };
+            // The worker may have taken what the first claims.
+            if let Some(first) = arguments.replace(again) {
+                first.deliver();
+            }
+        }
+        self.deaths += 1;
+        true
+    }
+
     /// Settles the next `count` calls, which a worker has begun.
     pub(crate) fn settle(&mut self, count: usize, answer: Answer, wakes: &mut Wakes) {
         if let Some(arguments) = self.load.take_message() {
@@ -144,6 +162,7 @@ impl Chunk {
     fn settle_as(&mut self, count: usize, answer: Answer, wakes: &mut Wakes) {
         let first = self.first + self.settled;
         self.settled += count;
+        self.deaths = 0;
         let settled = Settled {
             first,
             count,

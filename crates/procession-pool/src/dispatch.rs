@@ -79,6 +79,8 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<u64>,
     /// How long a worker may have nothing to do.
     pub(crate) idle: Option<Duration>,
+    /// How often a call is run again in which a worker dies.
+    pub(crate) retries: u32,
     /// Whether workers run something when they end.
     pub(crate) has_hook: bool,
 }
@@ -91,6 +93,7 @@ impl Default for Limits {
             stop: Duration::from_millis(500),
             memory: None,
             idle: None,
+            retries: 0,
             has_hook: false,
         }
     }
@@ -344,6 +347,7 @@ impl Dispatch {
         wakes: &mut Wakes,
     ) {
         let handovers = self.slots.len() + HANDOVERS;
+        let retries = self.limits.retries;
         let slot = &mut self.slots[at];
         if !slot.is_of(worker) {
             return;
@@ -354,7 +358,7 @@ impl Dispatch {
             status,
         });
         slot.salvage(worker.ledger().left(), wakes);
-        slot.lose_running(worker, &loss, handovers, wakes);
+        slot.lose_running(worker, &loss, handovers, retries, wakes);
         let left = slot.unsettled();
         let sent = std::mem::take(&mut slot.sent);
         let failed = slot.vacate();

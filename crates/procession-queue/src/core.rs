@@ -492,6 +492,10 @@ impl Claim for Leaving {
     fn delivered(mut self: Box<Self>) {
         self.process = 0;
     }
+
+    fn again(&self) -> Option<Box<dyn Claim>> {
+        Some(Box::new(Self::new(&self.core)?))
+    }
 }
 
 impl Drop for Leaving {

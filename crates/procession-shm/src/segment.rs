@@ -530,6 +530,10 @@ impl Claim for InFlight {
     fn name(&self) -> Option<String> {
         Some(self.mapping.name.to_string())
     }
+
+    fn again(&self) -> Option<Box<dyn Claim>> {
+        Some(Box::new(Self::new(&self.mapping)?))
+    }
 }
 
 impl Drop for InFlight {

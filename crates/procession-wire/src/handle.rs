@@ -57,6 +57,12 @@ pub trait Claim: Send {
     fn name(&self) -> Option<String> {
         None
     }
+
+    /// Makes another claim on the same thing, for a copy of the message that goes to another receiver; `None` if
+    /// that takes more than a moment, or cannot be.
+    fn again(&self) -> Option<Box<dyn Claim>> {
+        None
+    }
 }
 
 #[derive(Default)]

@@ -313,6 +313,41 @@ impl Message {
         }
     }
 
+    /// Makes a copy with claims and descriptors of its own, for another receiver; `None` if that cannot be: the
+    /// system has no descriptor left, or a handle inside is sent [once only](Claim::again).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message, Packet};
+    ///
+    /// let message = Message::encode(Kind::VALUE, &7_u8)?;
+    /// let copy = message.again().expect("there is no handle inside");
+    /// for message in [message, copy] {
+    ///     let (bytes, fds) = message.deliver();
+    ///     assert_eq!(Packet::parse(bytes, fds)?.decode::<u8>()?, 7);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn again(&self) -> Option<Self> {
+        let again = |context: &Outgoing| {
+            let fds = context.fds.iter().map(OwnedFd::try_clone);
+            let claims = context.claims.iter().map(|claim| claim.again());
+            Some(Box::new(Outgoing {
+                fds: fds.collect::<Result<_, _>>().ok()?,
+                claims: claims.collect::<Option<_>>()?,
+            }))
+        };
+        let outgoing = match &self.outgoing {
+            Some(context) => Some(again(context)?),
+            None => None,
+        };
+        Some(Self {
+            bytes: self.bytes.to_vec().into(),
+            outgoing,
+        })
+    }
+
     /// Puts a number behind the values, by which the receiver tells what the message belongs to.
     ///
     /// [`Packet::take_number`](crate::Packet::take_number) takes it off again.

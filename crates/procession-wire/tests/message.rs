@@ -143,7 +143,7 @@ macro_rules! sent_only {
     };
 }
 
-sent_only! { Counted Asking Panicking }
+sent_only! { Counted Once Asking Panicking }
 
 /// Counts the claims on it.
 struct Counted(Arc<AtomicI32>);
@@ -152,6 +152,11 @@ struct CountedClaim(Arc<AtomicI32>, bool);
 impl Claim for CountedClaim {
     fn delivered(mut self: Box<Self>) {
         self.1 = true;
+    }
+
+    fn again(&self) -> Option<Box<dyn Claim>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Some(Box::new(Self(Arc::clone(&self.0), false)))
     }
 }
 
@@ -183,6 +188,46 @@ fn a_claim_goes_with_the_message_or_comes_back() {
         .unwrap()
         .deliver();
     assert_eq!(claims.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn a_copy_of_a_message_has_claims_and_descriptors_of_its_own() {
+    let claims = Arc::new(AtomicI32::new(0));
+    let first = Message::encode(Kind::VALUE, &Counted(Arc::clone(&claims))).unwrap();
+    let copy = first.again().unwrap();
+    assert_eq!(claims.load(Ordering::Relaxed), 2);
+    assert_eq!(copy.bytes(), first.bytes());
+    first.deliver();
+    drop(copy);
+    assert_eq!(claims.load(Ordering::Relaxed), 1);
+
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let first = Message::encode(
+        Kind::VALUE,
+        &procession_wire::Fd(std::os::fd::OwnedFd::from(file)),
+    )
+    .unwrap();
+    let (bytes, fds) = first.again().unwrap().deliver();
+    drop(first);
+    let fd: procession_wire::Fd = Packet::parse(bytes, fds).unwrap().decode().unwrap();
+    assert!(fd.0.try_clone().is_ok());
+
+    let once = Message::encode(Kind::VALUE, &Once).unwrap();
+    assert!(once.again().is_none());
+}
+
+/// A handle that is sent once only.
+struct Once;
+
+impl Claim for Once {
+    fn delivered(self: Box<Self>) {}
+}
+
+impl Serialize for Once {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        handle::departing::<S::Error>(Self)?;
+        serializer.serialize_unit()
+    }
 }
 
 /// Encodes a message of its own, with a claim in it, while it is being encoded.

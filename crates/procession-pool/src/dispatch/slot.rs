@@ -280,6 +280,7 @@ impl Slot {
         worker: &Worker,
         loss: &Loss,
         handovers: usize,
+        retries: u32,
         wakes: &mut Wakes,
     ) {
         let taken = worker.ledger().taken();
@@ -290,7 +291,8 @@ impl Slot {
             // One, unless what the worker sent was not believed: none of these runs again.
             let begun = worker.ledger().begun(chunk.number) as usize;
             let left = begun.min(chunk.count).saturating_sub(chunk.settled);
-            if left > 0 {
+            let may_repeat = left == 1 && loss.is_death() && chunk.deaths < retries;
+            if left > 0 && !(may_repeat && chunk.repeat()) {
                 chunk.settle(left, Answer::Lost(loss.clone()), wakes);
             }
         } else {
