@@ -22,7 +22,7 @@ fn fragile(runs: Array<u32>, n: usize, deaths: u32, how: u32) -> usize {
         *runs += 1;
         *runs
     });
-    if n % 3 != 0 || run > deaths {
+    if !n.is_multiple_of(3) || run > deaths {
         return n;
     }
     match how {
@@ -115,10 +115,7 @@ fn each_item_of_a_chunk_may_be_tried_again() {
     let pool = Pool::builder()
         .workers(2)
         .retries(1)
-        .initializer(
-            |runs: Array<u32>| drop(RUNS.get_or_init(|| runs)),
-            (runs.clone(),),
-        )
+        .initializer(prepare, (runs.clone(),))
         .start()
         .unwrap();
     let results = pool.map_chunked(die_at, 0..30, 15).unwrap();
@@ -137,10 +134,8 @@ fn what_is_no_death_is_not_tried_again() {
         runs.update(|runs| *runs += 1);
         panic!("no more")
     };
-    let error = pool
-        .apply(panics, (runs.clone(),))
-        .map(|()| ())
-        .unwrap_err();
+    let unlimited = pool().start().unwrap();
+    let error = unlimited.apply(panics, (runs.clone(),)).unwrap_err();
     assert!(matches!(error, PoolError::Panicked { .. }), "{error}");
     let lasts = |runs: Value<u32>| -> () {
         runs.update(|runs| *runs += 1);
@@ -149,8 +144,8 @@ fn what_is_no_death_is_not_tried_again() {
         }
     };
     let limit = Duration::from_millis(50);
-    let pool = pool().task_timeout(limit).start().unwrap();
-    let error = pool.apply(lasts, (runs.clone(),)).unwrap_err();
+    let limited = pool().task_timeout(limit).start().unwrap();
+    let error = limited.apply(lasts, (runs.clone(),)).unwrap_err();
     assert!(matches!(error, PoolError::TimedOut { .. }), "{error}");
     assert_eq!(runs.get(), 2);
 }

@@ -43,7 +43,7 @@ fn header(kind: Kind) -> [u8; HEADER_LEN] {
 pub struct Encoder(Message);
 
 impl Encoder {
-    /// Starts a message of the given kind, in memory that [is used again](buffer).
+    /// Starts a message of the given kind, in memory that [is used again](crate::buffer).
     #[inline]
     pub fn new(kind: Kind) -> Self {
         let mut bytes = Buffer::new();
