@@ -167,7 +167,9 @@ impl Pidfd {
     /// ```
     pub fn is_stopped(&self) -> io::Result<bool> {
         let options = libc::WSTOPPED | libc::WNOHANG | libc::WNOWAIT;
-        Ok(waitid(self.fd.as_raw_fd(), options)?.is_some())
+        let found = waitid(self.fd.as_raw_fd(), options)?;
+        // A debugger in this process is told of its own stops in the same way.
+        Ok(found.is_some_and(|(code, _)| code == libc::CLD_STOPPED))
     }
 }
 
