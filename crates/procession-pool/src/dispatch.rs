@@ -39,8 +39,11 @@ use crate::waiter::Wakes;
 use crate::worker::{Received, Worker};
 use procession_pipe::SendError;
 use procession_process::ExitStatus;
+use procession_shm::ring::RingError;
 use slot::{Slot, Stage};
 use std::collections::VecDeque;
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -244,6 +247,11 @@ impl Dispatch {
             Err(SendError::Closed) => {
                 slot.hung.get_or_insert_with(Instant::now);
                 self.alarm = true;
+                self.queue.push_front(chunk);
+            }
+            Err(SendError::Io(error)) if is_of_memory(&error) => {
+                // The worker has written over it. None of that is the call's.
+                slot.astray(error.to_string());
                 self.queue.push_front(chunk);
             }
             Err(error) => {
@@ -547,4 +555,11 @@ impl Dispatch {
         let slot = &self.slots[at];
         !slot.is_of(worker) || slot.hung.is_some() || slot.is_astray()
     }
+}
+
+/// Returns whether what is wrong is the memory that a worker shares with the pool.
+fn is_of_memory(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(<dyn Error + Send + Sync>::is::<RingError>)
 }

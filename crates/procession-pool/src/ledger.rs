@@ -151,7 +151,7 @@ impl Ledger {
         let open = self.word(OPEN);
         let (count, _) = halves(open.load(Ordering::Relaxed));
         let end = from / 8 + words.len();
-        open.store(whole(count + 1, end as u32), Ordering::Release);
+        open.store(whole(count.wrapping_add(1), end as u32), Ordering::Release);
     }
 
     /// The pool is about to close the connection, and lets the worker end as it likes.

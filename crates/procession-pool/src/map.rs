@@ -58,6 +58,8 @@ pub struct MapResults<I: Iterator, R> {
     /// Puts the results into the items' order, if that is wanted.
     in_order: Option<InOrder>,
     ready: VecDeque<Result<R, PoolError>>,
+    /// Whether the error was given that a copy of the process gets.
+    is_told_of_copy: bool,
     decoded: PhantomData<fn() -> R>,
 }
 
@@ -81,6 +83,7 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
             yielded: 0,
             in_order: is_ordered.then(InOrder::default),
             ready: VecDeque::new(),
+            is_told_of_copy: false,
             decoded: PhantomData,
         };
         results.feed();
@@ -138,7 +141,7 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
     /// # }
     /// ```
     pub fn is_done(&self) -> bool {
-        self.ready.is_empty() && self.call.is_over()
+        !self.crew.is_ours() || (self.ready.is_empty() && self.call.is_over())
     }
 
     fn feed(&mut self) {
@@ -150,7 +153,9 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
 
     fn next_by(&mut self, deadline: Deadline) -> Option<Result<R, PoolError>> {
         if !self.crew.is_ours() {
-            return Some(Err(PoolError::Copied));
+            // One error, and no more: whoever takes all results comes to an end.
+            let is_told = std::mem::replace(&mut self.is_told_of_copy, true);
+            return (!is_told).then_some(Err(PoolError::Copied));
         }
         loop {
             if let Some(result) = self.ready.pop_front() {

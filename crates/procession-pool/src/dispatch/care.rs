@@ -31,6 +31,12 @@ impl Dispatch {
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
             slot.avoided = slot.avoided.filter(|&until| now < until);
+            if slot.is_page_damaged() {
+                slot.astray(
+                    "the worker has written over the memory that it shares with the pool"
+                        .to_owned(),
+                );
+            }
             let Some(number) = slot.not_begun() else {
                 slot.waited = None;
                 continue;
@@ -55,7 +61,12 @@ impl Dispatch {
             }
             let slot = &mut self.slots[at];
             (slot.waited, slot.avoided) = (None, Some(now + AVOIDED));
-            for chunk in slot.take_back() {
+            let mut back = slot.take_back();
+            // The worker may be receiving the first, and die of it.
+            if let Some(first) = back.front_mut() {
+                first.bounces += 1;
+            }
+            for chunk in back {
                 self.send(idle, chunk, wakes);
             }
         }

@@ -121,6 +121,12 @@ impl Slot {
         (!is_before(number, taken)).then_some(number)
     }
 
+    /// Returns whether the worker claims to have begun what it was never sent.
+    pub(super) fn is_page_damaged(&self) -> bool {
+        let worker = self.worker.as_ref().filter(|_| self.fault.is_none());
+        worker.is_some_and(|worker| is_before(self.next, worker.ledger().taken()))
+    }
+
     pub(super) fn is_hopeless(&self) -> bool {
         self.failures >= FAILURES
     }
