@@ -229,6 +229,7 @@ fn kills(instructions: usize) -> usize {
     }
 }
 
+// POL-180
 #[test]
 fn a_worker_killed_at_any_instruction_costs_what_it_was_running() {
     drop(Pool::new(1).unwrap());
