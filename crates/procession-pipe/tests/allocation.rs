@@ -1,49 +1,11 @@
 //! What a message costs in memory of the process: nothing, once the first is through.
 
 use procession_pipe::{Connection, Pipe};
+use procession_testkit::allocation::{Counting, in_ten_runs};
 use procession_testkit::watchdog;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATED: Cell<u32> = const { Cell::new(0) };
-}
-
-// SAFETY: all is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.set(ALLOCATED.get() + 1);
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATED.set(ALLOCATED.get() + 1);
-        // SAFETY: the caller vouches for all, and the memory is the system's.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for both, and the memory is the system's.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-/// Returns how often memory is allocated in ten runs, after the first two.
-fn allocated(work: impl Fn()) -> u32 {
-    work();
-    work();
-    let before = ALLOCATED.get();
-    for _ in 0..10 {
-        work();
-    }
-    ALLOCATED.get() - before
-}
 
 type Value = (u64, [u8; 30], f64);
 type End<T> = Connection<T, T>;
@@ -70,7 +32,7 @@ fn a_message_that_is_sent_and_received_takes_no_memory() {
             there.send(&value).unwrap();
             assert_eq!(here.try_recv().unwrap(), Some(value));
         };
-        assert_eq!(allocated(trip), 0);
+        assert_eq!(in_ten_runs(trip), 0);
     });
 }
 
@@ -84,6 +46,6 @@ fn a_long_message_takes_the_memory_that_its_receiver_gets() {
             here.send(&value).unwrap();
             assert_eq!(there.recv().unwrap(), value);
         };
-        assert_eq!(allocated(trip), 10);
+        assert_eq!(in_ten_runs(trip), 10);
     });
 }

@@ -10,12 +10,10 @@
 )]
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 
-mod refuse;
-
 use nix::errno::Errno;
 use procession_process::{ExitStatus, Process, StartMethod, active_children, set_start_method};
+use procession_testkit::sandbox::refuse;
 use procession_testkit::{eventually, watchdog};
-use refuse::refuse;
 use std::process::exit;
 use std::time::Duration;
 

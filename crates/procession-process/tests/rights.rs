@@ -10,8 +10,6 @@
     reason = "tasks fail by panicking, like tests; a case that cannot be tried says so"
 )]
 
-mod refuse;
-
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, CpuSet, sched_getaffinity, sched_setaffinity, unshare};
 use nix::sys::prctl;
@@ -21,8 +19,8 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, chroot, geteuid, getuid, setgid, setgroups, setresuid, setuid};
 use procession_os::capabilities::Capabilities;
 use procession_process::{Process, StartMethod, Task, set_start_method};
+use procession_testkit::sandbox::refuse;
 use procession_testkit::{eventually, exists, fork_server, watchdog};
-use refuse::refuse;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;

@@ -3,8 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 
-mod refuse;
-
 use log::{LevelFilter, Log, Metadata, Record};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -14,8 +12,8 @@ use procession_process::{
     Cause, ExitStatus, Process, StartError, StartMethod, Task, active_children, preload,
     set_start_method,
 };
+use procession_testkit::sandbox::refuse;
 use procession_testkit::{alive, eventually, fork_server, kill9, watchdog};
-use refuse::refuse;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io::{Read, Write};

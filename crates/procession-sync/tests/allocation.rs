@@ -1,48 +1,18 @@
 //! What acquiring costs in memory of the process: nothing.
 
 use procession_sync::{AcquireError, BoundedSemaphore, Lock, RLock};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATED: Cell<u32> = const { Cell::new(0) };
-}
-
-// SAFETY: all is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.set(ALLOCATED.get() + 1);
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for both, and the memory is the system's.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
+use procession_testkit::allocation::{Counting, in_ten_runs};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn allocated(work: impl Fn()) -> u32 {
-    work();
-    let before = ALLOCATED.get();
-    for _ in 0..10 {
-        work();
-    }
-    ALLOCATED.get() - before
-}
 
 #[test]
 fn acquiring_allocates_nothing_but_the_first_time() {
     let _watchdog = procession_testkit::watchdog();
     let lock = Lock::new().unwrap();
-    assert_eq!(allocated(|| drop(lock.acquire().unwrap())), 0);
+    assert_eq!(in_ten_runs(|| drop(lock.acquire().unwrap())), 0);
     let semaphore = BoundedSemaphore::new(2).unwrap();
-    assert_eq!(allocated(|| drop(semaphore.acquire().unwrap())), 0);
+    assert_eq!(in_ten_runs(|| drop(semaphore.acquire().unwrap())), 0);
     let rlocks = [RLock::new().unwrap(), RLock::new().unwrap()];
     let all = || {
         let outer = rlocks[0].acquire().unwrap();
@@ -53,5 +23,5 @@ fn acquiring_allocates_nothing_but_the_first_time() {
         drop(rlocks[0].acquire().or_else(AcquireError::repaired).unwrap());
         drop(other);
     };
-    assert_eq!(allocated(all), 0);
+    assert_eq!(in_ten_runs(all), 0);
 }

@@ -12,6 +12,7 @@ use procession_sync::{
     Barrier, BarrierError, BoundedSemaphore, Condition, Event, Lock, PermitError, RLock, Semaphore,
     WaitPolicy, set_wait_policy,
 };
+use procession_testkit::sandbox::install;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -144,20 +145,7 @@ fn forbid_waiting_for_a_time_of_day() {
         answer(libc::SECCOMP_RET_KILL_PROCESS),
         answer(libc::SECCOMP_RET_ALLOW),
     ];
-    let program = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_ptr().cast_mut(),
-    };
-    // SAFETY: the call takes no pointers.
-    let no_more = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(no_more, 0);
-    let (all_threads, mode) = (
-        libc::SECCOMP_FILTER_FLAG_TSYNC,
-        libc::SECCOMP_SET_MODE_FILTER,
-    );
-    // SAFETY: the program lives until the call returns, and is only read.
-    let set = unsafe { libc::syscall(libc::SYS_seccomp, mode, all_threads, &raw const program) };
-    assert_eq!(set, 0, "the kernel takes the filter");
+    install(&program, libc::SECCOMP_FILTER_FLAG_TSYNC);
 }
 
 /// Where `struct seccomp_data` has the number of the call and the lower halves of the arguments.

@@ -1,13 +1,14 @@
 //! What procession's own tests share: a watchdog, and the search for what was left behind.
-#![forbid(unsafe_code)]
 #![expect(
     clippy::missing_panics_doc,
     reason = "what tests share fails by panicking, like a test"
 )]
 
+pub mod allocation;
 pub mod helper;
 pub mod python;
 pub mod records;
+pub mod sandbox;
 pub mod steps;
 
 use nix::sys::signal::{Signal, kill};

@@ -112,7 +112,8 @@ impl Drop for Buffer {
         if let Some(mut room) = self.0.take() {
             room.bytes.clear();
             if room.bytes.capacity() > OWN {
-                give_large(mem::take(&mut room.bytes));
+                // The small one in whose place it came, for the next message.
+                give_large(mem::replace(&mut room.bytes, take(0)));
             }
             let _ = ROOMS.try_with(|rooms| keep_room(rooms, room));
         }

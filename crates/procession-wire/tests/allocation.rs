@@ -1,30 +1,9 @@
 //! What a message costs in memory of the process.
 
+use procession_testkit::allocation::{Counting, bytes_in};
 use procession_wire::{Kind, Packet, schema};
 use serde::de::DeserializeOwned;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::VecDeque;
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: all is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.set(ALLOCATED.get() + layout.size());
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for both, and the memory is the system's.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -36,9 +15,7 @@ fn allocated_for<T: DeserializeOwned>(head: &[u8]) -> usize {
     message.extend(head);
     message.extend([1; 100]);
     let packet = Packet::parse(message, Vec::new()).expect("it is a message");
-    let before = ALLOCATED.get();
-    packet.decode::<T>().map(drop).expect_err("it is too short");
-    ALLOCATED.get() - before
+    bytes_in(|| drop(packet.decode::<T>().map(drop).expect_err("it is too short")))
 }
 
 // VAL-011

@@ -2,12 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a task fails by panicking, like a test")]
 
-#[path = "common/seccomp.rs"]
-mod seccomp;
-
+use nix::errno::Errno;
 use procession::{Connection, Pipe, wait};
+use procession_testkit::sandbox::refuse;
 use procession_testkit::watchdog;
-use seccomp::refuse;
 use std::thread;
 use std::time::Duration;
 
@@ -33,7 +31,7 @@ fn echo_without_the_kernel() {
     let (here, there): (End, End) = Pipe::builder().rings(4096).duplex().unwrap();
     let text = "a message".to_owned();
     for call in CALLS {
-        refuse(call, libc::EPERM, 0);
+        refuse(call, Errno::EPERM);
     }
     for _ in 0..10_000 {
         here.send(&text).unwrap();

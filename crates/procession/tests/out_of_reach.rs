@@ -4,17 +4,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tasks fail by panicking, like tests")]
 
-#[path = "common/seccomp.rs"]
-mod seccomp;
-
 use log::LevelFilter;
+use nix::errno::Errno;
 use nix::unistd::{Uid, geteuid, setuid};
 use procession::{
     Event, Manager, ManagerError, Pool, PoolError, Process, StartMethod, Task, Value,
     set_start_method,
 };
+use procession_testkit::sandbox::refuse_to_all;
 use procession_testkit::{alive, eventually, kill9, records, watchdog};
-use seccomp::refuse;
 use serde::{Deserialize, Serialize};
 use std::thread::park;
 
@@ -42,11 +40,7 @@ impl Loss {
     fn take_effect(self) {
         match self {
             Self::User => setuid(Uid::from_raw(65534)).unwrap(),
-            Self::Sandbox => refuse(
-                libc::SYS_pidfd_send_signal,
-                libc::EPERM,
-                libc::SECCOMP_FILTER_FLAG_TSYNC,
-            ),
+            Self::Sandbox => refuse_to_all(libc::SYS_pidfd_send_signal, Errno::EPERM),
         }
     }
 }

@@ -12,8 +12,6 @@ use std::thread::{self, Scope, ScopedJoinHandle, park};
 use std::time::{Duration, Instant};
 
 mod sandbox;
-#[path = "../common/seccomp.rs"]
-mod seccomp;
 mod signals;
 
 procession::enable_in_tests!();

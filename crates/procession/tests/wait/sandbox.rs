@@ -1,8 +1,9 @@
 //! A kernel that does not have `futex_waitv`, played by a filter on system calls.
 
 use super::queues;
-use super::seccomp::refuse;
+use nix::errno::Errno;
 use procession::{Pipe, Waitable, wait};
+use procession_testkit::sandbox::refuse;
 use procession_testkit::watchdog;
 use std::io::{ErrorKind, Result};
 use std::thread;
@@ -15,7 +16,7 @@ fn is_unsupported(result: &Result<Vec<usize>>) -> bool {
 }
 
 fn use_an_old_kernel() {
-    refuse(libc::SYS_futex_waitv, libc::ENOSYS, 0);
+    refuse(libc::SYS_futex_waitv, Errno::ENOSYS);
     let short = Duration::from_millis(1);
     let queues = queues(2);
     let (here, there) = Pipe::duplex::<(), ()>().unwrap();
