@@ -237,6 +237,39 @@ impl PoolBuilder {
         self
     }
 
+    /// Bounds how many calls may be accepted and not done, each item of a sequence being one. Whoever would
+    /// queue more, by [`Pool::apply_async`], [`Pool::map_async`] or one of their kind, waits until there are fewer, at most for a
+    /// [`queue_timeout`](crate::PoolTask::queue_timeout). A chunk is accepted as a whole when there are fewer.
+    ///
+    /// So a program that calls faster than its workers run does not fill its memory with calls. Those that wait for
+    /// their results ([`Pool::apply`], [`Pool::map`], [`Pool::imap`]) have a few calls at a time in any case, and do not wait for
+    /// room. By default there is no bound.
+    ///
+    /// # Panics
+    ///
+    /// If it is 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(2).max_queued(10).start()?;
+    /// // The loop is as fast as the workers are.
+    /// let results = (0..100).map(|n: u32| pool.apply_async(|n: u32| n + 1, (n,)));
+    /// let results = results.collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(results.into_iter().map(|it| it.get()).sum::<Result<u32, _>>()?, 5050);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn max_queued(mut self, calls: usize) -> Self {
+        assert!(calls > 0, "a pool has room for at least one call");
+        self.limits.queued = Some(calls);
+        self
+    }
+
     /// Has a task be run again, up to so many times, if the worker dies while it runs it: killed by a signal, by its
     /// own `exit` or abort, for having been [stopped](Self::stop_timeout), or for its
     /// [memory](Self::memory_limit). By default never: it may have done half of what it does.

@@ -75,6 +75,8 @@ pub(crate) struct State {
     is_minder_looking: bool,
     /// Threads that wait for somebody else to collect.
     asleep: Vec<Arc<Waiter>>,
+    /// Threads that wait for room to queue something.
+    pub(crate) for_room: Vec<Arc<Waiter>>,
     /// The workers to collect from, with their slots.
     pub(crate) workers: Arc<[(usize, Arc<Worker>)]>,
     pub(crate) wakes: Wakes,
@@ -129,6 +131,7 @@ impl Crew {
             leaves: 0,
             is_minder_looking: false,
             asleep: Vec::new(),
+            for_room: Vec::new(),
             workers: Arc::new([]),
             wakes: Wakes::new(),
             timers: Timers::default(),
@@ -174,8 +177,12 @@ impl Crew {
     /// Queues a chunk, and sees to it that somebody will collect what comes of it; not the caller, if it
     /// is going to wait.
     pub(crate) fn submit(&self, chunk: Chunk, will_wait: bool) {
+        self.submit_to(&mut self.lock(), chunk, will_wait);
+    }
+
+    /// As [`submit`](Self::submit), under the lock.
+    pub(crate) fn submit_to(&self, state: &mut State, chunk: Chunk, will_wait: bool) {
         let count = chunk.count;
-        let mut state = self.lock();
         let state_ref = &mut *state;
         let before = state_ref.dispatch.unsettled();
         state_ref.dispatch.submit(chunk, &mut state_ref.wakes);
@@ -186,7 +193,7 @@ impl Crew {
         self.watch_blocked(&state_ref.dispatch);
         // Whoever collects and is asleep has asked every worker to ring, those too that were idle then.
         if state.duty == Duty::Nobody && !will_wait {
-            self.appoint_minder(&mut state);
+            self.appoint_minder(state);
             // It may sleep without a limit, and is to look after a worker that does not begin.
             self.bells.ring();
         }
@@ -205,9 +212,10 @@ impl Crew {
     }
 
     /// Has the minder collect if something is outstanding and nobody does.
-    fn see_to_collecting(&self, state: &mut State) {
+    pub(crate) fn see_to_collecting(&self, state: &mut State) {
         if state.duty == Duty::Nobody && state.dispatch.is_busy() {
             self.appoint_minder(state);
+            self.bells.ring();
         }
     }
 
@@ -479,7 +487,10 @@ impl Drop for Locked<'_> {
         let Some(mut state) = self.state.take() else {
             return;
         };
-        let wakes = std::mem::take(&mut state.wakes);
+        let mut wakes = std::mem::take(&mut state.wakes);
+        if !state.for_room.is_empty() && state.dispatch.has_room() {
+            wakes.extend(state.for_room.drain(..).map(Wake::Thread));
+        }
         let minder_is_wanted = state.dispatch.take_alarm();
         drop(state);
         wakes.into_iter().for_each(Wake::run);

@@ -82,6 +82,8 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<u64>,
     /// How long a worker may have nothing to do.
     pub(crate) idle: Option<Duration>,
+    /// How many calls may be accepted and not done before others have to wait.
+    pub(crate) queued: Option<usize>,
     /// How often a call is run again in which a worker dies.
     pub(crate) retries: u32,
     /// Whether workers run something when they end.
@@ -96,6 +98,7 @@ impl Default for Limits {
             stop: Duration::from_millis(500),
             memory: None,
             idle: None,
+            queued: None,
             retries: 0,
             has_hook: false,
         }
@@ -178,6 +181,11 @@ impl Dispatch {
     /// Returns whether workers run something when they end.
     pub(crate) fn has_hook(&self) -> bool {
         self.limits.has_hook
+    }
+
+    /// Returns whether calls may be queued by those that do not wait for them.
+    pub(crate) fn has_room(&self) -> bool {
+        self.limits.queued.is_none_or(|most| self.unsettled < most)
     }
 
     /// Returns how many calls are not settled.

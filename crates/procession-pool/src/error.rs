@@ -130,6 +130,9 @@ pub enum PoolError {
         /// What went wrong.
         reason: String,
     },
+    /// The pool has as many calls queued as it [may](crate::PoolBuilder::max_queued), and none was done in the call's
+    /// [`queue_timeout`](crate::PoolTask::queue_timeout).
+    Full,
     /// The pool was closed before the call.
     Closed,
     /// The pool was terminated or dropped before the call was done.
@@ -172,6 +175,7 @@ procession_os::debug_in_words!(PoolError {
     ResultNotEncoded,
     ResultNotDecoded,
     Exchange,
+    Full,
     Closed,
     Terminated,
     Broken,
@@ -271,6 +275,7 @@ impl Display for PoolError {
                     "could not exchange the call{item} with a worker: {reason}"
                 )
             }
+            Self::Full => f.write_str("the pool has as many calls queued as it may"),
             Self::Closed => f.write_str("the pool is closed and takes no more calls"),
             Self::Terminated => f.write_str("the pool was terminated"),
             Self::Broken { reason } => write!(f, "the pool cannot start workers: {reason}"),

@@ -1,6 +1,7 @@
 //! Items on their way into chunks. Everything of the user's that encodes runs here, on the thread of the
 //! caller.
 
+use crate::bound::NoRoom;
 use crate::call::{Answer, Call, Settled};
 use crate::chunk::Chunk;
 use crate::crew::Crew;
@@ -181,25 +182,32 @@ impl Crew {
         }
     }
 
-    /// Submits calls for all items, and completes the call.
+    /// Submits calls for all items as there is room, and completes the call.
     pub(crate) fn feed_all<I: Iterator>(
         &self,
         feed: &mut Feed,
         items: &mut I,
         push: impl Fn(&mut Feed, I::Item),
-    ) {
+        patience: impl Fn() -> Deadline,
+    ) -> Result<(), NoRoom> {
         for item in items {
             push(feed, item);
             if feed.is_ready() {
-                self.submit_all(feed, false);
+                self.queue_all(feed, patience())?;
                 if feed.call.has_ended() {
-                    return;
+                    return Ok(());
                 }
             }
         }
         feed.end_row();
-        self.submit_all(feed, false);
+        self.queue_all(feed, patience())?;
         feed.call.complete();
+        Ok(())
+    }
+
+    fn queue_all(&self, feed: &mut Feed, patience: Deadline) -> Result<(), NoRoom> {
+        feed.take()
+            .try_for_each(|chunk| self.queue(chunk, patience))
     }
 
     fn submit_all(&self, feed: &mut Feed, will_wait: bool) {

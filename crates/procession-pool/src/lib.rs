@@ -59,6 +59,7 @@
     expect(dead_code, reason = "the model uses a part of what a pool does")
 )]
 
+mod bound;
 #[cfg(not(loom))]
 mod builder;
 mod call;

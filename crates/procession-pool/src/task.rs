@@ -1,5 +1,6 @@
 //! A task of a pool, with how it is to be called.
 
+use crate::bound::NoRoom;
 use crate::call::{Call, Want};
 use crate::crew::Crew;
 use crate::dispatch::AHEAD;
@@ -58,6 +59,8 @@ pub struct PoolTask<'a, F, S = Single> {
     pool: &'a Pool,
     chunk: Option<usize>,
     timeout: Option<Duration>,
+    /// How long it waits for room.
+    queue_timeout: Option<Duration>,
     /// The task is known by its type.
     of: PhantomData<fn() -> (F, S)>,
 }
@@ -77,6 +80,7 @@ impl<'a, F> PoolTask<'a, F> {
             pool,
             chunk: None,
             timeout: None,
+            queue_timeout: None,
             of: PhantomData,
         }
     }
@@ -127,6 +131,7 @@ impl<'a, F> PoolTask<'a, F> {
             pool: self.pool,
             chunk: self.chunk,
             timeout: self.timeout,
+            queue_timeout: self.queue_timeout,
             of: PhantomData,
         }
     }
@@ -173,6 +178,30 @@ impl<F, S> PoolTask<'_, F, S> {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Has [`apply_async`](Self::apply_async) and [`map_async`](Self::map_async) wait no longer than this for room in a
+    /// pool that has [as much queued](crate::PoolBuilder::max_queued) as it may: then they are [`PoolError::Full`].
+    /// With zero they do not wait. Of a sequence, each chunk has so much time; what was queued of it is cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::{Pool, PoolError};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).max_queued(2).start()?;
+    /// let endless = pool.task(|| -> () { loop { std::thread::park() } }).queue_timeout(Duration::ZERO);
+    /// let _queued = [endless.apply_async(())?, endless.apply_async(())?];
+    /// assert!(matches!(endless.apply_async(()), Err(PoolError::Full)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
         self
     }
 }
@@ -498,7 +527,14 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
             // The arguments could not be encoded.
             return result.get().and(Err(PoolError::Taken));
         };
-        crew.submit(chunk, will_wait);
+        if will_wait {
+            // It has one call at a time.
+            crew.submit(chunk, true);
+            return Ok(result);
+        }
+        let whole = Deadline::after_opt(self.timeout);
+        let queued = crew.queue(chunk, self.patience().min(whole));
+        queued.map_err(|NoRoom| self.no_room(whole))?;
         Ok(result)
     }
 
@@ -543,7 +579,10 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let result = AsyncResult::new(crew, &call, self.timeout, finish);
         // Dropped by an iterator that panics, it does not stop what was queued.
         let abandon = Abandon(crew, &call);
-        crew.feed_all(&mut feed, &mut items, push::<F, S, T, M>);
+        let whole = Deadline::after_opt(self.timeout);
+        let patience = || self.patience().min(whole);
+        let queued = crew.feed_all(&mut feed, &mut items, push::<F, S, T, M>, patience);
+        queued.map_err(|NoRoom| self.no_room(whole))?;
         std::mem::forget(abandon);
         Ok(result)
     }
@@ -565,6 +604,19 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let limits = (room, self.timeout);
         let crew = &self.pool.crew;
         Ok(MapResults::new(crew, call, feed, items, limits, is_ordered))
+    }
+
+    /// Returns until when a call waits for room.
+    fn patience(self) -> Deadline {
+        Deadline::after_opt(self.queue_timeout)
+    }
+
+    /// Says why a call was not queued whose whole time is over at `whole`.
+    fn no_room(self, whole: Deadline) -> PoolError {
+        match self.timeout {
+            Some(limit) if whole.passed() => PoolError::NotInTime { item: None, limit },
+            _ => PoolError::Full,
+        }
     }
 
     fn room(self, most: usize, deadline: Deadline) -> Room {
