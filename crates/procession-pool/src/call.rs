@@ -8,6 +8,7 @@
 use crate::completed::Completed;
 use crate::crew::Crew;
 use crate::sync::{Mutex, MutexGuard};
+use crate::timers::Timer;
 use crate::waiter::{Awaited, Waiter, Wake, Wakes};
 use procession_os::futexes::Watch;
 use procession_process::ExitStatus;
@@ -90,6 +91,18 @@ pub(crate) struct Call {
     pub(crate) for_items: bool,
 }
 
+/// Who takes what is settled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Owner {
+    #[default]
+    Caller,
+    /// The caller, or the scope if the caller does not want it.
+    CallerInScope,
+    /// The caller has dropped it.
+    Scope,
+    Nobody,
+}
+
 #[derive(Default)]
 struct State {
     /// What has been settled and not taken.
@@ -106,8 +119,9 @@ struct State {
     expected: usize,
     /// Why nothing more is waited for, though items are open: those are lost for this reason.
     ended: Option<Loss>,
-    /// Whether nobody is there any more to take what is settled.
-    is_unwanted: bool,
+    owner: Owner,
+    /// Ends the call when it takes too long.
+    timer: Option<Timer>,
     /// Several threads may wait for one result.
     waiters: Vec<(Want, Arc<Waiter>)>,
     waker: Option<(Waker, Arc<Crew>)>,
@@ -143,6 +157,8 @@ impl Call {
         let mut state = self.state();
         state.open += items;
         state.accepted += items;
+        // A single call is whole with its one chunk, and cannot be done before.
+        state.is_whole |= !self.for_items;
         state.chunks += 1;
         state.ended.clone()
     }
@@ -160,7 +176,7 @@ impl Call {
         if state.ended.is_some() {
             return;
         }
-        if !state.is_unwanted {
+        if state.owner != Owner::Nobody {
             state.settled.push(settled);
         }
         state.tell(wakes);
@@ -201,11 +217,33 @@ impl Call {
     /// Drops what is settled from now on, and whoever is to be woken.
     pub(crate) fn abandon(&self) {
         let mut state = self.state();
-        state.is_unwanted = true;
-        let dropped = (std::mem::take(&mut state.settled), state.waker.take());
+        let (owner, settled) = match state.owner {
+            Owner::CallerInScope => (Owner::Scope, Vec::new()),
+            _ => (Owner::Nobody, std::mem::take(&mut state.settled)),
+        };
+        state.owner = owner;
+        let dropped = (settled, state.waker.take());
         drop(state);
         // The user's code may run here.
         drop(dropped);
+    }
+
+    /// Keeps what is settled for a scope if the caller drops it.
+    pub(crate) fn keep(&self) {
+        self.state().owner = Owner::CallerInScope;
+    }
+
+    /// Returns whether the caller has dropped what a scope is to look at.
+    pub(crate) fn is_left_to_scope(&self) -> bool {
+        self.state().owner == Owner::Scope
+    }
+
+    /// Ends the call when it takes too long.
+    pub(crate) fn time(&self, timer: Option<Timer>) {
+        let mut state = self.state();
+        if !state.is_done() {
+            state.timer = timer;
+        }
     }
 
     /// Has a function called when all is settled; gives it back if it is.
@@ -318,6 +356,7 @@ impl State {
         let woken = self.waiters.extract_if(.., wanted);
         wakes.extend(woken.map(|(_, waiter)| Wake::Thread(waiter)));
         if is_done {
+            self.timer = None;
             let task = self.waker.take();
             wakes.extend(task.map(|(waker, crew)| Wake::Task(waker, crew)));
             wakes.extend(self.hook.take().map(Wake::Hook));

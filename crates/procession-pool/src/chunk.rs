@@ -28,6 +28,8 @@ pub(crate) struct Chunk {
     pub(crate) bounces: usize,
     /// How many workers died while they ran the next call.
     pub(crate) deaths: u32,
+    /// Why the calls that no worker has begun are not wanted any more.
+    pub(crate) stop: Option<Loss>,
     load: Load,
 }
 
@@ -85,6 +87,7 @@ impl Chunk {
             number: 0,
             bounces: 0,
             deaths: 0,
+            stop: None,
             load,
         }
     }

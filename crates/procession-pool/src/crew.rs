@@ -55,6 +55,7 @@ pub(crate) struct Crew {
     pub(crate) callbacks: Callbacks,
     /// Calls the wakers of asynchronous programs, which are the user's code as the callbacks are.
     pub(crate) wakers: Callbacks,
+    pub(crate) timers: std::sync::Mutex<Timers>,
     /// Changes when a call is settled that is waited for beside other things.
     pub(crate) news: News,
     minder_has_ended: Mutex<bool>,
@@ -80,7 +81,6 @@ pub(crate) struct State {
     /// The workers to collect from, with their slots.
     pub(crate) workers: Arc<[(usize, Arc<Worker>)]>,
     pub(crate) wakes: Wakes,
-    pub(crate) timers: Timers,
 }
 
 /// Who collects.
@@ -134,7 +134,6 @@ impl Crew {
             for_room: Vec::new(),
             workers: Arc::new([]),
             wakes: Wakes::new(),
-            timers: Timers::default(),
         };
         let watch = Watch::new()?;
         let bells = Bells::new(&watch)?;
@@ -146,6 +145,7 @@ impl Crew {
             callbacks: Callbacks::new("procession-call"),
             wakers: Callbacks::new("procession-wake"),
             news: News::default(),
+            timers: std::sync::Mutex::default(),
             minder_has_ended: Mutex::new(true),
             minder_ended: Condvar::new(),
             farewells: Mutex::default(),
@@ -403,9 +403,14 @@ impl Crew {
 
     /// Takes back what no worker has begun of a call; returns whether that was all that was left of it.
     pub(crate) fn cancel(&self, call: &Arc<Call>) -> bool {
-        let loss = Loss::Cancelled;
-        let found = self.change(|dispatch, wakes| dispatch.cancel(call, &loss, wakes));
+        let found = self.cancel_all(|other| Arc::ptr_eq(other, call));
         found && call.is_ready(crate::call::Want::End)
+    }
+
+    /// Takes back what no worker has begun of the calls that are meant; returns whether there was anything.
+    pub(crate) fn cancel_all(&self, is_meant: impl Fn(&Arc<Call>) -> bool) -> bool {
+        let loss = Loss::Cancelled;
+        self.change(|dispatch, wakes| dispatch.cancel(is_meant, &loss, wakes))
     }
 
     /// Returns the process numbers of the workers that are at a call.
@@ -418,7 +423,7 @@ impl Crew {
     pub(crate) fn expire(&self, call: &Arc<Call>, limit: Duration) {
         self.change(|dispatch, wakes| {
             let loss = Loss::NotInTime(limit);
-            dispatch.cancel(call, &loss, wakes);
+            dispatch.cancel(|other| Arc::ptr_eq(other, call), &loss, wakes);
             call.end(loss, wakes);
         });
     }

@@ -379,8 +379,14 @@ impl Dispatch {
         let sent = std::mem::take(&mut slot.sent);
         let failed = slot.vacate();
         self.settled(before - left);
-        for chunk in sent.into_iter().rev() {
-            self.queue.push_front(chunk);
+        for mut chunk in sent.into_iter().rev() {
+            match chunk.stop.take() {
+                Some(unwanted) => {
+                    self.settled(chunk.count - chunk.settled);
+                    chunk.lose(unwanted, wakes);
+                }
+                None => self.queue.push_front(chunk),
+            }
         }
         if failed {
             let why = match loss {
@@ -500,17 +506,24 @@ impl Dispatch {
         self.alarm = true;
     }
 
-    /// Settles what no worker has begun of a call.
+    /// Settles what no worker has begun of some calls; a worker that is in the middle of a chunk does not run the rest
+    /// of it.
     ///
     /// Returns whether there was anything.
-    pub(crate) fn cancel(&mut self, call: &Arc<Call>, loss: &Loss, wakes: &mut Wakes) -> bool {
-        let is_of = |chunk: &Chunk| Arc::ptr_eq(&chunk.call, call);
+    pub(crate) fn cancel(
+        &mut self,
+        is_meant: impl Fn(&Arc<Call>) -> bool,
+        loss: &Loss,
+        wakes: &mut Wakes,
+    ) -> bool {
+        let is_of = |chunk: &Chunk| is_meant(&chunk.call);
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
             if slot.sent.iter().any(is_of) {
                 for chunk in slot.take_back().into_iter().rev() {
                     self.queue.push_front(chunk);
                 }
+                slot.stop(&is_meant, loss);
             }
         }
         let mut found = false;

@@ -10,6 +10,7 @@
 //! | claims | both | which requests the worker may still begin |
 //! | begun | worker | the request that it is at, and how many of its calls have begun |
 //! | since | worker | when the last of them did, if that is asked for |
+//! | stop | both | the request whose calls that have not begun are not wanted any more |
 //! | block, open | worker | of which calls the outcomes on the page are |
 //! | dismissed | pool | whether the worker ends normally when its connection is closed |
 //! | page | worker | outcomes that have not been sent yet |
@@ -37,6 +38,7 @@ const SINCE: usize = 2;
 const BLOCK: usize = 3;
 const OPEN: usize = 4;
 const DISMISSED: usize = 5;
+const STOP: usize = 6;
 /// The page begins on a cache line of its own.
 const FIRST: usize = 16;
 
@@ -78,10 +80,24 @@ impl Ledger {
             // says their order however long nothing is revoked.
             may.then(|| whole(next, next))
         };
+        // What was said of an earlier request with this number. The pool says nothing of this one before it is
+        // taken.
+        self.word(STOP).store(0, Ordering::Relaxed);
         let claims = self.word(CLAIMS);
         claims
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, take)
             .is_ok()
+    }
+
+    /// The pool does not want what the worker has not begun of a request that it has taken.
+    pub(crate) fn stop(&self, request: u32) {
+        self.word(STOP).store(whole(1, request), Ordering::Release);
+    }
+
+    /// Returns whether the pool does not want the rest of a request.
+    #[inline]
+    pub(crate) fn is_stopped(&self, request: u32) -> bool {
+        self.word(STOP).load(Ordering::Relaxed) == whole(1, request)
     }
 
     /// Revokes all requests below `next` that the worker has not begun; returns the number of the first

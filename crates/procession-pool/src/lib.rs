@@ -90,6 +90,8 @@ mod protocol;
 #[cfg(not(loom))]
 mod result;
 mod row;
+#[cfg(not(loom))]
+mod scope;
 mod serve;
 #[cfg(not(loom))]
 mod several;
@@ -116,6 +118,8 @@ pub use map::MapResults;
 pub use pool::Pool;
 #[cfg(not(loom))]
 pub use result::AsyncResult;
+#[cfg(not(loom))]
+pub use scope::Scope;
 #[cfg(not(loom))]
 pub use several::{AsCompleted, as_completed, wait_all, wait_any};
 #[cfg(not(loom))]

@@ -8,6 +8,7 @@
 //! | worker | `OUTCOMES` | what came of some calls |
 //! | worker | `OUTCOME` | what came of one call, in a message of its own, with the request's number and its place |
 //! | worker, instead | `REFUSED` | why it cannot read the request, of which it ran nothing, and the request's number |
+//! | worker, behind its outcomes | `STOPPED` | that it does not run the rest of a request, as the ledger told it |
 //!
 //! The requests to a worker are numbered from 0 in the order in which they are sent, so that the worker knows the
 //! number of one that it cannot read; and it answers them in their order. It runs a request only if it
@@ -75,6 +76,13 @@ pub(crate) fn ready() -> Message {
 pub(crate) fn refused(request: u32, words: &str) -> Result<Message, EncodeError> {
     let message = Message::encode(Kind::REFUSED, &words.to_owned())?;
     Ok(message.with_number(request.into()))
+}
+
+/// Encodes that the rest of a request is not run.
+pub(crate) fn stopped(request: u32) -> Message {
+    Encoder::new(Kind::STOPPED)
+        .finish()
+        .with_number(u64::from(request))
 }
 
 impl<'a> Arguments<'a> {

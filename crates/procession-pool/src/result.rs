@@ -51,8 +51,6 @@ pub struct AsyncResult<R> {
     finish: Option<Finish<R>>,
     /// Whether the result that was taken was a value.
     was_success: bool,
-    /// Ends the call when it takes too long.
-    timer: Option<Timer>,
 }
 
 /// Makes a result of what was settled of a call.
@@ -66,10 +64,12 @@ impl<R> AsyncResult<R> {
         timeout: Option<Duration>,
         finish: Finish<R>,
     ) -> Self {
+        if let Some(limit) = timeout {
+            call.time(Timer::start(crew, call, limit));
+        }
         Self {
             crew: Arc::clone(crew),
             call: Arc::clone(call),
-            timer: timeout.and_then(|limit| Timer::start(crew, call, limit)),
             finish: Some(finish),
             was_success: false,
         }
@@ -162,7 +162,6 @@ impl<R> AsyncResult<R> {
     /// Takes the result, which is there.
     fn take(&mut self) -> Result<R, PoolError> {
         let finish = self.finish.take().ok_or(PoolError::Taken)?;
-        self.timer = None;
         self.was_success = self.call.is_success();
         finish(&self.call)
     }
@@ -378,12 +377,8 @@ impl<R: 'static> AsyncResult<R> {
         let finish = self.finish.take().ok_or(PoolError::Taken)?;
         self.crew.callbacks.prepare().map_err(PoolError::Thread)?;
         let (crew, call) = (Arc::clone(&self.crew), Arc::clone(&self.call));
-        let timer = self.timer.take();
         let hook = Box::new(move || {
-            let result = move || {
-                drop(timer);
-                callback(finish(&call));
-            };
+            let result = move || callback(finish(&call));
             crew.callbacks.call(Box::new(result));
         });
         if let Some(hook) = self.call.hook(hook) {

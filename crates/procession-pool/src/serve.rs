@@ -5,7 +5,7 @@
 
 use crate::farewell::Farewell;
 use crate::ledger::{Ledger, PAGE};
-use crate::protocol::{Request, ready, refused};
+use crate::protocol::{Request, ready, refused, stopped};
 use crate::row::{self, Block, Calls, NO_ITEM};
 use crate::startup::Startup;
 use crate::sync::Channel;
@@ -28,6 +28,8 @@ pub(crate) struct Bench {
     state: Box<dyn Any>,
     /// Outcomes that were not sent yet; they are on the ledger's page too.
     block: RefCell<Block>,
+    /// Whether the rest of the request is not run.
+    is_cut_short: Cell<bool>,
     /// The number of the request that comes next.
     next: Cell<u32>,
 }
@@ -65,6 +67,7 @@ fn serve_with(startup: Startup, state: Box<dyn Any>) -> Farewell {
         ledger: startup.ledger,
         state,
         block: RefCell::new(Block::new()),
+        is_cut_short: Cell::new(false),
         next: Cell::new(0),
     };
     bench.serve();
@@ -137,7 +140,10 @@ impl Bench {
         }
         let item = (item != NO_ITEM).then_some(item as usize);
         for_item(item, || resolved(self as &dyn Any, &mut packet));
-        let sent = self.flush();
+        let mut sent = self.flush();
+        if self.is_cut_short.take() && sent.is_ok() {
+            sent = self.channel.send(stopped(request));
+        }
         self.end(is_timed);
         Ok(sent)
     }
@@ -305,6 +311,10 @@ fn run_row<R: Serialize + DeserializeOwned>(
     let mut block = bench.block.borrow_mut();
     bench.open(&mut block, calls.request, 0);
     for (place, arguments) in (0..).zip(calls.arguments()) {
+        if bench.ledger.is_stopped(calls.request) {
+            bench.is_cut_short.set(true);
+            return;
+        }
         if calls.item != NO_ITEM {
             at_item(calls.item as usize + place as usize);
         }

@@ -10,6 +10,7 @@ use crate::gather::{Gathered, Sink};
 use crate::map::MapResults;
 use crate::pool::Pool;
 use crate::result::{AsyncResult, Finish, all, each, one};
+use crate::scope::Scope;
 use crate::shape::{Item, Shape, Single, Star, WithState};
 use procession_os::wait::Deadline;
 use std::fmt;
@@ -57,6 +58,7 @@ const MOST_ROOM: usize = 1 << 20;
 #[must_use = "it calls nothing by itself"]
 pub struct PoolTask<'a, F, S = Single> {
     pool: &'a Pool,
+    scope: Option<&'a Scope<'a>>,
     chunk: Option<usize>,
     timeout: Option<Duration>,
     /// How long it waits for room.
@@ -78,11 +80,18 @@ impl<'a, F> PoolTask<'a, F> {
     pub(crate) fn new(pool: &'a Pool) -> Self {
         Self {
             pool,
+            scope: None,
             chunk: None,
             timeout: None,
             queue_timeout: None,
             of: PhantomData,
         }
+    }
+
+    /// Makes the calls those of a scope.
+    pub(crate) fn within(mut self, scope: &'a Scope<'a>) -> Self {
+        self.scope = Some(scope);
+        self
     }
 
     /// Has each item be a tuple of the task's arguments, as [`Pool::starmap`] does.
@@ -129,6 +138,7 @@ impl<'a, F> PoolTask<'a, F> {
     fn shaped<S>(self) -> PoolTask<'a, F, S> {
         PoolTask {
             pool: self.pool,
+            scope: self.scope,
             chunk: self.chunk,
             timeout: self.timeout,
             queue_timeout: self.queue_timeout,
@@ -150,9 +160,9 @@ impl<F, S> PoolTask<'_, F, S> {
 
     /// Gives each call so long a time: an `apply`, or a `map` with all its items.
     ///
-    /// When it is over, what no worker has begun is not run any more, and what has no result fails with
-    /// [`PoolError::NotInTime`]. What a worker has begun, it runs to its end, and nobody hears of it; to stop a
-    /// task that takes too long is the pool's own
+    /// When it is over, items that no worker has begun are not run any more, and those without a result fail with
+    /// [`PoolError::NotInTime`]. An item that a worker is at is run to its end, and nobody hears of it; to end a
+    /// worker whose task takes too long is the pool's own
     /// [`task_timeout`](crate::PoolBuilder::task_timeout).
     ///
     /// The time of [`imap`](Self::imap) is for all of its results: the first that is not there then is an error,
@@ -373,7 +383,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         T: Item<F, S, M>,
         I: IntoIterator<Item = T>,
     {
-        self.queue(items, all)
+        self.queue(items, all, |call| all::<T::Output>(call).map(drop))
     }
 
     /// As [`try_map`](Self::try_map), without waiting for the results.
@@ -408,7 +418,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         T: Item<F, S, M>,
         I: IntoIterator<Item = T>,
     {
-        self.queue(items, each)
+        self.queue(items, each, |call| all::<T::Output>(call).map(drop))
     }
 
     /// Returns an iterator over the results, in the items' order, as [`Pool::imap`].
@@ -521,8 +531,11 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let routine = A::routine()?;
         let mut feed = Feed::new(Arc::clone(&call), routine, 1, self.pool.limits);
         feed.push(&args.into_args());
-        call.complete();
-        let result = AsyncResult::new(crew, &call, timeout, one);
+        let result = self.result(
+            &call,
+            timeout,
+            (one::<A::Output>, |call| one::<A::Output>(call).map(drop)),
+        );
         let Some(chunk) = feed.take().next() else {
             // The arguments could not be encoded.
             return result.get().and(Err(PoolError::Taken));
@@ -536,6 +549,20 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let queued = crew.queue(chunk, self.patience().min(whole));
         queued.map_err(|NoRoom| self.no_room(whole))?;
         Ok(result)
+    }
+
+    /// Makes the result of a call; a scope waits for it too.
+    fn result<R>(
+        self,
+        call: &Arc<Call>,
+        timeout: Option<Duration>,
+        finish: (Finish<R>, Finish<()>),
+    ) -> AsyncResult<R> {
+        let (finish, check) = finish;
+        if let Some(scope) = self.scope {
+            scope.add(call, check);
+        }
+        AsyncResult::new(&self.pool.crew, call, timeout, finish)
     }
 
     /// Calls the task with each item, and waits for all.
@@ -568,7 +595,12 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
     }
 
     /// Queues calls for all items.
-    fn queue<T, M, I, R>(self, items: I, finish: Finish<R>) -> Result<AsyncResult<R>, PoolError>
+    fn queue<T, M, I, R>(
+        self,
+        items: I,
+        finish: Finish<R>,
+        check: Finish<()>,
+    ) -> Result<AsyncResult<R>, PoolError>
     where
         T: Item<F, S, M>,
         I: IntoIterator<Item = T>,
@@ -576,7 +608,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let crew = &self.pool.crew;
         let (mut items, len) = counted(items.into_iter());
         let (call, mut feed) = self.begin::<T, M>(Some(len))?;
-        let result = AsyncResult::new(crew, &call, self.timeout, finish);
+        let result = self.result(&call, self.timeout, (finish, check));
         // Dropped by an iterator that panics, it does not stop what was queued.
         let abandon = Abandon(crew, &call);
         let whole = Deadline::after_opt(self.timeout);
@@ -649,6 +681,7 @@ struct Abandon<'a>(&'a Crew, &'a Arc<Call>);
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
         if !self.1.is_ready(Want::End) {
+            self.1.complete();
             self.0.cancel(self.1);
         }
     }

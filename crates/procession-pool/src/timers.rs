@@ -3,7 +3,7 @@
 use crate::call::Call;
 use crate::crew::Crew;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 /// When a call is to be done, and a number that tells it from others.
@@ -48,7 +48,7 @@ impl Timer {
     /// Begins to count; `None` if the time is beyond what can be counted.
     pub(crate) fn start(crew: &Arc<Crew>, call: &Arc<Call>, limit: Duration) -> Option<Self> {
         let at = Instant::now().checked_add(limit)?;
-        let (key, is_first) = crew.lock().timers.add(at, call, limit);
+        let (key, is_first) = crew.timers().add(at, call, limit);
         if is_first {
             crew.bells.ring();
         }
@@ -62,16 +62,21 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         if self.crew.is_ours() {
-            self.crew.lock().timers.calls.remove(&self.key);
+            self.crew.timers().calls.remove(&self.key);
         }
     }
 }
 
 impl Crew {
+    /// This lock is the last in the order of the crew's.
+    fn timers(&self) -> MutexGuard<'_, Timers> {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends the calls whose time has come; returns when the next one's does.
     pub(crate) fn expire_due(&self, now: Instant) -> Option<Instant> {
         loop {
-            let due = self.lock().timers.take_due(now);
+            let due = self.timers().take_due(now);
             match due {
                 Ok((call, limit)) => {
                     if let Some(call) = call.upgrade() {

@@ -126,6 +126,51 @@ fn dropping_the_results_cancels_what_has_not_begun() {
     assert_eq!(ran.to_vec().iter().sum::<u32>(), 2);
 }
 
+// POL-167
+#[test]
+fn a_call_that_is_given_up_is_not_run_to_the_end_of_its_chunk() {
+    let _watchdog = watchdog();
+    let ran = Array::<u32>::zeroed(100).unwrap();
+    let go = Value::new(false).unwrap();
+    // An item with a handle in it would be a chunk of its own.
+    let state = |shared: (Array<u32>, Value<bool>)| shared;
+    let builder = Pool::builder().workers(1);
+    let pool = builder.state(state, (ran.clone(), go.clone())).start();
+    let pool = pool.unwrap();
+    let items = || 0..100_usize;
+    let sum = || ran.to_vec().iter().sum::<u32>();
+    let task = |(ran, go): &(Array<u32>, Value<bool>), n| note_and_wait(ran.clone(), go.clone(), n);
+    let task = pool.task(task).with_state().chunk(100);
+    let begun = |which| eventually("it has begun", || sum() == which);
+    // It is cancelled, dropped, too late, and the worker dies while the rest is not wanted.
+    let cancelled = task.map_async(items()).unwrap();
+    begun(1);
+    assert!(!cancelled.cancel());
+    go.set(true);
+    let error = cancelled.get().unwrap_err();
+    assert!(matches!(error, PoolError::Cancelled), "{error}");
+    assert_eq!(sum(), 1);
+
+    go.set(false);
+    let results = task.imap(items()).unwrap();
+    begun(2);
+    drop(results);
+    go.set(true);
+    pool.apply(square, (1,)).unwrap();
+    assert_eq!(sum(), 2);
+
+    go.set(false);
+    // On a busy machine the time may be over before the first is begun.
+    while sum() < 3 {
+        let late = task.timeout(Duration::from_millis(100)).map(items());
+        assert!(matches!(late, Err(PoolError::NotInTime { .. })));
+    }
+    kill9(pool.worker_pids()[0]);
+    pool.apply(square, (1,)).unwrap();
+    assert_eq!(sum(), 3);
+    pool.join();
+}
+
 fn die_at(n: u64) -> u64 {
     if n == 13 {
         kill9(std::process::id());

@@ -60,6 +60,8 @@ kinds! {
     CALLS = 0x32,
     /// What came of some of them.
     OUTCOMES = 0x33,
+    /// A pool's worker does not run the rest of a request.
+    STOPPED = 0x34,
 }
 
 const fn differ(numbers: &[u8]) -> bool {

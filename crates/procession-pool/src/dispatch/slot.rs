@@ -1,6 +1,6 @@
 //! The place of one worker in a pool.
 
-use crate::call::{Answer, Loss};
+use crate::call::{Answer, Call, Loss};
 use crate::chunk::Chunk;
 use crate::ledger::{Left, Progress, is_before};
 use crate::row::{BLOCK_HEAD, BlockHead};
@@ -196,6 +196,20 @@ impl Slot {
                 self.settle(1, Answer::Message(packet), wakes);
                 Ok(())
             }
+            Kind::STOPPED => {
+                let number = packet.take_number().map_err(|error| error.to_string())?;
+                let front = self.sent.front_mut();
+                let front = front.filter(|chunk| u64::from(chunk.number) == number);
+                let Some(loss) = front.and_then(|chunk| chunk.stop.take()) else {
+                    return Err("the worker stopped what it was to go on with".to_owned());
+                };
+                let Some(mut chunk) = self.sent.pop_front() else {
+                    return Ok(());
+                };
+                self.sent_bytes -= chunk.len();
+                chunk.lose(loss, wakes);
+                Ok(())
+            }
             Kind::REFUSED => {
                 let number = packet.take_number().map_err(|error| error.to_string())?;
                 let words = packet.decode().unwrap_or_else(|error| error.to_string());
@@ -336,6 +350,18 @@ impl Slot {
     pub(super) fn rest(&mut self) {
         let pause = PAUSES[self.barren.min(PAUSES.len() - 1)];
         self.due = Instant::now().checked_add(pause);
+    }
+
+    /// Has the worker not run the rest of the chunk that it is at, if that is of a call that is meant.
+    pub(super) fn stop(&mut self, is_meant: impl Fn(&Arc<Call>) -> bool, loss: &Loss) {
+        let Some(worker) = &self.worker else { return };
+        let at = worker.ledger().taken().wrapping_sub(1);
+        let mut sent = self.sent.iter_mut();
+        let chunk = sent.find(|chunk| chunk.number == at && is_meant(&chunk.call));
+        if let Some(chunk) = chunk.filter(|chunk| chunk.count > 1) {
+            chunk.stop = Some(loss.clone());
+            worker.ledger().stop(at);
+        }
     }
 
     /// Takes back what the worker has not begun, also a request that was sent in part: the rest follows, and
