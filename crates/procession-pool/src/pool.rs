@@ -14,6 +14,7 @@ use crate::task::PoolTask;
 use crate::worker::{Recipe, Worker};
 use procession_call::{Task, captures_nothing};
 use procession_os::wait::Deadline;
+use procession_process::at_one_moment;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -105,7 +106,7 @@ impl Pool {
             limits,
             minder: Mutex::default(),
         };
-        let staffed = (0..size).try_for_each(|at| pool.staff(at, &recipe));
+        let staffed = at_one_moment(|| (0..size).try_for_each(|at| pool.staff(at, &recipe)));
         // It fills the slots that are empty, and sees to it that what was started before an error ends.
         let minder = Minder::new(Arc::clone(&pool.crew), recipe);
         if staffed.is_err() {

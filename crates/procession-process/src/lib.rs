@@ -117,3 +117,5 @@ pub use procession_call::{
 };
 pub use procession_os::pidfd::ExitStatus;
 pub use stdio::Stdio;
+#[doc(hidden)]
+pub use surroundings::at_one_moment;

@@ -5,9 +5,10 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::resource::{Resource, getrlimit, rlim_t};
 use nix::sys::stat::Mode;
-use nix::unistd::read;
+use nix::unistd::{ResGid, ResUid, getresgid, getresuid, read};
 use procession_os::capabilities::Capabilities;
 use procession_os::sched::{Scheduling, scheduling};
+use std::cell::RefCell;
 use std::fs;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -111,6 +112,91 @@ impl Surroundings {
             scheduling: scheduling()?,
             root: (root.dev(), root.ino()),
         })
+    }
+}
+
+/// Whether what was looked at once counts for all that this thread starts.
+#[derive(Debug, Default)]
+enum Moment {
+    #[default]
+    Passing,
+    /// It does, and nobody has looked yet.
+    Held,
+    /// It does, as long as the thread has these rights.
+    Seen(Box<(Surroundings, Identity)>),
+}
+
+/// Whose the thread is and what it may do, which takes a few short calls.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity(ResUid, ResGid, Capabilities);
+
+impl Identity {
+    fn now() -> Option<Self> {
+        Some(Self(
+            getresuid().ok()?,
+            getresgid().ok()?,
+            Capabilities::now().ok()?,
+        ))
+    }
+}
+
+thread_local! {
+    static MOMENT: RefCell<Moment> = const { RefCell::new(Moment::Passing) };
+}
+
+/// Has all that this thread starts in `work` be as the thread is when it starts the first: that is looked
+/// at once, unless its rights change. A pool starts its workers so.
+///
+/// # Examples
+///
+/// ```
+/// use procession_process::{Process, at_one_moment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let [one, two] = at_one_moment(|| [1, 2].map(|n| Process::spawn(|n: u32| n * 10, (n,))));
+/// assert_eq!(one?.join()? + two?.join()?, 30);
+/// # Ok(())
+/// # }
+/// ```
+#[doc(hidden)]
+pub fn at_one_moment<R>(work: impl FnOnce() -> R) -> R {
+    /// Ends it, also when the work panics.
+    struct Over;
+
+    impl Drop for Over {
+        fn drop(&mut self) {
+            MOMENT.set(Moment::Passing);
+        }
+    }
+
+    MOMENT.set(Moment::Held);
+    let _over = Over;
+    work()
+}
+
+impl Surroundings {
+    /// Returns what was looked at, if it counts for what this thread starts now.
+    pub(crate) fn of_moment() -> Option<Self> {
+        // While the thread ends there is no moment any more.
+        let seen = MOMENT.try_with(|moment| match &*moment.borrow() {
+            Moment::Seen(seen) if Identity::now().as_ref() == Some(&seen.1) => Some(seen.0.clone()),
+            _ => None,
+        });
+        seen.ok().flatten()
+    }
+
+    /// Has this count for what the thread starts later at the same moment.
+    pub(crate) fn kept_for_moment(self) -> Self {
+        let _ = MOMENT.try_with(|moment| {
+            let mut moment = moment.borrow_mut();
+            if !matches!(*moment, Moment::Passing)
+                && let Some(identity) = Identity::now()
+            {
+                *moment = Moment::Seen(Box::new((self.clone(), identity)));
+            }
+        });
+        self
     }
 }
 

@@ -18,7 +18,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, chroot, geteuid, getuid, setgid, setgroups, setresuid, setuid};
 use procession_os::capabilities::Capabilities;
-use procession_process::{Process, StartMethod, Task, set_start_method};
+use procession_process::{Process, StartMethod, Task, at_one_moment, set_start_method};
 use procession_testkit::sandbox::refuse;
 use procession_testkit::{eventually, exists, fork_server, watchdog};
 use std::fs::{self, Permissions};
@@ -87,6 +87,41 @@ fn program(method: StartMethod, change: fn()) {
     if let Some(server) = server {
         eventually("the old server is gone", || !exists(server));
     }
+}
+
+/// What is started at one moment is as the program was when the first was started, but for its rights.
+fn start_at_one_moment(method: StartMethod) {
+    set_start_method(method);
+    umask(Mode::from_bits_truncate(0o022));
+    let before = seen();
+    let both = at_one_moment(|| {
+        let first = theirs();
+        umask(Mode::from_bits_truncate(0o027));
+        [first, theirs()]
+    });
+    assert_eq!(both[0], before);
+    // A copy of the program and a program that it starts cannot be as it was.
+    let of_fork_server = method == StartMethod::ForkServer;
+    assert_eq!(both[1] == before, of_fork_server, "{:?}", both[1]);
+    assert_eq!(theirs(), seen());
+    if geteuid().is_root() {
+        at_one_moment(|| {
+            assert_eq!(theirs(), seen());
+            setresuid(
+                Uid::from_raw(NOBODY),
+                Uid::from_raw(NOBODY),
+                Uid::from_raw(0),
+            )
+            .unwrap();
+            assert_eq!(theirs(), seen());
+        });
+    }
+}
+
+// PRC-042
+#[test]
+fn what_is_started_at_one_moment_is_alike_but_never_has_rights_that_the_program_has_no_more() {
+    try_with_each_method(start_at_one_moment);
 }
 
 fn try_with_each_method<M>(task: impl Task<(StartMethod,), M, Output = ()>) {

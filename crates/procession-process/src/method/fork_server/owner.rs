@@ -86,7 +86,7 @@ pub(crate) fn start(start: &mut Start) -> Result<(Arc<Child>, Channel), StartErr
     let room = room.map_or(0, Environment::len).min(MOST_ROOM);
     let mut state = lock();
     state.end_earlier_strangers();
-    let (mut now, mut last) = (None, None);
+    let (mut now, mut last) = (Surroundings::of_moment(), None);
     // There, nothing would be done meanwhile.
     if on_one_processor() {
         look(&mut now)?;
@@ -385,10 +385,11 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Trouble {
 
 /// Returns what this thread has, which is looked at once.
 fn look(now: &mut Option<Surroundings>) -> Result<&Surroundings, StartError> {
-    match now {
-        Some(now) => Ok(now),
-        None => Ok(now.insert(Surroundings::now()?)),
-    }
+    let looked = match now.take() {
+        Some(looked) => looked,
+        None => Surroundings::now()?.kept_for_moment(),
+    };
+    Ok(now.insert(looked))
 }
 
 /// Encodes what a server of process `owner` is told at its start.
