@@ -32,6 +32,40 @@
 //!
 //! A task that panics or returns an error fails its item too, and the worker lives on.
 //!
+//! A worker that is stopped (SIGSTOP), or has more memory than it may, fails its item within a second of that, with an
+//! error of its own: [`PoolError::WorkerStopped`], [`PoolError::MemoryLimit`]. So does one that takes
+//! [too long](PoolBuilder::task_timeout). [`PoolBuilder::retries`] has an item that a worker died of be run again.
+//!
+//! # Workers and what they have
+//!
+//! [`Pool::builder`] says how many there are, what each does [first](PoolBuilder::initializer) and
+//! [last](PoolBuilder::exit_hook), what it [keeps](PoolBuilder::state) for its tasks, how long it
+//! [lives](PoolBuilder::max_tasks_per_worker) and may be [idle](PoolBuilder::idle_timeout), what it
+//! [may take](PoolBuilder::memory_limit), [where it runs](PoolBuilder::pin), and how much the pool
+//! [accepts](PoolBuilder::max_queued):
+//!
+//! ```
+//! use procession_pool::{Pool, PoolError};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let pool = Pool::builder()
+//!     .workers(2)
+//!     .task_timeout(Duration::from_millis(200))
+//!     .memory_limit(1 << 30)
+//!     .exit_hook(std::process::id)
+//!     .start()?;
+//! let endless = pool.apply(|| -> () { loop { std::thread::park() } }, ());
+//! assert!(matches!(endless, Err(PoolError::TimedOut { .. })));
+//! assert_eq!(pool.apply(|| 7, ())?, 7);
+//! pool.join();
+//! // Those that ended normally have said so; the one that took too long was killed.
+//! assert!((1..=2).contains(&pool.exit_results::<u32>().len()));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # How it ends
 //!
 //! [`Pool::close`] and [`Pool::join`] let everything that was asked for finish.

@@ -36,6 +36,71 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # Workers
+//!
+//! What [`Pool::builder`] can be told of them, and what else has it:
+//!
+//! | elsewhere | here |
+//! |---|---|
+//! | `Pool(n)`, by default `os.process_cpu_count()` | [`workers`](PoolBuilder::workers); by default what affinity and cgroup leave |
+//! | `initializer`, mpire's `worker_init` | [`initializer`](PoolBuilder::initializer) |
+//! | mpire's `use_worker_state` | [`state`](PoolBuilder::state), [`Pool::map_with_state`] |
+//! | mpire's `worker_exit`, `get_exit_results` | [`exit_hook`](PoolBuilder::exit_hook), [`Pool::exit_results`] |
+//! | `maxtasksperchild` | [`max_tasks_per_worker`](PoolBuilder::max_tasks_per_worker) |
+//! | mpire's `task_timeout` | [`task_timeout`](PoolBuilder::task_timeout) |
+//! | loky's `timeout` | [`idle_timeout`](PoolBuilder::idle_timeout) |
+//! | Celery's `worker_max_memory_per_child` | [`memory_limit`](PoolBuilder::memory_limit), also in the middle of a task |
+//! | mpire's `cpu_ids` | [`pin`](PoolBuilder::pin), [`pin_to`](PoolBuilder::pin_to) |
+//! | Celery's `acks_late` | [`retries`](PoolBuilder::retries) |
+//! | joblib's `pre_dispatch` | [`max_queued`](PoolBuilder::max_queued), [`PoolTask::queue_timeout`] |
+//! | | [`stop_timeout`](PoolBuilder::stop_timeout), for workers that a signal has stopped |
+//! | | [`process`](PoolBuilder::process), for all that a process can have: start method, environment, user, limits |
+//!
+//! ```
+//! use procession::{Pool, PoolError};
+//! use std::cell::Cell;
+//! use std::time::Duration;
+//!
+//! /// What each worker has of its own: how many words it has seen.
+//! fn load(first: u32) -> Cell<u32> {
+//!     Cell::new(first)
+//! }
+//!
+//! fn measure(seen: &Cell<u32>, word: String) -> usize {
+//!     if word == "crash" {
+//!         std::process::abort();
+//!     }
+//!     seen.set(seen.get() + 1);
+//!     word.len()
+//! }
+//!
+//! #[procession::main]
+//! fn main() -> anyhow::Result<()> {
+//!     let pool = Pool::builder()
+//!         .workers(2)
+//!         .name("Measurer")
+//!         .state(load, 0)
+//!         .exit_hook_with_state(|seen: &Cell<u32>| seen.get())
+//!         .task_timeout(Duration::from_secs(60))
+//!         .memory_limit(1 << 30)
+//!         .idle_timeout(Duration::from_secs(60))
+//!         .max_tasks_per_worker(1000)
+//!         .max_queued(100)
+//!         .retries(1)
+//!         .start()?;
+//!     let words = ["one", "three"].map(str::to_owned);
+//!     assert_eq!(pool.map_with_state(measure, words)?, [3, 5]);
+//!     // A worker dies of it, and so does the one that tries again.
+//!     let crash = pool.map_with_state(measure, ["crash".to_owned()]);
+//!     assert!(matches!(crash, Err(PoolError::WorkerDied { item: Some(0), .. })));
+//!     pool.join();
+//!     for seen in pool.exit_results::<u32>() {
+//!         assert!(seen? <= 2);
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 pub use procession_pool::{
     AsCompleted, Item, PoolTask, Scope, Shape, Single, Star, WithState, as_completed, wait_all,
