@@ -286,10 +286,12 @@ impl Channel {
     /// it was sent, now and at each later call.
     pub fn recv_by(&self, deadline: Deadline) -> Result<Packet, RecvError> {
         let (bytes, rights) = self.recv_frame(buffer::take, deadline)?;
-        if rights.lost {
-            return Err(RecvError::DescriptorsLost);
+        match Packet::parse(bytes, rights.fds) {
+            // What is lost may be the parcel only, which comes last. Then it is decoding that tells whether
+            // the things are there all the same, and can be opened.
+            Err(_) if rights.lost => Err(RecvError::DescriptorsLost),
+            packet => Ok(packet?),
         }
-        Ok(Packet::parse(bytes, rights.fds)?)
     }
 
     /// Receives the next message as bytes, whatever they are, or gives up at the deadline.

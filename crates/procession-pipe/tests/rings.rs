@@ -430,7 +430,7 @@ fn memory_that_was_overwritten_is_an_error_of_that_connection_only() {
         let path = Path::new("/dev/shm").join(name);
         let file = OpenOptions::new().write(true).open(path).unwrap();
         // Behind the header and the lock of the first ring's writers: how much they have written.
-        let at = 128 + size_of::<RobustMutex>() as u64;
+        let at = 256 + size_of::<RobustMutex>() as u64;
         file.write_all_at(&[0xff; 8], at).unwrap();
         assert!(matches!(there.recv(), Err(RecvError::Io(_))));
         assert!(matches!(here.send(&8), Err(SendError::Io(_))));
@@ -459,7 +459,7 @@ fn use_what_is_damaged(mut seed: u64) {
     let path = Path::new("/dev/shm").join(name);
     let file = OpenOptions::new().write(true).open(path).unwrap();
     // The two heads, with locks, counts and marks, and the beginning of what is in the rings.
-    let [first, second] = [128, 128 + (file.metadata().unwrap().len() - 128) / 2];
+    let [first, second] = [256, 256 + (file.metadata().unwrap().len() - 256) / 2];
     for at in [first, second] {
         for _ in 0..8 {
             seed = damage(seed);

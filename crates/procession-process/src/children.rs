@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 use procession_os::pidfd::{ExitStatus, Pidfd};
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
+use procession_shm::family;
 use procession_shm::family::births::{self, Born};
 use std::collections::BTreeMap;
 use std::io;
@@ -43,9 +44,12 @@ impl Child {
             return Ok((*status, false));
         }
         *status = self.pidfd.reap()?;
-        if status.is_some() {
-            children().remove(&self.pidfd.pid());
-            births::erase(self.pidfd.pid());
+        if let Some(status) = *status {
+            let pid = self.pidfd.pid();
+            children().remove(&pid);
+            births::erase(pid);
+            // Before anybody is told: what the child held is given back when it is known to be dead.
+            family::reaped(pid, status.success());
         }
         Ok((*status, status.is_some()))
     }
@@ -181,10 +185,13 @@ pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// Ends a child that is known by its number only, which nobody has reaped. What it waits for, the
 /// other end of its socket, must be closed by now or soon: one that cannot be killed ends by that.
 pub(crate) fn abandon(pid: u32) {
-    let pid = Pid::from_raw(pid.cast_signed());
-    match kill(pid, Signal::SIGKILL) {
-        Ok(()) => drop(waitpid(pid, None)),
-        Err(_) => abandoned().push(pid),
+    let number = Pid::from_raw(pid.cast_signed());
+    match kill(number, Signal::SIGKILL) {
+        Ok(()) => {
+            let _ = waitpid(number, None);
+            family::reaped(pid, false);
+        }
+        Err(_) => abandoned().push(number),
     }
 }
 
@@ -195,7 +202,13 @@ pub(crate) fn abandon(pid: u32) {
 /// never more zombies than there were running children at the last of these calls.
 pub(crate) fn reap_dropped() {
     dropped().retain(|child| matches!(child.status(), Ok(None)));
-    let runs = |pid: &Pid| waitpid(*pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+    let runs = |pid: &Pid| {
+        let runs = waitpid(*pid, Some(WaitPidFlag::WNOHANG)) == Ok(WaitStatus::StillAlive);
+        if !runs {
+            family::reaped(pid.as_raw().cast_unsigned(), false);
+        }
+        runs
+    };
     abandoned().retain(runs);
     orphans::reap();
 }

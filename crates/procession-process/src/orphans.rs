@@ -10,6 +10,7 @@ use nix::sys::prctl::get_child_subreaper;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::{Pid, getpgid};
 use procession_os::wait::Deadline;
+use procession_shm::family;
 use procession_shm::family::births::{self, Born};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -79,6 +80,7 @@ fn take(pid: u32) -> bool {
     let ended = waitpid(number(pid), Some(WaitPidFlag::WNOHANG)) != Ok(WaitStatus::StillAlive);
     if ended {
         births::erase_inherited(pid);
+        family::reaped(pid, false);
     }
     ended
 }

@@ -2,6 +2,7 @@
 
 use crate::PutError;
 use crate::core::Record;
+use crate::home::Home;
 use crate::item::{self, Item};
 use crate::record::Kind;
 use procession_wire::buffer::Buffer;
@@ -24,6 +25,7 @@ enum Part {
 impl Batch {
     pub(crate) fn encode<'a, T: Serialize + DeserializeOwned + 'a>(
         items: impl IntoIterator<Item = &'a T>,
+        queue: &Home,
     ) -> Result<Self, PutError> {
         let items = items.into_iter();
         let mut batch = Self {
@@ -31,7 +33,7 @@ impl Batch {
             parts: Vec::with_capacity(items.size_hint().0),
         };
         for item in items {
-            let part = match item::append(item, &mut batch.bytes)? {
+            let part = match item::append(item, queue, &mut batch.bytes)? {
                 None => Part::Bytes(batch.bytes.len()),
                 Some(other) => Part::Item(Box::new(other)),
             };

@@ -109,7 +109,7 @@ impl Core {
         patience: Patience,
     ) -> Result<(), PutError> {
         let mut bytes = Buffer::new();
-        match item::append(item, &mut bytes)? {
+        match item::append(item, &self.home, &mut bytes)? {
             None => self.put_some(&[(Kind::Item, &bytes)], patience).map(drop),
             Some(other) => self.put_other(other, patience),
         }
@@ -365,9 +365,9 @@ impl Core {
         };
         let place = locked.place(locked.cursor().load().place());
         if control.spare_full.load(Ordering::Acquire) != 0 {
-            drop(control.spare.load().collect());
+            control.spare.load().give_up();
         }
-        drop(place.name.load().collect());
+        place.name.load().give_up();
     }
 
     fn discard_some(&self) -> Result<bool, Fault> {

@@ -14,27 +14,40 @@
 //! | the length of the names | 8, little endian |
 //!
 //! Names that make no sense, and those of segments that are gone, keep no item in the queue: it is
-//! decoding that tells of them. Opening a segment counts this process as a holder, and takes
-//! nothing from what the item itself counts; so it can be done any number of times, and a process
-//! that is killed in between leaves the item as it was.
+//! decoding that tells of them. The names are those under which the queue holds the segments for the
+//! item; opening one makes this process a holder, and takes nothing from the item. So it can be done any
+//! number of times, and a process that is killed in between leaves the item as it was. What holds them for
+//! the item is given up when the item was taken out and decoded. A process killed between the two, or
+//! before the item is put, leaves it until the queue itself is gone.
 
 use procession_shm::Opened;
 use procession_wire::{DecodeError, Message};
+use std::io;
 
 /// The length of the names.
 const LEN: usize = 8;
 
-/// Returns the message with the names behind it; `None` if there are none.
-#[inline]
-pub(crate) fn with_names(message: &Message) -> Option<Vec<u8>> {
-    let names = message.names();
-    (!names.is_empty()).then(|| append(message.bytes(), &names.join("\n")))
+/// Has the queue, whose own segment has the name `queue`, hold what the message's handles stand for;
+/// returns the message with the names behind it. `None` if there are none.
+#[cold]
+pub(crate) fn leave_in(queue: &str, message: &Message) -> io::Result<Option<Vec<u8>>> {
+    let names = message.leave_in(queue)?;
+    Ok((!names.is_empty()).then(|| append(message.bytes(), &names.join("\n"))))
 }
 
-#[cold]
 fn append(message: &[u8], names: &str) -> Vec<u8> {
     let len = (names.len() as u64).to_le_bytes();
     [message, names.as_bytes(), &len].concat()
+}
+
+/// What keeps mapped what the handles in an item stand for, and is held for the item until this is
+/// dropped, when the item was taken out and decoded.
+pub(crate) struct Held(Vec<Opened>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Opened::take_over);
+    }
 }
 
 /// Maps what the handles in an item stand for.
@@ -48,7 +61,7 @@ fn append(message: &[u8], names: &str) -> Vec<u8> {
 pub(crate) fn open(
     len: usize,
     read: impl Fn(usize, usize) -> Option<Vec<u8>>,
-) -> Result<(usize, Vec<Opened>), DecodeError> {
+) -> Result<(usize, Held), DecodeError> {
     let (message, names) = split(len, read).ok_or(DecodeError::Truncated)?;
     let mut opened = Vec::new();
     for name in names.lines() {
@@ -61,7 +74,7 @@ pub(crate) fn open(
             Err(_) => {}
         }
     }
-    Ok((message, opened))
+    Ok((message, Held(opened)))
 }
 
 /// Returns the length of the message, and the names.

@@ -1,13 +1,13 @@
 //! Items as bytes, before they are put and after they are got.
 
-use crate::handles;
+use crate::handles::{self, Held};
+use crate::home::Home;
 use crate::record::Kind;
 use crate::stored::Stored;
 use crate::write::INLINE;
 use crate::{Fault, GetError, PutError};
-use procession_shm::Opened;
 use procession_wire::buffer::Buffer;
-use procession_wire::{DecodeError, Kind as MessageKind, Message, Packet};
+use procession_wire::{DecodeError, EncodeError, Kind as MessageKind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ops::Range;
@@ -19,34 +19,48 @@ pub const MAX_ITEM_LEN: usize = (1 << 30) + (1 << 10);
 #[inline]
 pub(crate) fn append<T: Serialize + DeserializeOwned>(
     item: &T,
+    queue: &Home,
     bytes: &mut Vec<u8>,
 ) -> Result<Option<Item>, PutError> {
     match Message::append(MessageKind::VALUE, item, INLINE, bytes)? {
         None => Ok(None),
-        Some(message) => Item::of(message).map(Some),
+        Some(message) => Item::of(message, queue).map(Some),
     }
 }
 
-/// An encoded item that is large or has handles in it. Dropping it takes back what those claimed.
+/// An encoded item for a certain queue that is large or has handles in it. Dropping it gives up what the
+/// queue holds for it.
 pub(crate) struct Item {
     message: Message,
     /// The message with the names of what its handles stand for, if it has handles.
     with_names: Option<Vec<u8>>,
-    /// The handle to the segment with a copy of a large item, encoded.
-    large: Option<Message>,
+    /// The segment with a copy of a large item.
+    large: Option<Large>,
+}
+
+/// A segment that the queue holds, with its handle, encoded.
+struct Large {
+    /// `None` once the item is in the queue.
+    stored: Option<Stored>,
+    handle: Vec<u8>,
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        if let Some(stored) = &self.stored {
+            stored.detach();
+        }
+    }
 }
 
 impl Item {
     #[cold]
-    fn of(message: Message) -> Result<Self, PutError> {
-        if !message.fds().is_empty() {
-            return Err(PutError::Descriptors);
-        }
-        let with_names = handles::with_names(&message);
+    fn of(message: Message, queue: &Home) -> Result<Self, PutError> {
+        let with_names = leave(&message, queue)?;
         let content = with_names.as_deref().unwrap_or(message.bytes());
         let large = match content.len() {
             0..=INLINE => None,
-            _ => Some(store(content)?),
+            _ => Some(store(content, queue)?),
         };
         Ok(Self {
             message,
@@ -61,32 +75,50 @@ impl Item {
         match (&self.large, &self.with_names) {
             (None, None) => (Kind::Item, self.message.bytes()),
             (None, Some(content)) => (Kind::Handles, content),
-            (Some(handle), None) => (Kind::Large, handle.bytes()),
-            (Some(handle), Some(_)) => (Kind::LargeHandles, handle.bytes()),
+            (Some(large), None) => (Kind::Large, &large.handle),
+            (Some(large), Some(_)) => (Kind::LargeHandles, &large.handle),
         }
     }
 
-    /// The item is in the queue: what it claimed is the queue's.
+    /// The item is in the queue, which goes on holding what it holds for it.
     #[inline]
     pub(crate) fn deliver(self) {
         self.message.delivered();
-        if let Some(handle) = self.large {
-            handle.delivered();
+        if let Some(mut large) = self.large {
+            large.stored = None;
         }
     }
 }
 
 #[cold]
-fn store(bytes: &[u8]) -> Result<Message, PutError> {
+fn leave(message: &Message, queue: &Home) -> Result<Option<Vec<u8>>, PutError> {
+    if !message.fds().is_empty() {
+        return Err(PutError::Descriptors);
+    }
+    let left = handles::leave_in(&queue.segment().name(), message);
+    left.map_err(|error| {
+        let words = format!("the queue cannot hold what a handle stands for: {error}");
+        PutError::Encode(EncodeError::Value(words))
+    })
+}
+
+#[cold]
+fn store(bytes: &[u8], queue: &Home) -> Result<Large, PutError> {
     let (len, max) = (bytes.len(), MAX_ITEM_LEN);
     if len > max {
         return Err(PutError::TooLarge { len, max });
     }
-    // The message keeps the segment.
-    Ok(Stored::copy_of(bytes)?.message()?)
+    let stored = Stored::copy_of(bytes)?;
+    let handle = stored.handle()?;
+    // First, so that no item is ever in the queue that it does not hold.
+    stored.attach_to(queue.segment());
+    Ok(Large {
+        stored: Some(stored),
+        handle,
+    })
 }
 
-/// An item that was taken out of a queue. What its handles claimed is this process's.
+/// An item that was taken out of a queue. When it is dropped, the queue gives up what it held for it.
 pub(crate) enum Taken {
     /// Where what is encoded is in the bytes that were read.
     Item(Range<usize>),
@@ -96,9 +128,9 @@ pub(crate) enum Taken {
 /// One that is not just some bytes.
 pub(crate) enum Other {
     /// Where what is encoded is.
-    Large(Stored),
+    Large(Collected),
     /// An item of which so many bytes are encoded, and what its handles stand for.
-    Handles(Taken, usize, Vec<Opened>),
+    Handles(Taken, usize, Held),
     /// Where it was is gone.
     Lost(DecodeError),
 }
@@ -134,7 +166,7 @@ impl Other {
     fn opened(kind: Kind, bytes: &[u8], start: usize) -> Result<Self, Fault> {
         let content = &bytes[start..];
         let opened = match kind {
-            Kind::Large => Stored::collect(content).map(Self::Large),
+            Kind::Large => Stored::open(content).map(|stored| Self::Large(Collected(stored))),
             Kind::Handles => Self::with_handles(content, start),
             Kind::LargeHandles => Self::large_with_handles(content),
             Kind::Item | Kind::Next => return Err(Fault::Damaged("a chunk is empty")),
@@ -148,39 +180,40 @@ impl Other {
 
     fn with_handles(content: &[u8], start: usize) -> Result<Self, DecodeError> {
         let read = |at: usize, len: usize| Some(content.get(at..)?.get(..len)?.to_vec());
-        let (len, opened) = handles::open(content.len(), read)?;
+        let (len, held) = handles::open(content.len(), read)?;
         let item = Taken::Item(start..start + content.len());
-        Ok(Self::Handles(item, len, opened))
+        Ok(Self::Handles(item, len, held))
     }
 
     fn large_with_handles(handle: &[u8]) -> Result<Self, DecodeError> {
-        let stored = Stored::collect(handle)?;
+        let stored = Stored::open(handle)?;
         let memory = stored.memory();
         let read = |at: usize, len: usize| memory.copy(at, len);
-        match handles::open(memory.len(), read) {
-            Ok((len, opened)) => {
-                let item = Taken::Other(Box::new(Self::Large(stored)));
-                Ok(Self::Handles(item, len, opened))
-            }
-            Err(error) => {
-                // The record goes on counting as a holder.
-                stored.count_again()?;
-                Err(error)
-            }
-        }
+        let (len, held) = handles::open(memory.len(), read)?;
+        let item = Taken::Other(Box::new(Self::Large(Collected(stored))));
+        Ok(Self::Handles(item, len, held))
     }
 
     #[cold]
     fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, GetError> {
         match self {
-            Self::Large(stored) => decode(&copied(&stored)?),
-            Self::Handles(Taken::Item(range), len, _opened) => decode(&bytes[range][..len]),
-            Self::Handles(Taken::Other(item), len, _opened) => match *item {
-                Self::Large(stored) => decode(&copied(&stored)?[..len]),
+            Self::Large(large) => decode(&copied(&large.0)?),
+            Self::Handles(Taken::Item(range), len, _held) => decode(&bytes[range][..len]),
+            Self::Handles(Taken::Other(item), len, _held) => match *item {
+                Self::Large(large) => decode(&copied(&large.0)?[..len]),
                 other => other.decode(bytes),
             },
             Self::Lost(error) => Err(error.into()),
         }
+    }
+}
+
+/// The segment of an item that was taken out.
+pub(crate) struct Collected(Stored);
+
+impl Drop for Collected {
+    fn drop(&mut self) {
+        self.0.detach();
     }
 }
 

@@ -4,6 +4,8 @@ use crate::atomic::AtomicU64;
 use crate::record::Link;
 use procession_os::huge;
 pub(crate) use procession_shm::Segment;
+/// What a queue's own segment is, of which the others are parts.
+pub(crate) use procession_shm::Segment as HomeSegment;
 use procession_wire::buffer;
 use std::ptr::NonNull;
 

@@ -332,7 +332,7 @@ impl<T: Serialize + DeserializeOwned> Queue<T> {
     where
         T: 'a,
     {
-        let batch = Batch::encode(items);
+        let batch = Batch::encode(items, &self.core.home);
         let batch = batch.map_err(|error| PutManyError { put: 0, error })?;
         self.core.put_all(batch, patience)
     }

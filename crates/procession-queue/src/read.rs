@@ -107,8 +107,7 @@ impl Left<'_> {
             control.spare.store(name);
             control.spare_full.store(1, Ordering::Release);
         } else {
-            // What cannot be opened cannot be given back, and goes with the family.
-            drop(name.collect());
+            name.give_up();
             self.local.forget(name);
         }
     }

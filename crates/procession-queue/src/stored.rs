@@ -1,11 +1,11 @@
 //! A segment whose handle lies in shared memory.
 //!
-//! The handle is kept as the message in which it would travel. Such a message counts as a holder
-//! of the segment ([`Segment`]'s documentation says how holders are counted), so the segment
-//! lives while no process has it mapped: between a producer that has ended and a consumer that
-//! has not begun. Whoever removes the message from the queue takes the count over.
+//! The handle is kept as the message in which it would travel. The segment is a part of the queue's own
+//! ([`Segment::attach_to`]), which holds it while no process has it mapped: between a producer that has
+//! ended and a consumer that has not begun. Whoever removes the message from the queue detaches the
+//! segment. A process that is killed before it does so leaves it until the queue is gone.
 
-use crate::memory::{Memory, Segment};
+use crate::memory::{HomeSegment, Memory, Segment};
 use crate::name::Name;
 use procession_os::huge;
 use procession_shm::{Format, SegmentKind, ShmError};
@@ -31,28 +31,31 @@ impl Stored {
         Segment::create(Self::format(), bytes.len(), fill).map(Self)
     }
 
-    /// Encodes a handle, which counts as a holder once the message is delivered.
-    pub(crate) fn message(&self) -> Result<Message, EncodeError> {
-        Message::encode(Kind::VALUE, self)
+    /// Encodes a handle.
+    pub(crate) fn handle(&self) -> Result<Vec<u8>, EncodeError> {
+        let message = Message::encode_to_lie(Kind::VALUE, self)?;
+        Ok(message.bytes().to_vec())
     }
 
-    /// Decodes a handle, and takes over what it counted.
-    pub(crate) fn collect(message: &[u8]) -> Result<Self, DecodeError> {
-        Packet::parse(message, Vec::new())?.decode()
+    /// Has the queue hold the segment.
+    pub(crate) fn attach_to(&self, queue: &HomeSegment) {
+        self.0.attach_to(queue);
+    }
+
+    /// Has the queue hold the segment no more.
+    pub(crate) fn detach(&self) {
+        self.0.detach();
+    }
+
+    /// Opens the segment of a handle, which the queue goes on holding.
+    pub(crate) fn open(handle: &[u8]) -> Result<Self, DecodeError> {
+        Packet::parse(handle, Vec::new())?.decode()
     }
 
     /// Returns the bytes, which are there for as long as this process has the segment.
     pub(crate) fn memory(&self) -> Memory {
         // SAFETY: whoever uses the memory keeps this, or a clone of it; no reference is made to it.
         unsafe { Memory::of(&self.0) }
-    }
-
-    /// Makes the message that this was collected from count again.
-    pub(crate) fn count_again(&self) -> Result<(), DecodeError> {
-        let again = self.message();
-        let again = again.map_err(|error| DecodeError::Value(error.to_string()))?;
-        again.delivered();
-        Ok(())
     }
 
     fn format() -> Format {
@@ -73,21 +76,17 @@ impl<'de> Deserialize<'de> for Stored {
 }
 
 impl Name {
-    /// Opens the segment, and takes over what the name counted.
-    pub(crate) fn collect(&self) -> Result<Stored, DecodeError> {
+    /// Opens the segment, which the queue goes on holding.
+    pub(crate) fn open(&self) -> Result<Stored, DecodeError> {
         let bytes = self.to_bytes();
         let len = usize::from(bytes[0]);
-        Stored::collect(bytes.get(1..=len).ok_or(DecodeError::Truncated)?)
+        Stored::open(bytes.get(1..=len).ok_or(DecodeError::Truncated)?)
     }
 
-    /// Opens the segment; the name goes on counting.
-    ///
-    /// The lock of a side whose place has the name must be held, so that nobody collects it
-    /// meanwhile. First the name's count becomes this process's, then the name is counted again:
-    /// somebody killed in between is no holder any more, and none too many are counted.
-    pub(crate) fn open(&self) -> Result<Stored, DecodeError> {
-        let stored = self.collect()?;
-        stored.count_again()?;
-        Ok(stored)
+    /// Has the queue give the segment up. What cannot be opened goes with the queue.
+    pub(crate) fn give_up(&self) {
+        if let Ok(stored) = self.open() {
+            stored.detach();
+        }
     }
 }

@@ -119,11 +119,11 @@ mod tests {
     use crate::patience::Patience;
     use crate::stored::Stored;
 
-    fn chunk() -> Chunk {
+    fn chunk(home: &Home) -> Chunk {
         let stored = Stored::create(4096).expect("there is memory");
-        let message = stored.message().expect("it can be encoded");
-        let name = Name::new(message.bytes()).expect("it is short enough");
-        message.delivered();
+        stored.attach_to(home.segment());
+        let handle = stored.handle().expect("it can be encoded");
+        let name = Name::new(&handle).expect("it is short enough");
         Chunk::of(name, stored)
     }
 
@@ -143,10 +143,10 @@ mod tests {
         };
         let home = Home::create::<u8>(plan).expect("there is memory");
         walk(&home, |mut killed| {
-            killed.enter(chunk());
+            killed.enter(chunk(&home));
             killed.note(killed.locked.place(killed.end().place()));
         });
-        let next = chunk();
+        let next = chunk(&home);
         let name = next.name;
         walk(&home, |mut writer| {
             writer.enter(next);

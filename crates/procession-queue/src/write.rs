@@ -26,7 +26,7 @@ const _: () = assert!(MOST > INLINE as u64 + 4 * FIRST);
 ///
 /// Until then all that was written is behind the end of the chain that the word names, so whoever
 /// comes after a writer that was killed writes over it. A chunk that a killed writer made, or took
-/// from those that are free, is lost until the family ends.
+/// from those that are free, is lost until the queue is gone.
 pub(crate) struct Writer<'a> {
     walk: Walk<'a>,
 }
@@ -122,7 +122,7 @@ impl<'a> Writer<'a> {
             return Ok(Some(chunk));
         }
         // It makes place for a larger one.
-        drop(name.collect());
+        name.give_up();
         self.walk.local.forget(name);
         Ok(None)
     }
@@ -131,11 +131,9 @@ impl<'a> Writer<'a> {
         let len = (self.walk.area().room() * 2).clamp(SMALLEST, LARGEST);
         let len = len.max((needed * FEW + 2 * FIRST).min(MOST));
         let stored = Stored::create(len as usize)?;
-        let message = stored.message()?;
-        let name = Name::new(message.bytes());
+        let name = Name::new(&stored.handle()?);
         let name = name.ok_or(Fault::Damaged("the name of a new chunk is too long"))?;
-        // From here on the queue counts as a holder.
-        message.delivered();
+        stored.attach_to(self.walk.home.segment());
         Ok(self.walk.local.keep(name, stored))
     }
 }

@@ -192,8 +192,8 @@ fn scribble_over(name: &str, random: &mut Random) {
     let file = File::options().write(true).open(path).unwrap();
     // The control block and the head of a chunk are small beside the rest.
     let size = file.metadata().unwrap().len() as usize;
-    let limit = [256, 1024, size][random.below(3)].min(size - 208);
-    let at = 128 + random.below(limit.saturating_sub(128).max(8)) / 8 * 8;
+    let limit = [384, 1152, size][random.below(3)].min(size - 208);
+    let at = 256 + random.below(limit.saturating_sub(256).max(8)) / 8 * 8;
     let words = 1 + random.below(25);
     let mut word = || match random.below(4) {
         0 => u64::MAX - random.below(300) as u64,

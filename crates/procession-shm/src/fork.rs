@@ -31,10 +31,10 @@
 //!
 //! | step | who | does |
 //! |---|---|---|
-//! | [`before`] | parent | opens and locks a second lease, for the child; counts the child as a holder of each segment that is mapped, and of each [`Counted`] |
+//! | [`before`] | parent | opens and locks a second lease, for the child, and takes a slot through it; makes the child a holder of each segment that is mapped; counts it in each [`Counted`] |
 //! | fork | | copies the address space and the descriptors of both leases |
 //! | [`Prepared::in_parent`] | parent | closes its descriptor of the child's lease; the counts are the child's |
-//! | [`Prepared::in_child`] | child | makes the second lease its own, closes its descriptor of the parent's, and takes the counts over |
+//! | [`Prepared::in_child`] | child | makes the second lease its own, closes its descriptor of the parent's, and takes over what it holds |
 //!
 //! A drop instead of the last two steps, for the fork has failed, takes back what `before` did.
 //!
@@ -43,10 +43,10 @@
 //! The child is counted, and holds the family's lease, before it exists. So no order of what the
 //! two do afterwards, exiting included, takes a segment or the family from either.
 //!
-//! - *The parent is killed before the fork.* The kernel closes both leases. If other processes of
-//!   the family live, counts are too high by one until the family ends, then all its names go.
-//! - *The child is killed before or after `in_child`.* Its counts remain, as those of any process
-//!   that is killed.
+//! - *The parent is killed before the fork.* The kernel closes both leases, and with them goes the lock
+//!   of the slot: the child is as good as killed.
+//! - *The child is killed before or after `in_child`.* What it holds is given back as that of any process
+//!   that is killed. What is [`Counted`] stays counted until the family ends.
 //! - *The parent is killed after the fork.* The child has the lease through its own copy of the
 //!   descriptor.
 //! - *The parent exits while the child still has the copy of the parent's lease.* Whoever gets the
@@ -57,7 +57,9 @@
 //! messages and the ownership of blocks remember the process that they belong to, and that is the
 //! parent.
 
+use crate::family::holders::Holder;
 use crate::family::{self, FamilyError, Lease};
+use crate::mapping::Mapping;
 use crate::registry;
 use std::fmt;
 use std::process;
@@ -65,7 +67,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Something in shared memory that counts the processes, or handles, that have it.
 ///
-/// A segment is one by itself. What keeps another count in shared memory, and a note of the
+/// Segments know their holders by themselves. What keeps a count in shared memory, and a note of the
 /// process that it is kept for, implements this and is [registered](register) when it is made.
 pub trait Counted: Send + Sync {
     /// In the parent: counts one more, for a child that may come to be. False if it cannot, or if
@@ -149,14 +151,18 @@ static THINGS: Mutex<Vec<Weak<dyn Counted>>> = Mutex::new(Vec::new());
 /// ```
 pub fn before() -> Result<Prepared, FamilyError> {
     let lease = family::lease_for_child()?;
-    let mut things = registry::all();
+    let holder = lease.take_holder_of_child();
+    let mut mappings = registry::living();
+    mappings.retain(|mapping| mapping.hold_for(holder));
     let registered = THINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    things.extend(registered.iter().filter_map(Weak::upgrade));
+    let mut things: Vec<_> = registered.iter().filter_map(Weak::upgrade).collect();
     drop(registered);
     things.retain(|thing| thing.count());
     Ok(Prepared {
         process: process::id(),
         lease: Some(lease),
+        holder,
+        mappings,
         things,
     })
 }
@@ -167,6 +173,10 @@ pub struct Prepared {
     /// The parent.
     process: u32,
     lease: Option<Lease>,
+    /// As what the child holds segments.
+    holder: Holder,
+    /// The segments that it holds.
+    mappings: Vec<Arc<Mapping>>,
     /// What the child is counted for.
     things: Vec<Arc<dyn Counted>>,
 }
@@ -176,8 +186,9 @@ impl Prepared {
     ///
     /// # When the other side is gone
     ///
-    /// If the child was killed meanwhile, it stays counted until the family ends.
+    /// If the child was killed meanwhile, what it holds is given back when it is reaped.
     pub fn in_parent(mut self) {
+        self.mappings.clear();
         self.things.clear();
     }
 
@@ -193,7 +204,10 @@ impl Prepared {
     /// It makes no difference whether the parent lives.
     pub fn in_child(mut self) {
         if let Some(lease) = self.lease.take() {
-            family::enter_forked(lease);
+            family::enter_forked(lease, self.holder);
+        }
+        for mapping in self.mappings.drain(..) {
+            mapping.adopt(self.holder);
         }
         for thing in self.things.drain(..) {
             thing.adopt();
@@ -205,6 +219,8 @@ impl Drop for Prepared {
     fn drop(&mut self) {
         // In a child that did not take it over, the counts stay: too high is harmless.
         if self.process == process::id() {
+            let mappings = self.mappings.iter();
+            mappings.for_each(|mapping| mapping.give_up_for(self.holder));
             self.things.iter().for_each(|thing| thing.uncount());
         }
     }
@@ -214,7 +230,7 @@ impl fmt::Debug for Prepared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Prepared")
             .field("parent", &self.process)
-            .field("shared", &self.things.len())
+            .field("shared", &(self.mappings.len() + self.things.len()))
             .finish_non_exhaustive()
     }
 }

@@ -97,7 +97,7 @@ pub(crate) struct Measure {
 }
 
 /// The bytes before the first element, unless it asks for a larger alignment.
-pub(crate) const HEADER_LEN: usize = 128;
+pub(crate) const HEADER_LEN: usize = 256;
 
 /// The bytes of the header and of what lies behind it where several are side by side: whole pages.
 const WITH_READERS_LEN: usize = (HEADER_LEN + size_of::<SideBySide>()).next_multiple_of(4096);

@@ -35,14 +35,15 @@
 //! # Nothing is left behind
 //!
 //! A [`family`] is a root process and what it started. Its names in `/dev/shm` go with their last
-//! handle, with the last process, or, if all of them were killed, when the next family starts.
+//! handle, with the last process, or, if all of them were killed, when the next family starts. What a
+//! killed process held is given back when it is reaped, or when memory is short.
 //!
 //! # What this crate makes of `shared_memory`
 //!
 //! The segments and named blocks are mapped by the [`shared_memory`] crate. On top of it, each segment is reserved
 //! when it is made, so that a full `/dev/shm` is an error and not a signal later; has a header
-//! that is checked when it is opened; is counted, so that the last holder and nobody else takes
-//! its name away; and is never confused by forks.
+//! that is checked when it is opened; has holders, the last of whom
+//! and nobody else takes its name away; and is never confused by forks.
 #![doc(html_root_url = "https://docs.rs/procession-shm/latest")]
 
 mod array;
@@ -57,6 +58,7 @@ mod grant;
 mod guard;
 mod header;
 mod held;
+mod in_flight;
 mod kind;
 mod list;
 pub mod machine;

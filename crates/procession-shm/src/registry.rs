@@ -1,8 +1,9 @@
 //! Which segments this process has mapped, so that each is mapped once.
 //!
-//! No mapping is dropped while the registry is locked, for dropping one locks it.
+//! A process has one bit in a segment's header, however often its threads open the segment. So the bit
+//! is set and cleared while the registry is locked. No mapping is dropped meanwhile, for dropping one
+//! locks it.
 
-use crate::fork::Counted;
 use crate::mapping::Mapping;
 use crate::name::Name;
 use std::collections::BTreeMap;
@@ -18,44 +19,42 @@ pub(crate) fn find(name: Name) -> Option<Arc<Mapping>> {
     mapping.filter(|mapping| mapping.is_ours())
 }
 
-/// Enters a new mapping, or returns the one that another thread entered just before.
-pub(crate) fn enter(new: Arc<Mapping>) -> Arc<Mapping> {
-    let known = with(|mappings| {
+/// Enters a new mapping when this process has become a holder, or returns the one that another thread
+/// entered just before; `None` if the process has not become one.
+pub(crate) fn enter(
+    new: Arc<Mapping>,
+    hold: impl FnOnce(&Mapping) -> bool,
+) -> Option<Arc<Mapping>> {
+    // The others are dropped behind the lock.
+    let (known, new) = with(|mappings| {
         let known = mappings.get(&new.name).and_then(Weak::upgrade);
-        if !known.as_ref().is_some_and(|known| known.is_ours()) {
-            mappings.insert(new.name, Arc::downgrade(&new));
+        if known.as_ref().is_some_and(|known| known.is_ours()) {
+            return (known, None);
         }
-        known
+        if !hold(&new) {
+            return (known, None);
+        }
+        mappings.insert(new.name, Arc::downgrade(&new));
+        (known, Some(Arc::clone(&new)))
     });
-    known.filter(|known| known.is_ours()).unwrap_or(new)
+    new.or_else(|| known.filter(|known| known.is_ours()))
 }
 
-/// Forgets a mapping that is being dropped, unless there is another one already.
-pub(crate) fn leave(name: Name) {
+/// Forgets a mapping that is being dropped, and calls `give_up` unless another mapping of the segment
+/// has taken over what this process holds.
+pub(crate) fn leave(mapping: &Mapping, give_up: impl FnOnce()) {
     with(|mappings| {
-        if mappings
-            .get(&name)
-            .is_some_and(|mapping| mapping.strong_count() == 0)
-        {
-            mappings.remove(&name);
+        let entered = mappings.get(&mapping.name);
+        let is_own = entered.is_some_and(|entered| std::ptr::eq(entered.as_ptr(), mapping));
+        if is_own {
+            mappings.remove(&mapping.name);
+            give_up();
         }
     });
 }
 
-/// Takes away what all headers count for this process.
-pub(crate) fn release_all() {
-    for mapping in living() {
-        mapping.release();
-    }
-}
-
-/// Returns all mappings, for a child that is about to be forked.
-pub(crate) fn all() -> Vec<Arc<dyn Counted>> {
-    let counted = living().into_iter();
-    counted.map(|mapping| mapping as Arc<dyn Counted>).collect()
-}
-
-fn living() -> Vec<Arc<Mapping>> {
+/// Returns all mappings that exist.
+pub(crate) fn living() -> Vec<Arc<Mapping>> {
     with(|mappings| mappings.values().filter_map(Weak::upgrade).collect())
 }
 

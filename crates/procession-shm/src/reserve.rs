@@ -1,7 +1,7 @@
 //! Making a named block of memory whose every page is there.
 
 use crate::ShmError;
-use crate::family::DIRECTORY;
+use crate::family::{self, DIRECTORY};
 use crate::name::Name;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, posix_fallocate};
@@ -15,10 +15,14 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// A name in `/dev/shm` that goes when this is dropped, unless it is kept.
-struct Unlink(Option<Name>);
+pub(crate) struct Unlink(Option<Name>);
 
 impl Unlink {
-    fn keep(mut self) {
+    pub(crate) fn of(name: Name) -> Self {
+        Self(Some(name))
+    }
+
+    pub(crate) fn keep(mut self) {
         self.0 = None;
     }
 }
@@ -37,11 +41,24 @@ pub(crate) fn unlink(name: Name) {
     let _ = fs::remove_file(format!("{DIRECTORY}{name}"));
 }
 
-/// Makes, maps and reserves `total` zeroed bytes under a new name of the family.
-pub(crate) fn make(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
+/// Makes, maps and reserves `total` zeroed bytes under a new name of this process's family.
+///
+/// If there is no room, what dead processes of the family hold is given back first.
+pub(crate) fn make(total: usize) -> Result<(Name, Shmem), ShmError> {
+    let try_to = || make_in(family::stay()?.family.number(), total);
+    match try_to() {
+        Err(full @ ShmError::OutOfMemory { .. }) => match family::give_back() {
+            0 => Err(full),
+            _ => try_to(),
+        },
+        made => made,
+    }
+}
+
+fn make_in(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
     let (name, mut memory) = make_sparse(family, total)?;
-    let unlink = Unlink(Some(name));
-    // Whether the name goes is decided by the holders' count, not by who made it.
+    let unlink = Unlink::of(name);
+    // Whether the name goes is decided by who holds the segment, not by who made it.
     memory.set_owner(false);
     reserve(name, total)?;
     unlink.keep();

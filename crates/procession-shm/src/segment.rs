@@ -2,17 +2,17 @@
 
 use crate::format::Format;
 use crate::grant;
+use crate::in_flight::InFlight;
 use crate::machine::place::Recover;
-use crate::mapping::{Entry, Mapping};
+use crate::mapping::Mapping;
 use crate::name::Name;
 use crate::reserve;
 use crate::{Held, Kept, OpenError, ShmError};
 use procession_os::robust::{Acquired, LockError};
 use procession_os::wait::Deadline;
-use procession_wire::handle::{self, Claim};
+use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::process;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -108,7 +108,7 @@ impl Segment {
     /// ```
     pub fn open(name: &str, format: Format) -> Result<Self, OpenError> {
         let name = Name::parse(name).ok_or_else(|| OpenError::BadName(name.to_owned()))?;
-        Self::find(name, Entry::Count)?.checked(&format)
+        Self::find(name)?.checked(&format)
     }
 
     /// Decodes a handle that [`Serialize`] encoded, if its segment has the given format.
@@ -127,8 +127,13 @@ impl Segment {
     ) -> Result<Self, D::Error> {
         handle::check_arriving::<D::Error>()?;
         let name = Name::deserialize(deserializer)?;
-        // What fails the check is dropped, and with it the claim it took over.
-        let found = Self::find(name, Entry::TakeClaim).and_then(|found| found.checked(&format));
+        // What fails the check is dropped, and with it what this process holds.
+        let found = Self::find(name).and_then(|found| {
+            if handle::is_counted() {
+                found.mapping.take_over_count();
+            }
+            found.checked(&format)
+        });
         found.map_err(|error| {
             let problem = error.to_string();
             if error.is_shortage() {
@@ -155,7 +160,7 @@ impl Segment {
     /// Takes the name away, so that nobody can open the segment any more. Whoever has it keeps the memory, which
     /// goes with the last of them, even one that is killed.
     ///
-    /// Without this, what a killed process held keeps its name until the family ends.
+    /// Without this, what a killed process held keeps its name until that process is reaped.
     ///
     /// # Examples
     ///
@@ -209,7 +214,8 @@ impl Segment {
         self.mapping.found.measure.payload_len
     }
 
-    /// Returns how many processes map the segment, handles that are on their way added.
+    /// Returns how many hold the segment: the processes that map it, each message with a handle to it that
+    /// lies in a queue, and as one more all messages that are on their way.
     ///
     /// # Examples
     ///
@@ -220,7 +226,7 @@ impl Segment {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn holders(&self) -> u64 {
-        self.mapping.header().holders()
+        self.mapping.holders()
     }
 
     /// Takes the segment's lock, waiting for as long as a living thread holds it.
@@ -403,6 +409,37 @@ impl Segment {
         self.mapping.header().poison.store(0, Ordering::Relaxed);
     }
 
+    /// Makes this segment a part of another one, which holds it from here on: until it is
+    /// [taken off](Self::detach), or the other is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{Format, Segment, SegmentKind, Value};
+    ///
+    /// let whole = Value::new(5)?;
+    /// let format = Format::of::<u8>(SegmentKind::QUEUE_PART);
+    /// let part = Segment::create(format, 100, |_| {})?;
+    /// part.attach_to(whole.segment());
+    /// let name = part.name();
+    /// drop(part);
+    ///
+    /// assert!(Segment::open(&name, format).is_ok());
+    /// drop(whole);
+    /// assert!(Segment::open(&name, format).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn attach_to(&self, whole: &Self) {
+        // In this order, lest the whole goes without looking for its parts.
+        whole.mapping.header().mark_as_place();
+        self.mapping.header().attach_to(whole.mapping.name);
+    }
+
+    /// Has the segment be a part of another one no more. This process, which has it, goes on holding it.
+    pub fn detach(&self) {
+        self.mapping.header().detach();
+    }
+
     /// Takes the lock for a call that has no way to say that it cannot.
     #[inline]
     #[track_caller]
@@ -463,8 +500,8 @@ impl Segment {
         }
     }
 
-    fn find(name: Name, entry: Entry) -> Result<Self, OpenError> {
-        let mapping = Mapping::find(name, entry)?;
+    fn find(name: Name) -> Result<Self, OpenError> {
+        let mapping = Mapping::find(name)?;
         Ok(Self { mapping })
     }
 
@@ -495,52 +532,10 @@ impl fmt::Debug for Segment {
 impl Serialize for Segment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
-        let claim = InFlight::new(&self.mapping)
-            .ok_or_else(|| serde::ser::Error::custom(OpenError::Gone))?;
         grant::to_recipient(self.mapping.name).map_err(|error| {
             serde::ser::Error::custom(format!("its user cannot be let into a segment: {error}"))
         })?;
-        handle::departing::<S::Error>(claim)?;
+        handle::departing::<S::Error>(InFlight::new(&self.mapping))?;
         self.mapping.name.serialize(serializer)
-    }
-}
-
-/// A holder that is not yet a process: a handle in a message.
-struct InFlight {
-    mapping: Arc<Mapping>,
-    /// Zero once it is the receiver's.
-    process: u32,
-}
-
-impl InFlight {
-    fn new(mapping: &Arc<Mapping>) -> Option<Self> {
-        let counted = mapping.header().add_holder();
-        counted.then(|| Self {
-            mapping: Arc::clone(mapping),
-            process: process::id(),
-        })
-    }
-}
-
-impl Claim for InFlight {
-    fn delivered(mut self: Box<Self>) {
-        self.process = 0;
-    }
-
-    fn name(&self) -> Option<String> {
-        Some(self.mapping.name.to_string())
-    }
-
-    fn again(&self) -> Option<Box<dyn Claim>> {
-        Some(Box::new(Self::new(&self.mapping)?))
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        // A copy that a fork made of the message is not counted.
-        if self.process == process::id() {
-            self.mapping.give_up();
-        }
     }
 }

@@ -227,8 +227,9 @@ fn all_handles_are_to_the_same_elements() {
 #[test]
 fn a_handle_that_comes_too_late_is_refused() {
     let _watchdog = watchdog();
-    let bytes = send(&Array::from_iter(0..4).unwrap());
-    drop(receive::<Array<i32>>(bytes.clone()));
+    let sent = send(&Array::from_iter(0..4).unwrap());
+    let bytes = sent.to_vec();
+    drop(receive::<Array<i32>>(sent));
     let error = Packet::parse(bytes, Vec::new())
         .unwrap()
         .decode::<Array<i32>>()

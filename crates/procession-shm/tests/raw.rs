@@ -6,7 +6,7 @@
 )]
 
 use procession_shm::{AccessError, Array, Pod, RawArray, RawValue, ShmError, Value, Zeroable};
-use procession_testkit::helper::{Helper, arrive, roundtrip, say, send};
+use procession_testkit::helper::{Helper, Sent, arrive, roundtrip, say, send};
 use procession_testkit::watchdog;
 use procession_wire::Packet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -217,7 +217,7 @@ fn what_is_out_of_range_is_refused() {
     assert_eq!(format!("{numbers:?}"), "RawArray([0, 1, 9])");
 }
 
-fn decoded<T: serde::de::DeserializeOwned>(bytes: Vec<u8>) -> bool {
+fn decoded<T: serde::de::DeserializeOwned>(bytes: Sent) -> bool {
     Packet::parse(bytes, Vec::new())
         .unwrap()
         .decode::<T>()

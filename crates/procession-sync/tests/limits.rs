@@ -164,7 +164,7 @@ fn made<T>(make: impl FnOnce() -> T) -> (T, File) {
 
 /// Overwrites a part of what is behind the header: words of any value, or small ones.
 fn overwrite(file: &File, seed: &mut u64) {
-    const HEADER: u64 = 128;
+    const HEADER: u64 = 256;
     let mut next = || {
         *seed = *seed * 48271 % 0x7fff_ffff;
         *seed

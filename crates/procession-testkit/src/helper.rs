@@ -1,11 +1,13 @@
 //! Helper processes: this test program again, running one function before `main`.
 
 use procession_shm::family;
-use procession_wire::{Encoder, Kind, Packet};
+use procession_wire::{Body, Encoder, Kind, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 
 /// Sends `value` to this same process.
@@ -13,16 +15,43 @@ pub fn roundtrip<T: Serialize + DeserializeOwned>(value: &T) -> T {
     receive(send(value))
 }
 
+/// A message on its way: its bytes, and what goes beside them.
+#[derive(Debug)]
+pub struct Sent(pub Vec<u8>, pub Vec<OwnedFd>);
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Body for Sent {}
+
+impl Deref for Sent {
+    type Target = Vec<u8>;
+
+    fn deref(&self) -> &Vec<u8> {
+        &self.0
+    }
+}
+
+impl DerefMut for Sent {
+    fn deref_mut(&mut self) -> &mut Vec<u8> {
+        &mut self.0
+    }
+}
+
 /// Encodes `value` and passes on its claims.
-pub fn send<T: Serialize + DeserializeOwned>(value: &T) -> Vec<u8> {
+pub fn send<T: Serialize + DeserializeOwned>(value: &T) -> Sent {
     let mut encoder = Encoder::new(Kind::VALUE);
     encoder.push(value).expect("the value is encoded");
-    encoder.finish().deliver().0
+    let (bytes, beside) = encoder.finish().deliver();
+    Sent(bytes, beside)
 }
 
 /// Decodes what `send` made.
-pub fn receive<T: DeserializeOwned>(bytes: Vec<u8>) -> T {
-    let packet = Packet::parse(bytes, Vec::new()).expect("the packet is whole");
+pub fn receive<T: DeserializeOwned>(sent: Sent) -> T {
+    let packet = Packet::parse(sent.0, sent.1).expect("the packet is whole");
     packet.decode().expect("the value is decoded")
 }
 
@@ -32,6 +61,8 @@ pub struct Helper {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
+    /// What keeps what it was given for as long as it has said nothing.
+    beside: Vec<OwnedFd>,
 }
 
 impl Helper {
@@ -52,14 +83,18 @@ impl Helper {
             child,
             stdin: Some(stdin),
             stdout,
+            beside: Vec::new(),
         }
     }
 
     /// Starts a helper of this process's family and gives it `value` to [`arrive`].
     pub fn with<T: Serialize + DeserializeOwned>(name: &str, value: &T) -> Self {
         let family = family::current().expect("there is a family");
-        let lines = [family.id().to_owned(), hex(family.key()), hex(&send(value))];
-        Self::start(name, &lines)
+        let Sent(bytes, beside) = send(value);
+        let lines = [family.id().to_owned(), hex(family.key()), hex(&bytes)];
+        let mut helper = Self::start(name, &lines);
+        helper.beside = beside;
+        helper
     }
 
     /// Returns its process number.
@@ -77,6 +112,7 @@ impl Helper {
                 .expect("the helper writes text");
             assert_ne!(len, 0, "the helper ended without a word");
             if let Some((_, said)) = line.split_once(MARK) {
+                self.beside.clear();
                 return said.trim_end().to_owned();
             }
         }
@@ -170,7 +206,7 @@ pub fn read() -> Option<String> {
 /// In a helper: joins the family of the test and decodes what it was given.
 pub fn arrive<T: DeserializeOwned>() -> Option<T> {
     adopt()?;
-    Some(receive(unhex(&read()?)))
+    Some(receive(Sent(unhex(&read()?), Vec::new())))
 }
 
 /// In a helper: joins the family whose id and key it was given.

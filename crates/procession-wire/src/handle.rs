@@ -8,6 +8,9 @@
 //! find the thing, and calls [`departing`] so that the thing stays alive while only the message
 //! knows it. A *descriptor* is duplicated by [`serialize_fd`] and goes beside the bytes.
 //!
+//! What keeps a named thing alive on the way is the message's [`Parcel`], one descriptor more beside
+//! the bytes: the kernel closes it with a message that is lost.
+//!
 //! ```
 //! use procession_wire::{Encoder, Kind, Packet, handle};
 //! use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -38,6 +41,7 @@
 use crate::context::{self, Contexts};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
 use std::cell::Cell;
+use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The most file descriptors that one message carries, the kernel's limit for `SCM_RIGHTS`.
@@ -52,10 +56,14 @@ pub trait Claim: Send {
     /// The message is on its way: the receiver owns the claim from here on.
     fn delivered(self: Box<Self>);
 
-    /// Returns the name of what the receiver will open, if it can be opened before the message is
-    /// decoded.
-    fn name(&self) -> Option<String> {
-        None
+    /// Has the message's parcel hold the thing from here on, if that is how it is held.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports; the message cannot be encoded then.
+    fn enclose(&self, parcel: &mut Parcel) -> io::Result<()> {
+        let _ = parcel;
+        Ok(())
     }
 
     /// Makes another claim on the same thing, for a copy of the message that goes to another receiver; `None` if
@@ -63,25 +71,72 @@ pub trait Claim: Send {
     fn again(&self) -> Option<Box<dyn Claim>> {
         None
     }
+
+    /// Has a place in shared memory, which has the given name, hold the thing for the message that
+    /// is going to lie there. Returns under which name the receiver opens it before it decodes the
+    /// message; `None` if that is not how the thing is held.
+    ///
+    /// # Errors
+    ///
+    /// What the system reports; the message cannot lie there then.
+    fn leave_in(&self, place: &str) -> io::Result<Option<String>> {
+        let _ = place;
+        Ok(None)
+    }
+}
+
+/// What holds the named things of a message for as long as the message is under way.
+#[derive(Debug, Default)]
+pub enum Parcel {
+    /// Nothing in the message is held by it yet.
+    #[default]
+    Empty,
+    /// A descriptor that goes with the message, and that the receiver keeps until it has decoded it.
+    Open(OwnedFd),
+    /// The things are counted, because this process can open no parcel. The receiver takes each count
+    /// over; those of a message that is lost stay.
+    Counted,
 }
 
 #[derive(Default)]
 pub(crate) struct Outgoing {
     pub(crate) fds: Vec<OwnedFd>,
     pub(crate) claims: Vec<Box<dyn Claim>>,
+    /// How many of the claims are enclosed in the parcel.
+    pub(crate) enclosed: usize,
+    pub(crate) parcel: Parcel,
+}
+
+impl Outgoing {
+    /// Encloses what was claimed since the last time.
+    pub(crate) fn enclose(&mut self) -> io::Result<()> {
+        for claim in &self.claims[self.enclosed..] {
+            claim.enclose(&mut self.parcel)?;
+            self.enclosed += 1;
+        }
+        if matches!(self.parcel, Parcel::Open(_)) && self.fds.len() >= MAX_FDS {
+            return Err(io::Error::other(format!(
+                "a message carries at most {MAX_FDS} file descriptors, one of which is for this"
+            )));
+        }
+        Ok(())
+    }
 }
 
 #[derive(Default)]
 pub(crate) struct Incoming {
     pub(crate) fds: Vec<Option<OwnedFd>>,
+    /// Whether the receiver takes over what the handles have counted.
+    pub(crate) is_counted: bool,
     /// What is lacking, if something is.
     pub(crate) shortage: Option<String>,
 }
 
 impl Incoming {
-    pub(crate) fn with(fds: Vec<OwnedFd>) -> Self {
+    pub(crate) fn with(fds: Vec<OwnedFd>, is_counted: bool) -> Self {
         Self {
             fds: fds.into_iter().map(Some).collect(),
+            is_counted,
             shortage: None,
         }
     }
@@ -210,6 +265,13 @@ pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owne
     let fd = INCOMING.with(|contexts| contexts.innermost(take));
     fd.flatten()
         .ok_or_else(|| de::Error::custom("the message has no such file descriptor"))
+}
+
+/// Returns whether the handle that is being decoded was [counted](Parcel::Counted), and its count is to
+/// be taken over.
+pub fn is_counted() -> bool {
+    let counted = INCOMING.with(|contexts| contexts.innermost(|context| context.is_counted));
+    counted.unwrap_or(false)
 }
 
 /// Makes a deserializer's error of `problem`, for a handle that could be decoded if there were more

@@ -3,7 +3,7 @@
 use crate::buffer::Buffer;
 use crate::described::{self, describe};
 use crate::form::{self, Form, describe_from_now_on, form_of};
-use crate::handle::{self, Claim, Outgoing};
+use crate::handle::{self, Claim, Outgoing, Parcel};
 use crate::probe::probe;
 use crate::problem::Problem;
 use crate::writer::{Unwritten, write};
@@ -11,9 +11,16 @@ use crate::{EncodeError, Kind, familiar};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::io;
+use std::mem;
 use std::os::fd::OwnedFd;
 
+/// The kind, and what goes beside the bytes: the number of descriptors, [`PARCEL`] and [`COUNTED`].
 pub(crate) const HEADER_LEN: usize = 3;
+/// Behind the descriptors goes that of the parcel.
+pub(crate) const PARCEL: u16 = 1 << 15;
+/// The named handles are counted.
+pub(crate) const COUNTED: u16 = 1 << 14;
 
 /// Most messages are not longer; growing to their size step by step would cost more than they do.
 const USUAL: usize = 256;
@@ -64,15 +71,41 @@ impl Encoder {
     #[inline]
     pub fn push<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> Result<(), EncodeError> {
         let Message { bytes, outgoing } = &mut self.0;
-        Parts { bytes, outgoing }.push(value)
+        Parts { bytes, outgoing }.push(value)?;
+        match outgoing {
+            Some(outgoing) => enclose(outgoing),
+            None => Ok(()),
+        }
     }
 
     /// Ends the message.
     #[inline]
     pub fn finish(mut self) -> Message {
-        let fds = self.0.fds().len();
-        self.0.bytes[1..HEADER_LEN].copy_from_slice(&(fds as u16).to_le_bytes());
+        let beside = self.0.outgoing.as_mut();
+        let beside = beside.map_or(0, |context| finish(context));
+        self.0.bytes[1..HEADER_LEN].copy_from_slice(&beside.to_le_bytes());
         self.0
+    }
+}
+
+#[cold]
+fn enclose(outgoing: &mut Outgoing) -> Result<(), EncodeError> {
+    outgoing.enclose().map_err(|error| {
+        EncodeError::Value(format!("what a handle stands for cannot be kept: {error}"))
+    })
+}
+
+/// Puts the parcel behind the descriptors; returns what the header says of all.
+#[cold]
+fn finish(context: &mut Outgoing) -> u16 {
+    let fds = context.fds.len() as u16;
+    match mem::take(&mut context.parcel) {
+        Parcel::Empty => fds,
+        Parcel::Counted => fds | COUNTED,
+        Parcel::Open(parcel) => {
+            context.fds.push(parcel);
+            fds | PARCEL
+        }
     }
 }
 
@@ -228,8 +261,34 @@ impl Message {
         Ok(encoder.finish())
     }
 
+    /// Encodes one value for a place in shared memory, where no descriptor can lie: before the message
+    /// lies there, [`leave_in`](Self::leave_in) has the place hold what its handles stand for.
+    ///
+    /// # Errors
+    ///
+    /// As [`Encoder::push`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message};
+    ///
+    /// let message = Message::encode_to_lie(Kind::VALUE, &"no handle".to_owned())?;
+    /// assert!(message.leave_in("/name").is_ok_and(|names| names.is_empty()));
+    /// # Ok::<(), procession_wire::EncodeError>(())
+    /// ```
+    pub fn encode_to_lie<T: Serialize + DeserializeOwned>(
+        kind: Kind,
+        value: &T,
+    ) -> Result<Self, EncodeError> {
+        let mut encoder = Encoder::new(kind);
+        let Self { bytes, outgoing } = &mut encoder.0;
+        Parts { bytes, outgoing }.push(value)?;
+        Ok(encoder.finish())
+    }
+
     /// Appends a message of one value to `bytes`, if it has no handles and is not longer than `most`.
-    /// Otherwise it is returned, and `bytes` is as before.
+    /// Otherwise it is returned, as [`encode_to_lie`](Self::encode_to_lie) makes it, and `bytes` is as before.
     ///
     /// # Errors
     ///
@@ -283,33 +342,27 @@ impl Message {
         &self.bytes
     }
 
-    /// Returns the descriptors to send beside the bytes.
+    /// Returns the descriptors to send beside the bytes, with that of the parcel.
     #[inline]
     pub fn fds(&self) -> &[OwnedFd] {
         self.outgoing.as_ref().map_or(&[], |context| &context.fds)
     }
 
-    /// Returns the names of what the handles inside stand for, where it can be opened before the
-    /// message is decoded ([`Claim::name`]).
+    /// Has a place in shared memory, which has the given name, hold what the handles inside stand for;
+    /// returns under which names the receiver opens it. The place gives it up again if the message is
+    /// dropped, and [`deliver`](Self::deliver) leaves it there.
     ///
-    /// # Examples
+    /// # Errors
     ///
-    /// ```
-    /// use procession_wire::{Kind, Message};
-    ///
-    /// let message = Message::encode(Kind::VALUE, &"no handle".to_owned())?;
-    /// assert!(message.names().is_empty());
-    /// # Ok::<(), procession_wire::EncodeError>(())
-    /// ```
+    /// What the system reports.
     #[inline]
-    pub fn names(&self) -> Vec<String> {
+    pub fn leave_in(&self, place: &str) -> io::Result<Vec<String>> {
         match &self.outgoing {
-            None => Vec::new(),
-            Some(context) => context
-                .claims
-                .iter()
-                .filter_map(|claim| claim.name())
-                .collect(),
+            None => Ok(Vec::new()),
+            Some(context) => {
+                let left = context.claims.iter().map(|claim| claim.leave_in(place));
+                left.filter_map(Result::transpose).collect()
+            }
         }
     }
 
@@ -336,6 +389,7 @@ impl Message {
             Some(Box::new(Outgoing {
                 fds: fds.collect::<Result<_, _>>().ok()?,
                 claims: claims.collect::<Option<_>>()?,
+                ..Outgoing::default()
             }))
         };
         let outgoing = match &self.outgoing {

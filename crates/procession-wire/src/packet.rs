@@ -1,7 +1,7 @@
 //! Reading a message.
 
 use crate::handle::{self, Incoming};
-use crate::message::HEADER_LEN;
+use crate::message::{COUNTED, HEADER_LEN, PARCEL};
 use crate::problem::Problem;
 use crate::reader;
 use crate::{DecodeError, Kind, buffer, described, form, schema};
@@ -70,9 +70,9 @@ impl<B: Body> Packet<B> {
     pub fn parse(bytes: B, fds: Vec<OwnedFd>) -> Result<Self, DecodeError> {
         let header = bytes.as_ref().get(..HEADER_LEN);
         let header = header.ok_or(DecodeError::Truncated)?;
-        let announced = usize::from(u16::from_le_bytes([header[1], header[2]]));
-        if announced != 0 || !fds.is_empty() {
-            return Self::with_descriptors(bytes, announced, fds);
+        let beside = u16::from_le_bytes([header[1], header[2]]);
+        if beside != 0 || !fds.is_empty() {
+            return Self::with_descriptors(bytes, beside, fds);
         }
         Ok(Self {
             bytes,
@@ -82,21 +82,18 @@ impl<B: Body> Packet<B> {
     }
 
     #[cold]
-    fn with_descriptors(
-        bytes: B,
-        announced: usize,
-        fds: Vec<OwnedFd>,
-    ) -> Result<Self, DecodeError> {
-        if announced != fds.len() {
-            return Err(DecodeError::Descriptors {
-                announced,
-                arrived: fds.len(),
-            });
+    fn with_descriptors(bytes: B, beside: u16, fds: Vec<OwnedFd>) -> Result<Self, DecodeError> {
+        let (announced, arrived) = (usize::from(beside & !(PARCEL | COUNTED)), fds.len());
+        // The parcel is behind the others. Without it, which is how a message arrives that was carried
+        // as bytes, somebody else holds what the handles stand for, or it is gone.
+        let parcel = usize::from(beside & PARCEL != 0 && arrived > announced);
+        if announced + parcel != arrived {
+            return Err(DecodeError::Descriptors { announced, arrived });
         }
         Ok(Self {
             bytes,
             at: HEADER_LEN,
-            incoming: Some(Box::new(Incoming::with(fds))),
+            incoming: Some(Box::new(Incoming::with(fds, beside & COUNTED != 0))),
         })
     }
 
@@ -143,6 +140,10 @@ impl<B: Body> Packet<B> {
         let at = self.bytes.as_ref().len() - rest.len();
         match decoded {
             Ok(value) => {
+                if rest.is_empty() {
+                    // The values hold what their handles stand for, however long the packet is kept.
+                    self.incoming = None;
+                }
                 self.at = at;
                 Ok(value)
             }

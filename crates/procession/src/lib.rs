@@ -50,7 +50,8 @@
 //! # What happens when a process is killed
 //!
 //! Whoever waits for it is told. A lock that it held tells its next owner. Its children are killed
-//! with it. What it had in `/dev/shm` goes with its family, or when the next one starts.
+//! with it. What it alone had in `/dev/shm` is given back when it is reaped; what is left when all are
+//! killed goes when the next family starts.
 #![forbid(unsafe_code)]
 
 pub mod manager;

@@ -13,7 +13,20 @@ pub(crate) struct Home {
     control: Control,
 }
 
+/// What the home's segment would be.
+pub(crate) struct HomeSegment;
+
+impl HomeSegment {
+    pub(crate) fn name(&self) -> String {
+        "/home".to_owned()
+    }
+}
+
 impl Home {
+    pub(crate) fn segment(&self) -> &HomeSegment {
+        &HomeSegment
+    }
+
     /// Makes the one of the run's one queue.
     pub(crate) fn new(capacity: u64) -> Self {
         let control = Control {

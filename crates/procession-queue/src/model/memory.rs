@@ -1,14 +1,14 @@
 //! What stands in for segments: chunks for one item each.
 
+pub(crate) use super::home::HomeSegment;
 use super::life;
 use crate::atomic::AtomicU64;
 use crate::name::NameCell;
 use crate::record::{FIRST, Link};
 use loom::sync::atomic::Ordering::Relaxed;
 use procession_shm::{Format, ShmError};
-use procession_wire::handle::{self, Claim};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 /// How many chunks can be made in one run of a model.
 const CHUNKS: usize = 6;
@@ -25,8 +25,10 @@ loom::lazy_static! {
 struct Chunk {
     link: Link,
     words: [AtomicU64; WORDS],
-    /// As in a segment's header. It is no step: only what holds the queue's locks changes it.
+    /// How many handles there are. It is no step: only what holds the queue's locks changes it.
     holders: AtomicU32,
+    /// Whether the queue holds it; as the other.
+    is_part: AtomicBool,
 }
 
 impl Chunk {
@@ -39,7 +41,12 @@ impl Chunk {
             link,
             words: std::array::from_fn(|_| AtomicU64::new(0)),
             holders: AtomicU32::new(0),
+            is_part: AtomicBool::new(false),
         }
+    }
+
+    fn is_held(&self) -> bool {
+        self.holders.load(Ordering::Relaxed) != 0 || self.is_part.load(Ordering::Relaxed)
     }
 }
 
@@ -119,11 +126,26 @@ impl Segment {
     ) -> Result<Self, D::Error> {
         let index = u8::deserialize(deserializer)?;
         let found = CHUNK.get(usize::from(index));
-        let there = found.is_some_and(|chunk| chunk.holders.load(Ordering::Relaxed) != 0);
-        // What the message counted is this handle's now.
+        let there = found.is_some_and(Chunk::is_held);
         there
-            .then_some(Self(index))
+            .then(|| Self(index).counted())
             .ok_or_else(|| serde::de::Error::custom("the chunk is gone"))
+    }
+
+    pub(crate) fn attach_to(&self, _: &HomeSegment) {
+        self.set_part(true);
+    }
+
+    pub(crate) fn detach(&self) {
+        self.set_part(false);
+    }
+
+    fn set_part(&self, part: bool) {
+        if life::is_alive() {
+            CHUNK[usize::from(self.0)]
+                .is_part
+                .store(part, Ordering::Relaxed);
+        }
     }
 
     fn counted(self) -> Self {
@@ -134,8 +156,7 @@ impl Segment {
 
 /// Returns how many chunks somebody holds.
 pub(crate) fn chunks_held() -> usize {
-    let held = |chunk: &&Chunk| chunk.holders.load(Ordering::Relaxed) != 0;
-    CHUNK.iter().filter(held).count()
+    CHUNK.iter().filter(|chunk| chunk.is_held()).count()
 }
 
 /// Changes how many hold a chunk; the dead hold what they held.
@@ -164,16 +185,6 @@ impl Drop for Segment {
 
 impl Serialize for Segment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        handle::departing::<S::Error>(InFlight(Some(self.clone())))?;
         self.0.serialize(serializer)
-    }
-}
-
-/// A handle in a message.
-struct InFlight(Option<Segment>);
-
-impl Claim for InFlight {
-    fn delivered(mut self: Box<Self>) {
-        std::mem::forget(self.0.take());
     }
 }

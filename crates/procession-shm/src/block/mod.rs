@@ -315,10 +315,11 @@ impl SharedMemory {
         if size == 0 {
             return Err(BlockError::ZeroSize);
         }
-        let stay = family::stay()?;
-        let (link, memory) = reserve::make(stay.family.number(), size)?;
+        let (link, memory) = reserve::make(size)?;
         // From here on the family's name goes whatever happens.
         let mut unpublished = Unpublished(Some(link));
+        // A block that is published is one of a family that this process has not left.
+        let _stay = family::stay()?;
         fill(words_of(&memory));
         let (name, inode) = publish(link, name)?;
         unpublished.0 = None;

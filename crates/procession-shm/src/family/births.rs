@@ -7,12 +7,12 @@
 //! process of the family has started and not reaped yet.
 //!
 //! The founder of a family makes no notes: what is its own is inherited by nobody of the family. So
-//! the file of a family of which only the founder starts processes stays empty.
+//! there is no table in a family of which only the founder starts processes.
 //!
 //! # The notes
 //!
-//! The file is read and written, never mapped: another user's process that has it may truncate it. It
-//! is a table of buckets of four words; a process number has its bucket, and no two
+//! The file is read and written, never mapped: another user's process that has it may truncate it. Behind
+//! the words of the [slots](super::holders) it is a table of buckets of four words; a process number has its bucket, and no two
 //! processes that live at one moment have one number. So makers do not need a lock: two get in each
 //! other's way only if they note processes of one bucket in the same microsecond. A word is an
 //! [`Identity`], so what is left of a process that is gone is never taken for another's, and is
@@ -28,6 +28,7 @@
 //! | the maker of a copy by a fork server | the copy is in the process group of the server, of which there is a note |
 //! | the maker, before it erases the note | the note is of a process that is gone |
 
+use super::holders::TABLE_LEN;
 use super::lease::Lease;
 use super::{FamilyError, Membership, known, number_of, stay};
 use nix::unistd::getppid;
@@ -175,7 +176,7 @@ pub fn is_own(pid: u32) -> bool {
 /// Returns whether any note was ever made in this process's family.
 pub fn any() -> bool {
     let length = |lease: &File| Ok(lease.metadata()?.len());
-    with_lease(length).is_ok_and(|length| length > 0)
+    with_lease(length).is_ok_and(|length| length > TABLE_LEN)
 }
 
 /// Returns what is noted of a process that another of the family has started, if that is the child of
@@ -238,7 +239,7 @@ fn with_lease<R>(act: impl FnOnce(&File) -> io::Result<R>) -> io::Result<R> {
 }
 
 fn place(pid: u32) -> u64 {
-    u64::from(pid % BUCKETS) * (BUCKET * WORD) as u64
+    TABLE_LEN + u64::from(pid % BUCKETS) * (BUCKET * WORD) as u64
 }
 
 /// Returns the words of the bucket of `pid`; behind the end of the file they are zero.

@@ -103,6 +103,11 @@ impl Lease {
         Some(lease).filter(Self::is_itself)
     }
 
+    /// Returns whether its locks are another process's.
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
     pub(super) fn file(&self) -> &File {
         &self.file
     }

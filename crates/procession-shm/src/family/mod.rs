@@ -42,7 +42,9 @@
 //! [`fork`](crate::fork).
 
 pub mod births;
+pub(crate) mod holders;
 mod lease;
+pub(crate) mod remains;
 mod sweep;
 
 use std::fmt;
@@ -53,7 +55,9 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use holders::Holder;
 pub(crate) use lease::Lease;
+pub use remains::{give_back, reaped};
 pub(crate) use sweep::DIRECTORY;
 pub use sweep::{leftovers, sweep};
 
@@ -360,7 +364,13 @@ pub fn leave() {
     }
     let mut membership = write();
     if let Membership::Member(member) = std::mem::replace(&mut *membership, Membership::Left) {
-        crate::registry::release_all();
+        for mapping in crate::registry::living() {
+            mapping.release(Some(&member.lease));
+        }
+        if let Some(&Holder::Slot(slot)) = member.holder.get() {
+            // It holds nothing any more.
+            member.lease.note_slot(slot, 0);
+        }
         member.lease.leave();
     }
 }
@@ -379,6 +389,8 @@ enum Membership {
 struct Member {
     process: u32,
     lease: Lease,
+    /// As what it holds segments, since it first did.
+    holder: OnceLock<Holder>,
 }
 
 impl Member {
@@ -395,12 +407,38 @@ pub(crate) struct Stay {
 }
 
 impl Stay {
+    /// Returns as what this process holds segments.
+    pub(crate) fn holder(&self) -> Holder {
+        match &*self.membership {
+            Membership::Member(member) => {
+                *(member.holder).get_or_init(|| member.lease.take_holder())
+            }
+            Membership::None | Membership::Left => Holder::Counted,
+        }
+    }
+
+    /// Makes a parcel; `None` if this process may not.
+    pub(crate) fn parcel(&self) -> io::Result<Option<OwnedFd>> {
+        match &*self.membership {
+            Membership::Member(member) => member.lease.parcel(),
+            Membership::None | Membership::Left => Ok(None),
+        }
+    }
+
     /// Returns the user who made the family's lease.
     pub(crate) fn founder(&self) -> Option<u32> {
         match &*self.membership {
             Membership::Member(member) => member.lease.user(),
             Membership::None | Membership::Left => None,
         }
+    }
+}
+
+/// Calls `act` with this process's lease.
+pub(crate) fn with_lease<R>(act: impl FnOnce(&Lease) -> R) -> Result<R, FamilyError> {
+    match &*stay_if_joined()?.membership {
+        Membership::Member(member) => Ok(act(&member.lease)),
+        Membership::None | Membership::Left => Err(FamilyError::Gone),
     }
 }
 
@@ -463,12 +501,17 @@ pub(crate) fn lease_for_child() -> Result<Lease, FamilyError> {
 }
 
 /// Makes this process, which was just forked, a member by the lease that its parent made for it.
-pub(crate) fn enter_forked(lease: Lease) {
-    become_member(&mut write(), lease);
+pub(crate) fn enter_forked(lease: Lease, holder: Holder) {
+    lease.note_holder(holder);
+    let mut membership = write();
+    become_member(&mut membership, lease);
+    if let Membership::Member(member) = &*membership {
+        let _ = member.holder.set(holder);
+    }
 }
 
 fn start(membership: &mut Membership) -> Result<(), FamilyError> {
-    sweep();
+    sweep::sweep_dead();
     let mut key = [0; 32];
     fill(&mut key)?;
     let lease = Lease::new_family()?;
@@ -499,6 +542,7 @@ fn become_member(membership: &mut Membership, lease: Lease) {
     *membership = Membership::Member(Member {
         process: process::id(),
         lease,
+        holder: OnceLock::new(),
     });
     MEMBER.store(process::id(), Ordering::Relaxed);
 }

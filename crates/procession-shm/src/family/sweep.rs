@@ -31,9 +31,10 @@ pub fn leftovers() -> Vec<String> {
     dead.flat_map(|dead| names_of(dead.family)).collect()
 }
 
-/// Removes what dead families of this user left behind, and returns how many names that were.
+/// Removes what dead families of this user left behind, and what dead processes of this process's own
+/// family held ([`give_back`](super::give_back)); returns how many names that were.
 ///
-/// It also happens whenever a new family starts.
+/// What dead families left is also removed whenever a new family starts.
 ///
 /// # Examples
 ///
@@ -46,11 +47,13 @@ pub fn leftovers() -> Vec<String> {
 /// # Ok::<(), procession_shm::ShmError>(())
 /// ```
 pub fn sweep() -> usize {
-    families()
-        .into_iter()
-        .filter_map(Dead::find)
-        .map(|dead| dead.remove())
-        .sum()
+    sweep_dead() + super::give_back()
+}
+
+/// Removes what dead families left behind.
+pub(super) fn sweep_dead() -> usize {
+    let dead = families().into_iter().filter_map(Dead::find);
+    dead.map(|dead| dead.remove()).sum()
 }
 
 /// Removes the segments and blocks of a family, not its lease; returns how many names.
@@ -114,24 +117,23 @@ impl Dead {
 
 /// The families that have entries of this user.
 fn families() -> BTreeSet<u64> {
-    entries()
+    entries(PREFIX)
         .filter_map(|name| number_of(name.strip_prefix(PREFIX)?.get(..16)?))
         .collect()
 }
 
 /// The entries of one family that belong to this user, sorted.
-fn names_of(family: u64) -> BTreeSet<String> {
-    let prefix = format!("{PREFIX}{}-", id_of(family));
-    entries().filter(|name| name.starts_with(&prefix)).collect()
+pub(super) fn names_of(family: u64) -> BTreeSet<String> {
+    entries(&format!("{PREFIX}{}-", id_of(family))).collect()
 }
 
-/// The names of all regular files of this user that begin as ours do. Another user's are not
+/// The names of all regular files of this user that begin like this. Another user's are not
 /// touched, not even opened: they may be traps.
-fn entries() -> impl Iterator<Item = String> {
+fn entries(prefix: &str) -> impl Iterator<Item = String> {
     let entries = fs::read_dir(DIRECTORY).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
     names
-        .filter(|(name, entry)| name.starts_with(PREFIX) && is_ours(entry))
+        .filter(move |(name, entry)| name.starts_with(prefix) && is_ours(entry))
         .map(|(name, _)| name)
 }
 
