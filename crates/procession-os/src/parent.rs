@@ -23,6 +23,18 @@ pub fn die_with(pid: u32) -> io::Result<bool> {
     Ok(is(pid))
 }
 
+/// Asks the kernel to have this process go on, if it was stopped, when the thread that started it ends,
+/// instead of what [`die_with`] asked for; reports whether the parent, which was process `pid`, is still
+/// there. It is for a process that watches its parent itself, and has something to do afterwards.
+///
+/// # Errors
+///
+/// What `prctl` reports.
+pub fn go_on_without(pid: u32) -> io::Result<bool> {
+    prctl::set_pdeathsig(Signal::SIGCONT)?;
+    Ok(is(pid))
+}
+
 /// The signal for which [`die_with_socket`] asks is chosen by this call of `fcntl`.
 const F_SETSIG: c_int = 10;
 

@@ -353,8 +353,8 @@ fn descriptors_of_siblings_and_the_server_are_apart() {
     alone(|| {
         let server = server();
         let open = || fs::read_dir(format!("/proc/{server}/fd")).unwrap().count();
-        // Its three streams and its socket; what an answer was about it has yet to close.
-        let rest = || eventually("the server has nothing else open", || open() == 4);
+        // Its three streams, its socket and its owner; what an answer was about it has yet to close.
+        let rest = || eventually("the server has nothing else open", || open() == 5);
         rest();
         let ours = sockets(server);
         let siblings: Vec<_> = (0..10)

@@ -30,7 +30,7 @@ pub(crate) struct SideBySide {
 }
 
 /// How many parts can be held at one time.
-const SLOTS: usize = 125;
+const SLOTS: usize = 121;
 /// For how long a waiter goes first that gives no sign of life.
 const PATIENCE: Duration = Duration::from_millis(256);
 

@@ -83,6 +83,9 @@ impl Claim for InFlight {
     fn enclose(&self, parcel: &mut Parcel) -> io::Result<()> {
         if let Parcel::Empty = parcel {
             let stay = family::stay().map_err(io::Error::other)?;
+            if stay.family.number() != self.mapping.name.family {
+                return Err(io::Error::other(OpenError::OtherFamily));
+            }
             *parcel = stay.parcel()?.map_or(Parcel::Counted, Parcel::Open);
         }
         let Parcel::Open(file) = parcel else {

@@ -51,6 +51,13 @@ macro_rules! kinds {
             $($(#[$about])* pub const $name: Self = Self::$make($number, $word);)*
         }
 
+        /// Returns the word for the kind with this number.
+        pub(crate) fn name_of(number: u32) -> String {
+            const KINDS: &[SegmentKind] = &[$(SegmentKind::$name),*];
+            let known = KINDS.iter().find(|kind| kind.number == number);
+            known.map_or_else(|| format!("kind {number:#x}"), |kind| kind.name.to_owned())
+        }
+
         const _: () = assert!(differ(&[$($number),*]), "two kinds have one number");
     };
 }

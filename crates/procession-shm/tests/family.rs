@@ -12,7 +12,14 @@ use procession_testkit::{eventually, shared_memory, watchdog};
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-procession_testkit::helpers!(be_a_root, be_a_child, join_the_dead, leave_early);
+procession_testkit::helpers!(
+    be_a_root,
+    be_a_child,
+    join_the_dead,
+    leave_early,
+    become_a_daemon,
+    lose_the_names
+);
 
 /// Starts a helper with a family of its own that has an array; returns the id and the key too.
 fn root() -> (Helper, String, String) {
@@ -223,4 +230,87 @@ fn leave_early() {
     drop(array);
     say(id);
     wait_for_end();
+}
+
+/// Forks, and exits; the child goes on, as a daemon does.
+#[expect(
+    clippy::exit,
+    reason = "this is what a program does that becomes a daemon"
+)]
+fn become_a_daemon() {
+    if read().is_none() {
+        return;
+    }
+    let before = Array::from_iter(0..3).unwrap();
+    say(family::current().unwrap().id());
+    let parent = std::process::id();
+    // SAFETY: a helper has one thread.
+    match unsafe { nix::unistd::fork() }.unwrap() {
+        nix::unistd::ForkResult::Parent { .. } => std::process::exit(0),
+        nix::unistd::ForkResult::Child => {}
+    }
+    eventually("the parent is gone", || {
+        std::os::unix::process::parent_id() != parent
+    });
+    let after = Array::from_iter(0..4).unwrap();
+    let id = family::current().unwrap().id();
+    assert!(after.segment().name().contains(id));
+    // What the parent had shared is still there, but cannot be handed on any more.
+    assert_eq!(before.to_vec(), [0, 1, 2]);
+    let sent = procession_wire::Message::encode(procession_wire::Kind::VALUE, &before);
+    assert!(sent.unwrap_err().to_string().contains("another family"));
+    assert_eq!(
+        procession_testkit::helper::roundtrip(&after).to_vec(),
+        [0, 1, 2, 3]
+    );
+    say(id);
+    wait_for_end();
+}
+
+#[test]
+fn a_daemon_whose_family_has_ended_starts_another() {
+    let _watchdog = watchdog();
+    let mut daemon = Helper::start("become_a_daemon", &["go".to_owned()]);
+    let (first, second) = (daemon.hear(), daemon.hear());
+    assert_ne!(first, second);
+    assert!(shared_memory(&first).is_empty());
+    assert_eq!(shared_memory(&second).len(), 2);
+    daemon.let_go();
+    eventually("the daemon leaves nothing", || {
+        shared_memory(&second).is_empty()
+    });
+}
+
+fn lose_the_names() {
+    if read().is_none() {
+        return;
+    }
+    let array = Array::from_iter(0..3).unwrap();
+    let id = family::current().unwrap().id();
+    for name in shared_memory(id) {
+        fs::remove_file(format!("/dev/shm/{name}")).unwrap();
+    }
+    array.set(0, 7);
+    let handed = family::hand_over().unwrap();
+    assert!(
+        handed.is_some_and(|lease| !lease.shared),
+        "no child can open it by its name"
+    );
+    let after = Array::from_iter(0..4).unwrap();
+    assert_eq!(
+        procession_testkit::helper::roundtrip(&after).to_vec(),
+        [0, 1, 2, 3]
+    );
+    assert_eq!(array.to_vec(), [7, 1, 2]);
+    drop((array, after));
+    assert!(shared_memory(id).is_empty());
+    say("done");
+}
+
+#[test]
+fn names_that_were_removed_do_not_matter_to_those_who_live() {
+    let _watchdog = watchdog();
+    let mut helper = Helper::start("lose_the_names", &["go".to_owned()]);
+    assert_eq!(helper.hear(), "done");
+    assert!(helper.end().success());
 }

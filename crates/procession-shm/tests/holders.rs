@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test or a helper fails by panicking")]
 
+use procession_shm::family::HeldBy;
 use procession_shm::{Array, Opened, Segment, Value, family};
 use procession_testkit::helper::{Helper, arrive, roundtrip, say, send, wait_for_end};
 use procession_testkit::steps::{self, Reached, Traced};
@@ -236,6 +237,51 @@ fn many_threads_of_a_process_are_one_holder() {
     assert!(exists(&name));
     drop(opened);
     assert!(!exists(&name));
+}
+
+#[test]
+fn usage_says_what_there_is_and_who_holds_it() {
+    let (_watchdog, _alone) = (watchdog(), alone());
+    assert_eq!(family::usage().unwrap().segments(), names().len() - 1);
+    let value = Value::new(5).unwrap();
+    let array = Array::<u8>::zeroed(8 << 20).unwrap();
+    let mut helper = Helper::with("hold_what_was_given", &value);
+    helper.hear();
+    let sent = send(&array);
+    let part = Value::new(6).unwrap();
+    part.segment().attach_to(value.segment());
+    let name = part.segment().name();
+    drop(part);
+
+    let usage = family::usage().unwrap();
+    let (this, other) = (std::process::id(), helper.pid());
+    let holders = |name: &str| {
+        let mut objects = usage.objects().iter();
+        objects
+            .find(|object| object.name == name)
+            .unwrap()
+            .holders
+            .clone()
+    };
+    let mut both = holders(&value.segment().name());
+    both.sort_unstable();
+    let mut expected = [HeldBy::Process(this), HeldBy::Process(other)];
+    expected.sort_unstable();
+    assert_eq!(both, expected);
+    let on_its_way = holders(&array.segment().name());
+    assert_eq!(on_its_way, [HeldBy::Process(this), HeldBy::Messages]);
+    assert_eq!(holders(&name), [HeldBy::Whole]);
+    assert_eq!(usage.by_kind()["array"].0, 1);
+    assert!(usage.by_kind()["array"].1 >= 8 << 20);
+    assert_eq!(usage.by_process()[&other].0, 1);
+    assert!(usage.bytes() >= 8 << 20);
+    let words = usage.to_string();
+    assert!(words.contains(&format!("process {other}")), "{words}");
+    assert!(words.contains("the object that it is a part of"), "{words}");
+
+    drop((helper, sent, array, value));
+    family::give_back();
+    assert_eq!(family::usage().unwrap().segments(), names().len() - 1);
 }
 
 /// In the child: what the test steps through, once before and once within.

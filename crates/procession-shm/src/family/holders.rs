@@ -29,7 +29,7 @@ use procession_os::file_size::within_limit;
 use procession_os::identity::Identity;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -120,7 +120,9 @@ impl Lease {
     /// Writes down who has the slot; zero if it is free.
     pub(super) fn note_slot(&self, slot: u32, word: u64) -> bool {
         let at = u64::from(slot) * WORD as u64;
-        within_limit(|| self.file().write_all_at(&word.to_ne_bytes(), at)).is_ok()
+        // Who closed every descriptor may have opened another file under this number.
+        self.is_itself()
+            && within_limit(|| self.file().write_all_at(&word.to_ne_bytes(), at)).is_ok()
     }
 
     fn slot_word(&self, slot: u32) -> io::Result<u64> {
@@ -171,9 +173,7 @@ impl Lease {
         if self.is_shared() {
             return Ok(None);
         }
-        // The lease itself, whatever has become of its name.
-        let path = format!("/proc/self/fd/{}", self.file().as_raw_fd());
-        match OpenOptions::new().read(true).open(path) {
+        match OpenOptions::new().read(true).open(self.link()) {
             Ok(file) => Ok(Some(file.into())),
             Err(error) => match error.raw_os_error().map(Errno::from_raw) {
                 Some(Errno::EACCES | Errno::ENOENT | Errno::EPERM) => Ok(None),

@@ -5,8 +5,9 @@ use super::{FamilyError, fill, id_of, known};
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 use std::borrow::Cow;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Lease {
     family: u64,
     file: File,
+    /// Which file it is, by device and inode: its name may go.
+    inode: Option<(u64, u64)>,
     /// Whether another process has the same open file description, whose lock it may not change.
     shared: bool,
 }
@@ -59,11 +62,7 @@ impl Lease {
             .custom_flags(NO_LINK)
             .open(path(family));
         match options {
-            Ok(file) => Ok(Some(Self {
-                family,
-                file,
-                shared: false,
-            })),
+            Ok(file) => Ok(Some(Self::of(family, file, false))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -86,21 +85,36 @@ impl Lease {
         if let Ok(Some(lease)) = Self::join(self.family) {
             return Ok(lease);
         }
-        Ok(Self {
-            family: self.family,
-            file: self.file.try_clone()?,
-            shared: true,
-        })
+        // Its name is gone, or this is another user now, who cannot open it in this way either.
+        match OpenOptions::new().read(true).write(true).open(self.link()) {
+            Ok(file) => {
+                let lease = Self::of(self.family, file, false);
+                lease.hold()?;
+                Ok(lease)
+            }
+            Err(_) => Ok(Self::of(self.family, self.file.try_clone()?, true)),
+        }
+    }
+
+    /// Returns a path that leads to the file, whatever has become of its name.
+    pub(super) fn link(&self) -> String {
+        format!("/proc/self/fd/{}", self.file.as_raw_fd())
+    }
+
+    fn of(family: u64, file: File, shared: bool) -> Self {
+        let inode = inode(&file);
+        Self {
+            family,
+            file,
+            inode,
+            shared,
+        }
     }
 
     /// Returns the lease that another process made with [`for_other`](Self::for_other).
     pub(super) fn of_file(family: u64, file: File, shared: bool) -> Option<Self> {
-        let lease = Self {
-            family,
-            file,
-            shared,
-        };
-        Some(lease).filter(Self::is_itself)
+        let lease = Self::of(family, file, shared);
+        lease.inode.is_some().then_some(lease)
     }
 
     /// Returns whether its locks are another process's.
@@ -156,11 +170,7 @@ impl Lease {
             .create_new(true)
             .mode(MODE)
             .custom_flags(NO_LINK);
-        let lease = Self {
-            family,
-            file: options.open(path(family))?,
-            shared: false,
-        };
+        let lease = Self::of(family, options.open(path(family))?, false);
         lease
             .admit_owner()
             .and_then(|()| lease.hold())
@@ -196,20 +206,21 @@ impl Lease {
         self.file.unlock().is_ok() && self.take_alone()
     }
 
-    /// Whether the descriptor is still that of the lease, which has its name for as long as
-    /// anybody holds it.
-    fn is_itself(&self) -> bool {
-        let identity = |found: Metadata| (found.dev(), found.ino());
-        let named = fs::symlink_metadata(path(self.family)).map(identity);
-        let held = self.file.metadata().map(identity);
-        matches!((held, named), (Ok(held), Ok(named)) if held == named)
+    /// Whether the descriptor is still that of the lease.
+    pub(super) fn is_itself(&self) -> bool {
+        self.inode.is_some() && inode(&self.file) == self.inode
     }
 
-    fn is_linked(&self) -> bool {
+    pub(super) fn is_linked(&self) -> bool {
         self.file
             .metadata()
             .is_ok_and(|metadata| metadata.nlink() > 0)
     }
+}
+
+fn inode(file: &File) -> Option<(u64, u64)> {
+    let found = file.metadata().ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 /// How a lease's name ends. No segment's name does: they end in hexadecimal digits.

@@ -16,6 +16,8 @@
 //! | root | makes the lease, locks it shared, then looks whether the file still has its name; if not, starts again with a new id |
 //! | child | opens the lease, locks it shared, looks whether it still has its name; if not, the family is gone |
 //! | process that leaves | turns its shared lock into an exclusive one without waiting; if it gets it, removes the segments, then the lease |
+//! | child that cannot open the lease by its name | is [handed](hand_over) a descriptor by its parent |
+//! | keeper, a helper that outlives the last process | as a sweeper, for one family, until it gets the lock |
 //! | sweeper | opens a lease, locks it exclusively without waiting; if it gets it, removes the segments, then the lease |
 //!
 //! Why no order of these steps goes wrong:
@@ -37,7 +39,8 @@
 //!
 //! A process that was forked without this crate's knowledge shares its parent's open file
 //! description, hence its lock. It must not leave for its parent: [`leave`] looks at the process
-//! number. It becomes a process of the family in its own right as soon as it shares something.
+//! number. It becomes a process of the family in its own right as soon as it shares something; if the
+//! family has ended by then, it starts another.
 //! A child that is forked with this crate's knowledge is one from the start: see
 //! [`fork`](crate::fork).
 
@@ -46,6 +49,7 @@ pub(crate) mod holders;
 mod lease;
 pub(crate) mod remains;
 mod sweep;
+mod usage;
 
 use std::fmt;
 use std::io;
@@ -59,7 +63,8 @@ use holders::Holder;
 pub(crate) use lease::Lease;
 pub use remains::{give_back, reaped};
 pub(crate) use sweep::DIRECTORY;
-pub use sweep::{leftovers, sweep};
+pub use sweep::{keep, leftovers, sweep};
+pub use usage::{HeldBy, Object, Usage, usage};
 
 /// What the processes of a family have in common.
 pub struct Family {
@@ -159,8 +164,8 @@ procession_os::debug_in_words!(FamilyError {
 ///
 /// # When the other side is gone
 ///
-/// [`FamilyError::Gone`] in a process that was forked without this crate's knowledge, if the rest
-/// of the family has ended.
+/// A process that was forked without this crate's knowledge starts a family of its own if the rest
+/// of the one that it was forked from has ended. What it shared with that cannot be sent any more.
 ///
 /// # Examples
 ///
@@ -284,7 +289,8 @@ pub fn expect(id: &str, key: [u8; 32]) -> Result<(), FamilyError> {
 
 /// Returns the family with this number, if it is the one that this process knows, or shall know.
 fn known_as(number: u64, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
-    let family = FAMILY.get_or_init(|| Family::new(number, key));
+    let mut known = FAMILY.write().unwrap_or_else(PoisonError::into_inner);
+    let family = *known.get_or_insert_with(|| Box::leak(Box::new(Family::new(number, key))));
     if family.number == number {
         Ok(family)
     } else {
@@ -301,8 +307,9 @@ pub struct HandedLease {
     pub shared: bool,
 }
 
-/// Returns the lease for a process that this one starts, if the lease is another user's: this process
-/// has become another user since its family was started, and so has what it starts.
+/// Returns the lease for a process that this one starts, if that cannot open it: because it is another
+/// user's, for this process has become another user since its family was started; or because something has
+/// removed its name from `/dev/shm`.
 ///
 /// A lease whose lock is shared does not clean up: the process that handed it over does. What the
 /// other user has made in `/dev/shm` is removed by the next [`sweep`] of a process of that user.
@@ -329,7 +336,7 @@ pub fn hand_over() -> Result<Option<HandedLease>, FamilyError> {
     let Membership::Member(member) = &*stay.membership else {
         return Ok(None);
     };
-    if member.lease.is_own() {
+    if member.lease.is_own() && member.lease.is_linked() {
         return Ok(None);
     }
     let lease = member.lease.for_other().map_err(FamilyError::Lease)?;
@@ -375,7 +382,9 @@ pub fn leave() {
     }
 }
 
-static FAMILY: OnceLock<Family> = OnceLock::new();
+/// The family that this process, or the one it was forked from, has had last. What is leaked here is a few
+/// bytes for each family that has ended before this process.
+static FAMILY: RwLock<Option<&'static Family>> = RwLock::new(None);
 static MEMBERSHIP: RwLock<Membership> = RwLock::new(Membership::None);
 /// The number of the process that is the member, or zero.
 static MEMBER: AtomicU32 = AtomicU32::new(0);
@@ -444,7 +453,7 @@ pub(crate) fn with_lease<R>(act: impl FnOnce(&Lease) -> R) -> Result<R, FamilyEr
 
 /// The family that this process, or the one it was forked from, has had.
 pub(crate) fn known() -> Option<&'static Family> {
-    FAMILY.get()
+    *FAMILY.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Starts a family if there is none, and stays in it.
@@ -460,7 +469,7 @@ pub(crate) fn stay() -> Result<Stay, FamilyError> {
 /// Stays in the family; [`FamilyError::Gone`] if this process has none.
 fn stay_if_joined() -> Result<Stay, FamilyError> {
     let membership = MEMBERSHIP.read().unwrap_or_else(PoisonError::into_inner);
-    match (&*membership, FAMILY.get()) {
+    match (&*membership, known()) {
         (Membership::Left, _) => Err(FamilyError::Left),
         (Membership::Member(member), Some(family)) if member.is_ours() => {
             Ok(Stay { family, membership })
@@ -471,12 +480,17 @@ fn stay_if_joined() -> Result<Stay, FamilyError> {
 
 fn start_or_rejoin() -> Result<(), FamilyError> {
     let mut membership = write();
-    match (&*membership, FAMILY.get()) {
-        (Membership::Left, _) => Err(FamilyError::Left),
-        (Membership::Member(member), _) if member.is_ours() => Ok(()),
-        (_, Some(family)) => join(&mut membership, family),
-        (_, None) => start(&mut membership),
+    match (&*membership, known()) {
+        (Membership::Left, _) => return Err(FamilyError::Left),
+        (Membership::Member(member), _) if member.is_ours() => return Ok(()),
+        (_, Some(family)) => match join(&mut membership, family) {
+            // This process was forked by one of a family that has ended since, as a daemon is.
+            Err(FamilyError::Gone) => {}
+            joined => return joined,
+        },
+        (_, None) => {}
     }
+    start(&mut membership)
 }
 
 /// Makes this process a member of a family that others have.
@@ -493,10 +507,8 @@ fn join(membership: &mut Membership, family: &Family) -> Result<(), FamilyError>
 pub(crate) fn lease_for_child() -> Result<Lease, FamilyError> {
     let stay = stay()?;
     match &*stay.membership {
-        Membership::Member(member) if !member.lease.is_own() => {
-            member.lease.for_other().map_err(FamilyError::Lease)
-        }
-        _ => Lease::join(stay.family.number)?.ok_or(FamilyError::Gone),
+        Membership::Member(member) => member.lease.for_other().map_err(FamilyError::Lease),
+        Membership::None | Membership::Left => Err(FamilyError::Left),
     }
 }
 
@@ -515,7 +527,8 @@ fn start(membership: &mut Membership) -> Result<(), FamilyError> {
     let mut key = [0; 32];
     fill(&mut key)?;
     let lease = Lease::new_family()?;
-    FAMILY.get_or_init(|| Family::new(lease.family(), key));
+    let family = Box::leak(Box::new(Family::new(lease.family(), key)));
+    *FAMILY.write().unwrap_or_else(PoisonError::into_inner) = Some(family);
     births::found();
     enter(membership, lease)
 }

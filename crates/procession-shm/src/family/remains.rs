@@ -87,11 +87,12 @@ pub(super) fn clear(lease: &Lease, slots: SlotSet) -> bool {
 
 /// Gives up what has lain in a segment that is gone.
 pub(crate) fn collect(lease: Option<&Lease>) {
-    let collect = |lease: &Lease| drop(Walk::of(lease, SlotSet::default()));
-    match lease {
-        Some(lease) => collect(lease),
-        None => drop(with_lease(collect)),
-    }
+    let collect = |lease: &Lease| Walk::of(lease, SlotSet::default()).removed;
+    // Without a lease this process has left, and what it leaves is given back by another.
+    let _removed = match lease {
+        Some(lease) => Ok(collect(lease)),
+        None => with_lease(collect),
+    };
 }
 
 /// Returns whether a segment has a name beside its own.

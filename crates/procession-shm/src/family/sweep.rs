@@ -3,10 +3,13 @@
 use super::lease::{Lease, SUFFIX};
 use super::{id_of, number_of};
 use nix::unistd::geteuid;
+use procession_os::wait::Deadline;
 use std::collections::BTreeSet;
 use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 /// Where `shm_open` and the leases have their files.
 pub(crate) const DIRECTORY: &str = "/dev/shm";
@@ -54,6 +57,42 @@ pub fn sweep() -> usize {
 pub(super) fn sweep_dead() -> usize {
     let dead = families().into_iter().filter_map(Dead::find);
     dead.map(|dead| dead.remove()).sum()
+}
+
+/// Removes what the family with this `id` has left behind, if it dies within `limit`; returns whether it did.
+///
+/// It is for a process that is none of the family, and outlives it.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::{Value, family};
+/// use std::time::Duration;
+///
+/// let value = Value::new(7_u32)?;
+/// let id = family::current()?.id();
+/// assert!(!family::keep(id, Duration::from_millis(10)), "this process lives");
+/// assert_eq!(value.get(), 7);
+/// # Ok::<(), procession_shm::ShmError>(())
+/// ```
+pub fn keep(id: &str, limit: Duration) -> bool {
+    /// How long the others may take to end before it is looked again.
+    const PAUSE: Duration = Duration::from_millis(2);
+    let Some(Ok(Some(lease))) = number_of(id).map(Lease::open) else {
+        return true;
+    };
+    let deadline = Deadline::after(limit);
+    while lease.is_linked() {
+        if lease.take_if_dead() {
+            lease.remove_family();
+            return true;
+        }
+        if deadline.passed() {
+            return false;
+        }
+        thread::sleep(PAUSE);
+    }
+    true
 }
 
 /// Removes the segments and blocks of a family, not its lease; returns how many names.

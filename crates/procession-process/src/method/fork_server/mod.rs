@@ -38,13 +38,17 @@
 //!   gets no work is ended by its number.
 //! - *The child, at any moment.* Its status is the owner's to take, as any child's. One that died
 //!   while it waited is replaced.
-//! - *The owner.* The server and its children end by the kernel's hand; a child that has not come to
-//!   ask the kernel for that yet, by the end of its socket.
+//! - *The owner.* Its children end by the kernel's hand; one that has not come to
+//!   ask the kernel for that yet, by the end of its socket. The server sees the owner's end, also when it
+//!   was stopped. If the owner has no ancestor in the family, the server then keeps the family's memory from
+//!   staying: it waits for a second at the longest until it has the lease alone, and removes what the
+//!   family has in `/dev/shm`. The next family that starts does so if the server was killed too.
 //!
 //! # What it shares with its owner
 //!
-//! The server is in a process group of its own and blocks SIGINT, so that a terminal's Ctrl-C
-//! does not reach it. A child goes back to the owner's group and lets SIGINT in again: one that
+//! The server is in a process group of its own and blocks SIGINT, SIGTERM, SIGHUP and SIGQUIT, so that
+//! what ends its owner, sent by a terminal or to all processes of a service, does not end it first. A
+//! child goes back to the owner's group and lets them in again: one that
 //! was sent to it before, right after its start, is not lost.
 
 mod owner;
@@ -77,6 +81,8 @@ pub(crate) struct Serve {
     owner: u32,
     /// The owner's family. Each request has to bear its key.
     family: (String, [u8; 32]),
+    /// Whether it removes the family's memory if that dies with the owner.
+    keeps: bool,
     /// What its children may do.
     rights: Rights,
     preloaded: Vec<Routine>,

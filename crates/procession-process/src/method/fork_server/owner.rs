@@ -3,6 +3,7 @@
 use super::{ANSWER, Answer, BEGUN, REQUEST, Refused, Request, SERVE, Serve};
 use crate::child::has_exited;
 use crate::children::{self, Child, GRACE};
+use crate::current::current_process;
 use crate::environment::{Changes, Environment, MOST_ROOM};
 use crate::error::StartError;
 use crate::inherit::{self, PRELOADED};
@@ -399,6 +400,7 @@ pub(crate) fn first_message(owner: u32) -> Result<Message, StartError> {
         image: image().identity(),
         owner,
         family: (family.id().to_owned(), *family.key()),
+        keeps: !births::may_be_inherited() || current_process().is_detached(),
         rights: Rights::now().map_err(StartError::system("read its own rights"))?,
         preloaded: inherit::routines(&preloaded),
     };

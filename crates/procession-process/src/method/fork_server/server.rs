@@ -8,6 +8,7 @@ use crate::inherit;
 use crate::start::Start;
 use crate::stdio::Plan;
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::prctl;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::unistd::{Pid, chdir, setpgid};
@@ -15,16 +16,18 @@ use procession_call::panic::remember_panics;
 use procession_call::{Routine, produce};
 use procession_os::fork::{Forked, lasting_threads, sibling};
 use procession_os::image::image;
+use procession_os::pidfd::Pidfd;
 use procession_os::policy::on_one_processor;
-use procession_os::{lifetime, parent};
+use procession_os::{lifetime, parent, wait};
 use procession_pipe::{Channel, Deadline};
 use procession_shm::family;
 use procession_wire::Fd;
 use procession_wire::{Message, Packet};
 use std::error::Error;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread;
+use std::time::Duration;
 
 /// Makes children until the owner is gone; returns `None` then, and in each child its control
 /// socket. A server that cannot serve tells the owner why.
@@ -56,11 +59,21 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
     settle()?;
     let sample = prepare(&serve.family);
     let make = || ready.clone().and_then(|()| make());
-    let control = requests(channel, serve.family.1, make);
+    let owner = Pidfd::open(serve.owner)?;
+    let control = if parent::go_on_without(serve.owner)? {
+        requests(channel, &owner, serve.family.1, make)
+    } else {
+        None
+    };
     let Some(control) = control else {
+        // The socket may have been closed by an owner that lives.
+        if serve.keeps && owner.wait(Deadline::after(KEEP))? {
+            family::keep(&serve.family.0, KEEP);
+        }
         return Ok(None);
     };
-    interrupts(SigmaskHow::SIG_UNBLOCK)?;
+    drop(owner);
+    signals(SigmaskHow::SIG_UNBLOCK)?;
     if !parent::die_with(serve.owner)? {
         return Ok(None);
     }
@@ -70,15 +83,20 @@ fn try_to_serve(channel: &Channel, mut packet: Packet) -> Result<Option<OwnedFd>
     Ok(Some(control))
 }
 
+/// How long a server whose owner has ended waits for the others of the family to end, of which the
+/// kernel kills most with the owner.
+const KEEP: Duration = Duration::from_secs(1);
+
 /// Does as the owner asks; returns the control socket in each child that was made, and `None` when
 /// the owner is gone.
 fn requests(
     channel: &Channel,
+    owner: &Pidfd,
     key: [u8; 32],
     mut make: impl FnMut() -> Result<Forked, Refused>,
 ) -> Option<OwnedFd> {
     loop {
-        let request = next(channel)?;
+        let request = next(channel, owner)?;
         let Fd(control) = request.control;
         let outcome = if request.key == key {
             make()
@@ -158,18 +176,32 @@ fn settle() -> Result<(), Box<dyn Error>> {
     setpgid(Pid::from_raw(0), Pid::from_raw(0))?;
     chdir("/")?;
     Plan::NOWHERE.take_up()?;
-    Ok(interrupts(SigmaskHow::SIG_BLOCK)?)
+    Ok(signals(SigmaskHow::SIG_BLOCK)?)
 }
 
-/// Blocks or unblocks SIGINT. What arrives while it is blocked waits, also when it is ignored.
-fn interrupts(how: SigmaskHow) -> io::Result<()> {
-    let mut set = SigSet::empty();
-    set.add(Signal::SIGINT);
+/// Blocks or unblocks the signals that are sent to all processes of a program or of a session in order to
+/// end them. What arrives while they are blocked waits, also when it is ignored.
+fn signals(how: SigmaskHow) -> io::Result<()> {
+    let ending = [
+        Signal::SIGINT,
+        Signal::SIGTERM,
+        Signal::SIGHUP,
+        Signal::SIGQUIT,
+    ];
+    let set: SigSet = ending.into_iter().collect();
     Ok(sigprocmask(how, Some(&set), None)?)
 }
 
 /// Waits for a request; `None` if the owner is gone, or sends what no owner sends.
-fn next(channel: &Channel) -> Option<Request> {
+fn next(channel: &Channel, owner: &Pidfd) -> Option<Request> {
+    if !channel.is_ready() {
+        // A copy of the owner, which has the other end of the socket too, keeps no server.
+        let mut fds = [channel.as_fd(), owner.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        wait::poll(&mut fds, Deadline::NEVER).ok()?;
+        if fds[1].any().unwrap_or(true) {
+            return None;
+        }
+    }
     let packet = channel.recv_by(Deadline::NEVER).ok()?;
     packet.expect(REQUEST).and_then(Packet::decode).ok()
 }
@@ -214,7 +246,8 @@ mod tests {
         let _watchdog = watchdog();
         let (owner, server) = Channel::pair().expect("there is room for a socket");
         let make = || Err(Refused::NoRoom(7));
-        let serving = thread::spawn(move || requests(&server, [1; 32], make).is_none());
+        let this = Pidfd::open(std::process::id()).expect("this process is there");
+        let serving = thread::spawn(move || requests(&server, &this, [1; 32], make).is_none());
         assert!(matches!(ask(&owner, [1; 32]), Refused::NoRoom(7)));
         assert!(matches!(ask(&owner, [2; 32]), Refused::Stranger));
         assert!(matches!(ask(&owner, [1; 32]), Refused::NoRoom(7)));
