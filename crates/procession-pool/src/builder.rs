@@ -340,7 +340,7 @@ impl PoolBuilder {
     /// running fails with [`PoolError::MemoryLimit`]. One that is found so between two tasks, because of
     /// what they left behind, ends, and another takes its place.
     ///
-    /// It is looked ten times a second, while there is something to do. A task that is faster takes more for a
+    /// It is looked ten times a second, while there is something to do, in `/proc`. A task that is faster takes more for a
     /// moment: where memory must never be exceeded, add a
     /// [limit of the address space](procession_process::Builder::memory_limit) in [`process`](Self::process), at which
     /// an allocation fails, and most programs abort, or have the system limit the cgroup.
@@ -400,7 +400,7 @@ impl PoolBuilder {
     /// [nothing to do](Self::idle_timeout). What it returns is there for [`Pool::exit_results`].
     ///
     /// A worker that is killed, also by [`Pool::terminate`], runs none. [`Pool::join`] waits for the hooks as it
-    /// does for tasks, however long they take.
+    /// does for tasks, however long they take, and a worker's successor starts when its hook is done.
     ///
     /// Of this and [`exit_hook_with_state`](Self::exit_hook_with_state), the later call counts.
     ///

@@ -136,7 +136,9 @@ impl Minder {
         }
         let mut left = workers.len();
         for (worker, since, killed) in &mut self.leaving {
-            if !*killed && (at_once || !patient && now.duration_since(*since) >= LEAVE) {
+            let is_late = now.duration_since(*since) >= LEAVE;
+            let may_stay = patient && !worker.process().is_stopped();
+            if !*killed && (at_once || is_late && !may_stay) {
                 worker.kill();
                 (*since, *killed) = (now, true);
             }

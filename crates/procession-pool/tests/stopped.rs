@@ -206,6 +206,31 @@ fn a_worker_that_is_continued_in_time_goes_on() {
     assert_eq!(pool.worker_pids(), [pid]);
 }
 
+// POL-153
+#[test]
+fn a_worker_that_is_stopped_when_it_is_to_end_gives_its_place_to_another() {
+    let _watchdog = watchdog();
+    let pool = Pool::builder()
+        .workers(1)
+        .idle_timeout(Duration::from_millis(20))
+        .exit_hook(|| raise(Signal::SIGSTOP).is_ok())
+        .start()
+        .unwrap();
+    for _ in 0..2 {
+        let pid = pool.apply(std::process::id, ()).unwrap();
+        eventually("it is in its hook", || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            let stat = stat.unwrap_or_default();
+            let state = stat.rsplit(") ").next();
+            state.is_some_and(|rest| rest.starts_with('T'))
+        });
+        let next = pool.apply(std::process::id, ()).unwrap();
+        assert_ne!(next, pid);
+        assert!(!exists(pid));
+    }
+    pool.terminate();
+}
+
 /// Makes a pool and tells how its calls end.
 fn own_pool(mut writer: PipeWriter) -> Vec<u32> {
     let pool = Pool::new(2).expect("a pool starts");

@@ -208,7 +208,10 @@ impl Dispatch {
 impl Slot {
     /// Counts how often in a row the worker was found stopped, if it has something to do.
     fn look_whether_stopped(&mut self) {
-        let is_concerned = !self.sent.is_empty() || self.stopped > 0 || self.is_starting();
+        // One that was told to end keeps its place until it has.
+        let is_leaving = self.stage == Stage::Dismissed;
+        let is_at_something = !self.sent.is_empty() || self.is_starting();
+        let is_concerned = is_at_something || is_leaving || self.stopped > 0;
         let worker = self.worker.as_ref().filter(|_| self.fault.is_none());
         let Some(worker) = worker.filter(|_| is_concerned) else {
             return;
