@@ -158,5 +158,6 @@ pub use scope::Scope;
 pub use several::{AsCompleted, as_completed, wait_all, wait_any};
 #[cfg(not(loom))]
 pub use shape::{Item, Shape, Single, Star, WithState};
+pub use startup::worker_place;
 #[cfg(not(loom))]
 pub use task::PoolTask;

@@ -423,8 +423,15 @@ impl<R> Drop for AsyncResult<R> {
 
 impl<R> fmt::Debug for AsyncResult<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (&self.finish, self.successful()) {
+            (None, _) => "taken",
+            (_, Some(true)) => "done",
+            (_, Some(false)) => "failed",
+            _ if self.workers().is_empty() => "queued",
+            _ => "running",
+        };
         f.debug_struct("AsyncResult")
-            .field("ready", &self.ready())
+            .field("state", &state)
             .finish_non_exhaustive()
     }
 }

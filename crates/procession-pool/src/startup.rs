@@ -9,6 +9,34 @@ use procession_call::Routine;
 #[cfg(not(loom))]
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::sync::OnceLock;
+
+/// The place in its pool of the worker that this process is.
+static PLACE: OnceLock<usize> = OnceLock::new();
+
+/// Returns the place in its pool of the worker that this process is, counted from 0; `None` in a process that is no
+/// worker.
+///
+/// Of the workers that live at the same time each has another, and the one that takes a dead one's place has
+/// its number too: so it can choose a device, a port or a file.
+///
+/// # Examples
+///
+/// ```
+/// use procession_pool::{Pool, worker_place};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # procession_process::init();
+/// let pool = Pool::new(2)?;
+/// let place = pool.apply(|| worker_place(), ())?;
+/// assert!(place.is_some_and(|place| place < 2));
+/// assert_eq!(worker_place(), None);
+/// # Ok(())
+/// # }
+/// ```
+pub fn worker_place() -> Option<usize> {
+    PLACE.get().copied()
+}
 
 /// The worker's side of what connects it to the pool, and what it does beside calls.
 #[derive(Debug)]
@@ -16,6 +44,8 @@ use std::io;
 pub(crate) struct Startup {
     pub(crate) channel: Channel,
     pub(crate) ledger: Ledger,
+    /// Its place in the pool.
+    pub(crate) place: usize,
     /// The processors that it may use; those of the pool's process if there are none here.
     pub(crate) processors: Vec<usize>,
     /// What it runs when it ends.
@@ -25,6 +55,8 @@ pub(crate) struct Startup {
 impl Startup {
     /// Takes up what is the process's own. It has one thread, and those that come inherit it.
     pub(crate) fn take_up(&self) -> anyhow::Result<()> {
+        // A worker is one for its whole life.
+        let _ = PLACE.set(self.place);
         if self.processors.is_empty() {
             return Ok(());
         }

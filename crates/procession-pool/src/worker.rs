@@ -92,6 +92,7 @@ impl Worker {
         let startup = Startup {
             channel: of_worker,
             ledger: ledger.clone(),
+            place: at,
             processors: lists
                 .get(at % lists.len().max(1))
                 .cloned()

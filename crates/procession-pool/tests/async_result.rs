@@ -54,7 +54,7 @@ fn a_result_that_nobody_takes_stops_nobody() {
     assert_eq!(pool.apply(|| 7, ()).unwrap(), 7);
 }
 
-// POL-094
+// POL-171
 #[test]
 fn after_terminate_every_result_is_an_error() {
     let _watchdog = watchdog();

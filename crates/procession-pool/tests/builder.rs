@@ -178,7 +178,7 @@ fn a_worker_s_state_is_its_own_and_lasts() {
     assert!(error.to_string().contains("no state of type"), "{error}");
 }
 
-// POL-020
+// POL-020, POL-039
 #[test]
 fn a_worker_is_replaced_after_so_many_tasks() {
     let _watchdog = watchdog();

@@ -105,7 +105,7 @@ fn a_scope_whose_work_panics_ends_its_calls_first() {
     assert_eq!(ran.to_vec(), [0; 100]);
 }
 
-// POL-169
+// POL-018, POL-169
 #[test]
 fn a_scope_ends_with_its_calls_time_and_with_its_pool() {
     let _watchdog = watchdog();

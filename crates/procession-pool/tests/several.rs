@@ -242,11 +242,9 @@ fn success_is_known_before_the_result_is_taken_and_after() {
         }
     };
     let mut failed = pool.map_async(fails, 0..500).unwrap();
-    let late = pool
-        .task(die_at)
-        .timeout(Duration::ZERO)
-        .apply_async((1,))
-        .unwrap();
+    let never = Array::<u32>::zeroed(1).unwrap();
+    let late = pool.task(wait_for).timeout(MOMENT);
+    let late = late.apply_async((never, 0)).unwrap();
     let died = pool.submit(die_at, (13,)).unwrap();
     for done in [
         fine.wait_timeout(Duration::MAX),

@@ -11,6 +11,7 @@
 //! | `wait(fs)`, `wait(fs, FIRST_COMPLETED)`, `as_completed` | [`wait_all`], [`wait_any`], [`as_completed`] |
 //! | `asyncio.wrap_future` | an `AsyncResult` is a future: `.await` it |
 //! | | [`PoolTask::try_map`]: a result for each item, whatever becomes of others |
+//! | | [`worker_place`]: which of the pool's workers this is |
 //! | | [`Pool::scope`]: calls that are done when it returns, and no error of which is lost |
 //!
 //! ```
@@ -104,7 +105,7 @@
 
 pub use procession_pool::{
     AsCompleted, Item, PoolTask, Scope, Shape, Single, Star, WithState, as_completed, wait_all,
-    wait_any,
+    wait_any, worker_place,
 };
 #[doc(no_inline)]
 pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
