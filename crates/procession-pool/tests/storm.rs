@@ -14,7 +14,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
 use procession_pipe::{PipeReader, pipe};
-use procession_pool::{Pool, PoolError};
+use procession_pool::{Pool, PoolError, as_completed};
 use procession_process::active_children;
 use procession_shm::Shared;
 use procession_testkit::{children, eventually, hush, watchdog};
@@ -84,6 +84,8 @@ enum End {
     Abort,
     Fault,
     Sleep,
+    /// Asks a pool of its own, then returns.
+    Nested,
 }
 
 impl End {
@@ -97,6 +99,7 @@ impl End {
             38..40 => Self::Abort,
             40..42 => Self::Fault,
             42 => Self::Sleep,
+            43 => Self::Nested,
             _ => Self::Return,
         }
     }
@@ -129,6 +132,10 @@ fn task(item: Item) -> anyhow::Result<Value> {
     runs.of(item.number).fetch_add(1, Ordering::Relaxed);
     match item.end {
         End::Return => {}
+        End::Nested => {
+            let sum: usize = Pool::new(1)?.map(|n: usize| n + 1, 0..4)?.into_iter().sum();
+            return Ok(Value::Number(item.number - 10 + sum));
+        }
         End::Large => {
             return Ok(Value::Bytes(
                 item.number,
@@ -170,6 +177,8 @@ impl Item {
             PoolError::Panicked { .. } => self.end == End::Panic && ran == 1,
             PoolError::Failed { .. } => self.end == End::Fail && ran == 1,
             PoolError::Cancelled => ran == 0,
+            // It may have begun.
+            PoolError::NotInTime { .. } => true,
             _ => false,
         };
         assert!(is_possible, "{self:?}: {error}");
@@ -177,7 +186,7 @@ impl Item {
 
     fn check_value(self, value: Value) {
         match (self.end, value) {
-            (End::Return, Value::Number(number)) => assert_eq!(number, self.number),
+            (End::Return | End::Nested, Value::Number(number)) => assert_eq!(number, self.number),
             (End::Large, Value::Bytes(number, bytes)) => {
                 assert_eq!(number, self.number);
                 assert!(bytes.len() == number * 977 % 300_000 && bytes.iter().all(|&it| it == 7));
@@ -222,7 +231,7 @@ impl Storm<'_> {
             }
             let chunk = 1 + random.below(60) as usize;
             outcomes += items.len();
-            match random.below(7) {
+            match random.below(10) {
                 0 => self.check_all(&items, self.pool.map_chunked(task, items.clone(), chunk)),
                 1 => {
                     let result = self
@@ -240,6 +249,16 @@ impl Storm<'_> {
                     taken.for_each(|(item, result)| item.check(result, self.runs));
                 }
                 5 => self.one_by_one(&mut random, &items),
+                6 => {
+                    let task = self.pool.task(task).chunk(chunk);
+                    self.each(&items, task.try_map(items.clone()));
+                }
+                7 => {
+                    let limit = random.micros(50_000);
+                    let task = self.pool.task(task).chunk(chunk).timeout(limit);
+                    self.each(&items, task.try_map(items.clone()));
+                }
+                8 => self.as_they_come(&items[..items.len().min(40)]),
                 _ => {
                     for item in &items[..items.len().min(20)] {
                         item.check(self.pool.apply(task, (*item,)), self.runs);
@@ -263,6 +282,26 @@ impl Storm<'_> {
                 items[item].check(Err(error), self.runs);
             }
         }
+    }
+
+    /// Has a result for each item.
+    fn each(&self, items: &[Item], results: Result<Vec<Result<Value, PoolError>>, PoolError>) {
+        let results = results.expect("it is open");
+        assert_eq!(results.len(), items.len());
+        for (item, result) in items.iter().zip(results) {
+            item.check(result, self.runs);
+        }
+    }
+
+    /// Single calls, each of which is there once.
+    fn as_they_come(&self, items: &[Item]) {
+        let call = |item: &Item| self.pool.apply_async(task, (*item,)).expect("it is open");
+        let mut seen = vec![0; items.len()];
+        for (place, result) in as_completed(items.iter().map(call)) {
+            seen[place] += 1;
+            items[place].check(result, self.runs);
+        }
+        assert!(seen.iter().all(|&seen| seen == 1), "{seen:?}");
     }
 
     fn in_order(&self, items: &[Item], chunk: usize) {
