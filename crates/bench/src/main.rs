@@ -5,6 +5,9 @@
 //! `target/bench/bench.json` and a chart, `target/bench/bench.svg`. It asserts
 //! nothing: figures of a shared machine drift, and only what was measured side by side compares.
 //!
+//! `--series ITEMS` measures how pools grow instead, with their workers and with up to so many items, and beside
+//! busy loops: time, and memory. It writes `target/bench/series.json`.
+//!
 //! `--rounds N` sets how often each row is measured (5), `--only WORD` picks rows by a part of
 //! their name, and the environment's `PYTHON` says which Python (`python3`); without one, ours are
 //! measured alone.
@@ -21,6 +24,7 @@ mod python;
 mod queues;
 mod report;
 mod rows;
+mod series;
 mod starts;
 mod timed;
 
@@ -31,12 +35,17 @@ use rows::Row;
 struct Options {
     rounds: usize,
     only: String,
+    /// How many items the longest of the series has, if these are to be measured instead.
+    series: Option<u64>,
 }
 
 fn main() -> Result<()> {
     procession_process::init();
     let options = options()?;
     let python = python::find();
+    if let Some(most) = options.series {
+        return series::run(options.rounds, most, python.as_ref());
+    }
     let chosen = rows::ROWS
         .iter()
         .filter(|row| row.name.contains(&options.only));
@@ -71,6 +80,7 @@ fn options() -> Result<Options> {
     let mut options = Options {
         rounds: 5,
         only: String::new(),
+        series: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -80,7 +90,10 @@ fn options() -> Result<Options> {
         match arg.as_str() {
             "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
             "--only" => options.only = value,
-            _ => bail!("unknown argument {arg}: there are --rounds N and --only WORD"),
+            "--series" => options.series = Some(value.parse()?),
+            _ => bail!(
+                "unknown argument {arg}: there are --rounds N, --only WORD and --series ITEMS"
+            ),
         }
     }
     Ok(options)

@@ -1,6 +1,6 @@
 //! The same work in Python.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::env;
 use std::io::Write;
 use std::process::Command;
@@ -30,15 +30,27 @@ impl Python {
     /// It is run from a file, as programs are: a child of a program without a file has nothing to
     /// import before it can begin, and starts in half the time.
     pub(crate) fn nanoseconds(&self, program: &str) -> Result<f64> {
+        let printed = self.run(program, &[])?;
+        let [nanoseconds] = printed[..] else {
+            bail!("{} printed {printed:?}", self.program);
+        };
+        Ok(nanoseconds)
+    }
+
+    /// Runs a program with arguments that prints numbers.
+    pub(crate) fn run(&self, program: &str, args: &[&str]) -> Result<Vec<f64>> {
         let mut file = NamedTempFile::with_suffix(".py")?;
         file.write_all(program.as_bytes())?;
-        let output = Command::new(&self.program).arg(file.path()).output()?;
+        let output = Command::new(&self.program)
+            .arg(file.path())
+            .args(args)
+            .output()?;
         let words = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{} failed: {words}", self.program);
         let printed = String::from_utf8(output.stdout)?;
-        printed
-            .trim()
-            .parse()
+        let numbers = printed.split_whitespace().map(str::parse);
+        numbers
+            .collect::<Result<_, _>>()
             .with_context(|| format!("{} printed {printed:?}", self.program))
     }
 }
