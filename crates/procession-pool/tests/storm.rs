@@ -173,12 +173,11 @@ impl Item {
             // Killed from outside, or stopped.
             PoolError::WorkerDied { .. }
             | PoolError::WorkerStopped { .. }
-            | PoolError::TimedOut { .. } => true,
+            | PoolError::TimedOut { .. }
+            | PoolError::NotInTime { .. } => true,
             PoolError::Panicked { .. } => self.end == End::Panic && ran == 1,
             PoolError::Failed { .. } => self.end == End::Fail && ran == 1,
             PoolError::Cancelled => ran == 0,
-            // It may have begun.
-            PoolError::NotInTime { .. } => true,
             _ => false,
         };
         assert!(is_possible, "{self:?}: {error}");
