@@ -307,7 +307,10 @@ impl Crew {
             Duty::Absent if last == state.leaves => self.appoint_minder(&mut state),
             _ => {}
         }
-        state.is_minder_looking = is_busy && state.is_minder_looking && state.duty != Duty::Minder;
+        // A caller that has stayed since the last look waits for something that lasts, and rings when it leaves.
+        let has_stayed = state.duty == Duty::Caller && last == state.leaves;
+        let may_look = is_busy && !has_stayed && state.duty != Duty::Minder;
+        state.is_minder_looking &= may_look;
         match state.duty {
             Duty::Minder => MinderTurn::Collect,
             _ if state.is_minder_looking => MinderTurn::LookAgain,
