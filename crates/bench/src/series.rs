@@ -185,8 +185,8 @@ fn sample(is_on_one: bool, call: String, workers: usize, items: u64) -> Result<S
     if is_on_one {
         stay_on_one()?;
     }
-    // Panics are printed.
-    let silent = |process: Builder| process.stderr(Stdio::null());
+    // Panics are printed, and a backtrace is looked for if the environment asks for it.
+    let silent = |process: Builder| process.stderr(Stdio::null()).env("RUST_BACKTRACE", "0");
     let pool = Pool::builder().workers(workers).process(silent).start()?;
     // Each has begun to work then.
     let pause = |_: usize| thread::sleep(Duration::from_millis(10));
