@@ -7,14 +7,16 @@
 
 use crate::completed::Completed;
 use crate::crew::Crew;
+use crate::error::PoolError;
 use crate::sync::{Mutex, MutexGuard};
 use crate::timers::Timer;
 use crate::waiter::{Awaited, Waiter, Wake, Wakes};
 use procession_os::futexes::Watch;
 use procession_process::ExitStatus;
 use procession_wire::{EncodeError, Packet};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -89,6 +91,8 @@ pub(crate) struct Call {
     state: Mutex<State>,
     /// Whether the items are those of a sequence.
     pub(crate) for_items: bool,
+    /// The items in words, by their places, if they are to be shown in their errors.
+    texts: OnceLock<std::sync::Mutex<BTreeMap<usize, Box<str>>>>,
 }
 
 /// Who takes what is settled.
@@ -180,6 +184,38 @@ impl Call {
             state.settled.push(settled);
         }
         state.tell(wakes);
+    }
+
+    /// Has an item shown in its error.
+    pub(crate) fn show(&self, place: usize, text: Box<str>) {
+        let texts = self.texts.get_or_init(std::sync::Mutex::default);
+        let texts = texts.lock();
+        texts
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place, text);
+    }
+
+    /// Shows the item in the error, if there is one and that is wanted.
+    #[inline]
+    pub(crate) fn label<R>(
+        &self,
+        place: usize,
+        result: Result<R, PoolError>,
+    ) -> Result<R, PoolError> {
+        let Some(texts) = self.texts.get() else {
+            return result;
+        };
+        let text = texts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&place);
+        match (result, text) {
+            (Err(error), Some(item)) => Err(PoolError::OfItem {
+                item,
+                error: Box::new(error),
+            }),
+            (result, _) => result,
+        }
     }
 
     /// Notes how many items there will be.

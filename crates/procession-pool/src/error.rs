@@ -151,6 +151,14 @@ pub enum PoolError {
         /// How long the call might take.
         limit: Duration,
     },
+    /// Another of these errors, and the item that it is about, for tasks that
+    /// [show their items](crate::PoolTask::show_items).
+    OfItem {
+        /// The item as its `Debug` shows it, shortened.
+        item: Box<str>,
+        /// What happened to it.
+        error: Box<Self>,
+    },
     /// The result was taken by an earlier call.
     Taken,
     /// This process is a forked copy of the one that made the pool, which alone can use it.
@@ -182,7 +190,8 @@ procession_os::debug_in_words!(PoolError {
     Cancelled,
     NotInTime,
     Taken,
-    Copied
+    Copied,
+    OfItem
 });
 
 impl PoolError {
@@ -217,6 +226,7 @@ impl PoolError {
             | Self::ResultNotDecoded { item, .. }
             | Self::Exchange { item, .. }
             | Self::NotInTime { item, .. } => *item,
+            Self::OfItem { error, .. } => error.item(),
             _ => None,
         }
     }
@@ -284,6 +294,7 @@ impl Display for PoolError {
                 write!(f, "the call{} was not done within {limit:?}", For(*item))
             }
             Self::Taken => f.write_str("the result was taken before"),
+            Self::OfItem { item, error } => write!(f, "{error}, which is {item}"),
             Self::Copied => {
                 f.write_str("the pool is of the process that this is a copy of; make one here")
             }
@@ -297,6 +308,7 @@ impl Error for PoolError {
         match self {
             Self::Start(error) => error.source(),
             Self::Failed { error, .. } => error.source(),
+            Self::OfItem { error, .. } => error.source(),
             _ => None,
         }
     }

@@ -51,6 +51,11 @@ impl Feed {
         }
     }
 
+    /// Has the next item shown in its error.
+    pub(crate) fn show(&self, text: Box<str>) {
+        self.call.show(self.fed, text);
+    }
+
     /// Adds a call.
     ///
     /// One whose arguments cannot be encoded is settled at once.

@@ -1,6 +1,6 @@
 //! Results of a sequence that come together.
 
-use crate::call::{Loss, Settled};
+use crate::call::Call;
 use crate::error::PoolError;
 use crate::outcome::InOrder;
 use serde::de::DeserializeOwned;
@@ -61,34 +61,36 @@ impl<S> Gathered<S> {
     }
 
     /// Adds what was settled.
-    pub(crate) fn add<R>(&mut self, settled: Vec<Settled>)
+    pub(crate) fn add<R>(&mut self, call: &Call)
     where
         R: DeserializeOwned,
         S: Sink<R>,
     {
-        self.in_order.add(settled);
-        self.decode();
+        self.in_order.add(call.take());
+        self.decode(call);
     }
 
-    fn decode<R>(&mut self)
+    fn decode<R>(&mut self, call: &Call)
     where
         R: DeserializeOwned,
         S: Sink<R>,
     {
         while let Some(settled) = self.in_order.next() {
-            settled.decode(true, |_, result| self.results.put(result));
+            settled.decode(true, |place, result| {
+                self.results.put(call.label(place, result));
+            });
         }
     }
 
-    /// Returns the results; of so many items, those that have none are lost if `loss` says so.
-    pub(crate) fn finish<R>(mut self, loss: Option<(usize, Loss)>) -> S
+    /// Returns the results; those that have not come are lost if the waiting for the call was ended.
+    pub(crate) fn finish<R>(mut self, call: &Call) -> S
     where
         R: DeserializeOwned,
         S: Sink<R>,
     {
-        if let Some((items, loss)) = loss {
+        if let Some((items, loss)) = call.loss() {
             self.in_order.lose_rest(items, &loss);
-            self.decode();
+            self.decode(call);
         }
         self.results
     }

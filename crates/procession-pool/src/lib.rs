@@ -157,7 +157,7 @@ pub use scope::Scope;
 #[cfg(not(loom))]
 pub use several::{AsCompleted, as_completed, wait_all, wait_any};
 #[cfg(not(loom))]
-pub use shape::{Item, Shape, Single, Star, WithState};
+pub use shape::{Item, Shape, Shown, Single, Star, WithState};
 pub use startup::worker_place;
 #[cfg(not(loom))]
 pub use task::PoolTask;

@@ -180,7 +180,11 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
         self.crew.expire(&self.call, limit);
         self.call.take();
         let item = self.in_order.is_some().then_some(self.yielded);
-        Err(PoolError::NotInTime { item, limit })
+        let late = Err(PoolError::NotInTime { item, limit });
+        match item {
+            Some(place) => self.call.label(place, late),
+            None => late,
+        }
     }
 
     /// Decodes what has come and is next.
@@ -191,7 +195,9 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
             settled = std::iter::from_fn(|| in_order.next()).collect();
         }
         for settled in settled {
-            settled.decode(true, |_, result| self.ready.push_back(result));
+            settled.decode(true, |place, result| {
+                self.ready.push_back(self.call.label(place, result));
+            });
         }
     }
 }

@@ -440,7 +440,7 @@ impl<R> fmt::Debug for AsyncResult<R> {
 pub(crate) fn one<R: DeserializeOwned>(call: &Call) -> Result<R, PoolError> {
     let mut result = None;
     for settled in call.take() {
-        settled.decode(false, |_, it| result = Some(it));
+        settled.decode(false, |place, it| result = Some(call.label(place, it)));
     }
     result.unwrap_or_else(|| {
         let loss = call.loss().map_or(Loss::Terminated, |(_, loss)| loss);
@@ -466,6 +466,6 @@ pub(crate) fn each<R: DeserializeOwned>(
 
 fn gathered<R: DeserializeOwned, S: Sink<R>>(call: &Call) -> S {
     let mut results = Gathered::new(0);
-    results.add(call.take());
-    results.finish(call.loss())
+    results.add(call);
+    results.finish(call)
 }

@@ -4,6 +4,8 @@ use crate::entry::{CallEntry, StateEntry};
 use procession_call::{Routine, RoutineError, Task};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fmt::{self, Debug, Write};
+use std::marker::PhantomData;
 
 /// Each item is the task's one argument, as in [`Pool::map`](crate::Pool::map).
 #[derive(Debug)]
@@ -17,6 +19,11 @@ pub enum Star {}
 /// [`Pool::map_with_state`](crate::Pool::map_with_state).
 #[derive(Debug)]
 pub enum WithState {}
+
+/// As the shape within, with items that are shown in their errors: see
+/// [`PoolTask::show_items`](crate::PoolTask::show_items).
+#[derive(Debug)]
+pub struct Shown<S>(PhantomData<S>);
 
 /// How a task takes its items: [`Single`], [`Star`] or [`WithState`].
 pub trait Shape: sealed::Sealed {
@@ -38,6 +45,13 @@ pub trait Item<F, S: Shape, Marker> {
 
     #[doc(hidden)]
     fn routine() -> Result<Routine, RoutineError>;
+
+    /// Returns the item in words for its error, if it is to be shown.
+    #[doc(hidden)]
+    #[inline]
+    fn shown(&self) -> Option<Box<str>> {
+        None
+    }
 }
 
 mod sealed {
@@ -113,5 +127,55 @@ where
 
     fn routine() -> Result<Routine, RoutineError> {
         Routine::of::<StateEntry<F, S, T, R>>()
+    }
+}
+
+impl<S> sealed::Sealed for Shown<S> {}
+
+impl<S: Shape> Shape for Shown<S> {
+    type Whole = Shown<S::Whole>;
+}
+
+impl<F, S, T, M> Item<F, Shown<S>, M> for T
+where
+    S: Shape,
+    T: Item<F, S, M> + Debug,
+{
+    type Args = <T as Item<F, S, M>>::Args;
+    type Output = <T as Item<F, S, M>>::Output;
+
+    fn into_args(self) -> Self::Args {
+        <T as Item<F, S, M>>::into_args(self)
+    }
+
+    fn routine() -> Result<Routine, RoutineError> {
+        <T as Item<F, S, M>>::routine()
+    }
+
+    fn shown(&self) -> Option<Box<str>> {
+        let mut shortened = Shortened(String::new());
+        if write!(shortened, "{self:?}").is_err() {
+            shortened.0.push('…');
+        }
+        Some(shortened.0.into())
+    }
+}
+
+/// The most bytes of an item that are shown.
+const SHOWN: usize = 80;
+
+/// Takes text until it is long enough; whoever writes stops then.
+struct Shortened(String);
+
+impl Write for Shortened {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = SHOWN - self.0.len();
+        let end = text.floor_char_boundary(room);
+        self.0.push_str(&text[..end]);
+        if end < text.len() {
+            Err(fmt::Error)
+        } else {
+            Ok(())
+        }
     }
 }

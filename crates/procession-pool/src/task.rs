@@ -11,7 +11,7 @@ use crate::map::MapResults;
 use crate::pool::Pool;
 use crate::result::{AsyncResult, Finish, all, each, one};
 use crate::scope::Scope;
-use crate::shape::{Item, Shape, Single, Star, WithState};
+use crate::shape::{Item, Shape, Shown, Single, Star, WithState};
 use procession_os::wait::Deadline;
 use std::fmt;
 use std::marker::PhantomData;
@@ -134,8 +134,20 @@ impl<'a, F> PoolTask<'a, F> {
     pub fn with_state(self) -> PoolTask<'a, F, WithState> {
         self.shaped()
     }
+}
 
-    fn shaped<S>(self) -> PoolTask<'a, F, S> {
+/// Settings.
+impl<'a, F, S> PoolTask<'a, F, S> {
+    /// Sends a worker so many items at once. Many small items are faster in large chunks; a few that take long
+    /// are spread more evenly in small ones.
+    ///
+    /// With 0, every call is [`PoolError::NoChunk`].
+    pub fn chunk(mut self, items: usize) -> Self {
+        self.chunk = Some(items);
+        self
+    }
+
+    fn shaped<Other>(self) -> PoolTask<'a, F, Other> {
         PoolTask {
             pool: self.pool,
             scope: self.scope,
@@ -145,17 +157,33 @@ impl<'a, F> PoolTask<'a, F> {
             of: PhantomData,
         }
     }
-}
 
-/// Settings.
-impl<F, S> PoolTask<'_, F, S> {
-    /// Sends a worker so many items at once. Many small items are faster in large chunks; a few that take long
-    /// are spread more evenly in small ones.
+    /// Shows an item in its error, shortened, as its `Debug` does: the error is then
+    /// [`PoolError::OfItem`].
     ///
-    /// With 0, every call is [`PoolError::NoChunk`].
-    pub fn chunk(mut self, items: usize) -> Self {
-        self.chunk = Some(items);
-        self
+    /// It is written before the item is run, for it may be in no state to be shown after that, and kept until
+    /// there is a result. So it costs time and memory for each item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::new(2)?;
+    /// let parse = |text: String| -> anyhow::Result<u32> { Ok(text.parse()?) };
+    /// let error = pool.task(parse).show_items().map(["1", "two"].map(str::to_owned)).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "the task for item 1 failed: invalid digit found in string, which is \"two\""
+    /// );
+    /// assert_eq!(error.item(), Some(1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn show_items(self) -> PoolTask<'a, F, Shown<S>> {
+        self.shaped()
     }
 
     /// Gives each call so long a time: an `apply`, or a `map` with all its items.
@@ -530,7 +558,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let call = Call::new(false);
         let routine = A::routine()?;
         let mut feed = Feed::new(Arc::clone(&call), routine, 1, self.pool.limits);
-        feed.push(&args.into_args());
+        push(&mut feed, args);
         let result = self.result(
             &call,
             timeout,
@@ -587,9 +615,9 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
                 crew.expire(&call, self.timeout.unwrap_or_default());
             }
             let is_done = call.is_ready(Want::End);
-            results.add(call.take());
+            results.add(&call);
             if is_done {
-                return Ok(results.finish(call.loss()));
+                return Ok(results.finish(&call));
             }
         }
     }
@@ -663,6 +691,9 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
 /// Puts an item into a chunk.
 #[inline]
 fn push<F, S: Shape, T: Item<F, S, M>, M>(feed: &mut Feed, item: T) {
+    if let Some(text) = item.shown() {
+        feed.show(text);
+    }
     feed.push(&item.into_args());
 }
 

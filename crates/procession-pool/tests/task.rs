@@ -340,3 +340,49 @@ fn an_argument_whose_encoding_panics_leaves_nothing_in_the_chunk() {
     assert!(catch_unwind(|| task.map(items).is_ok()).is_err());
     assert_eq!(pool.apply(|| 7, ()).unwrap(), 7);
 }
+
+// POL-172
+#[test]
+fn an_error_shows_the_item_that_it_is_about() {
+    let _watchdog = watchdog();
+    let pool = Pool::new(2).unwrap();
+    let task = pool.task(odd).show_items().chunk(3);
+    let is_shown = |n: usize, error: &PoolError| match error {
+        PoolError::OfItem { item, error } => {
+            assert_eq!((&**item, error.item()), (n.to_string().as_str(), Some(n)));
+            assert!(!matches!(**error, PoolError::OfItem { .. }));
+        }
+        error => panic!("{error}"),
+    };
+    let results = task.try_map(0..40).unwrap();
+    let failed = (0..).zip(&results).filter(|(_, result)| result.is_err());
+    let failed: Vec<_> = failed
+        .map(|(n, it)| (n, it.as_ref().unwrap_err()))
+        .collect();
+    assert_eq!(failed.len(), 4);
+    for (n, error) in &failed {
+        is_shown(*n, error);
+    }
+    for (n, result) in task.imap(0..40).unwrap().enumerate() {
+        let _ = result.inspect_err(|error| is_shown(n, error));
+    }
+    is_shown(3, &task.map_async(0..40).unwrap().get().unwrap_err());
+    assert_eq!(
+        task.imap_unordered(0..40)
+            .unwrap()
+            .filter(Result::is_err)
+            .count(),
+        4
+    );
+    let late = task.timeout(Duration::ZERO).map_async(0..40).unwrap().get();
+    assert!(late.is_err());
+    // Several arguments, one that is long, and a single call.
+    let star = pool.task(|text: String, n: u8| text.len() as u8 / n).star();
+    let error = star.show_items().map([("é".repeat(1000), 0)]).unwrap_err();
+    let PoolError::OfItem { item, .. } = &error else {
+        panic!("{error}")
+    };
+    assert!(item.starts_with("(\"éé") && item.ends_with("é…") && item.len() < 90);
+    let error = pool.task(odd).show_items().apply((5,)).unwrap_err();
+    assert_eq!(error.to_string(), "the task failed: five, which is (5,)");
+}

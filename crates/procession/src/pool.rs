@@ -104,8 +104,8 @@
 //! ```
 
 pub use procession_pool::{
-    AsCompleted, Item, PoolTask, Scope, Shape, Single, Star, WithState, as_completed, wait_all,
-    wait_any, worker_place,
+    AsCompleted, Item, PoolTask, Scope, Shape, Shown, Single, Star, WithState, as_completed,
+    wait_all, wait_any, worker_place,
 };
 #[doc(no_inline)]
 pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
