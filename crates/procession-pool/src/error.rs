@@ -1,6 +1,6 @@
 //! Why a pool has no result.
 
-use procession_call::{Panic, RoutineError, TaskError};
+use procession_call::{Failure, RoutineError};
 use procession_process::{ExitStatus, StartError};
 use procession_wire::{DecodeError, EncodeError};
 use std::error::Error;
@@ -52,19 +52,13 @@ pub enum PoolError {
         /// What is wrong with them.
         error: EncodeError,
     },
-    /// The task panicked.
-    Panicked {
-        /// The item on which it did.
-        item: Option<usize>,
-        /// What the panic said, and where.
-        panic: Panic,
-    },
-    /// The task returned an `anyhow` error.
-    Failed {
+    /// The worker says itself why there is no result: the task panicked or returned an `anyhow` error, was
+    /// not called because its arguments could not be decoded, or returned what cannot be encoded.
+    Call {
         /// The item for which it did.
         item: Option<usize>,
-        /// The error, with those that caused it.
-        error: TaskError,
+        /// What happened.
+        failure: Failure,
     },
     /// The worker ended while it ran the task: the task called `exit`, or a signal killed it.
     WorkerDied {
@@ -100,20 +94,6 @@ pub enum PoolError {
         item: Option<usize>,
         /// How long a task may take.
         limit: Duration,
-    },
-    /// The worker could not decode the arguments; the task was not called.
-    Arguments {
-        /// The item with these arguments.
-        item: Option<usize>,
-        /// What the worker said.
-        reason: String,
-    },
-    /// The task returned what cannot be encoded.
-    ResultNotEncoded {
-        /// The item for which it did.
-        item: Option<usize>,
-        /// What the worker said.
-        reason: String,
     },
     /// The task returned, and the result cannot be decoded here.
     ResultNotDecoded {
@@ -173,14 +153,11 @@ procession_os::debug_in_words!(PoolError {
     Thread,
     Routine,
     Encode,
-    Panicked,
-    Failed,
+    Call,
     WorkerDied,
     WorkerStopped,
     MemoryLimit,
     TimedOut,
-    Arguments,
-    ResultNotEncoded,
     ResultNotDecoded,
     Exchange,
     Full,
@@ -215,14 +192,11 @@ impl PoolError {
     pub fn item(&self) -> Option<usize> {
         match self {
             Self::Encode { item, .. }
-            | Self::Panicked { item, .. }
-            | Self::Failed { item, .. }
+            | Self::Call { item, .. }
             | Self::WorkerDied { item, .. }
             | Self::WorkerStopped { item, .. }
             | Self::MemoryLimit { item, .. }
             | Self::TimedOut { item, .. }
-            | Self::Arguments { item, .. }
-            | Self::ResultNotEncoded { item, .. }
             | Self::ResultNotDecoded { item, .. }
             | Self::Exchange { item, .. }
             | Self::NotInTime { item, .. } => *item,
@@ -258,8 +232,7 @@ impl Display for PoolError {
             Self::Encode { item, error } => {
                 write!(f, "the arguments{} cannot be sent: {error}", For(*item))
             }
-            Self::Panicked { item, panic } => write!(f, "the task{} {panic}", For(*item)),
-            Self::Failed { item, error } => write!(f, "the task{} failed: {error}", For(*item)),
+            Self::Call { item, failure } => write!(f, "the task{} {failure}", For(*item)),
             Self::WorkerDied { item, pid, status } => ended(f, *item, *pid, status),
             Self::WorkerStopped { item, pid } => ended(f, *item, *pid, &"was stopped"),
             Self::MemoryLimit { item, pid, limit } => {
@@ -268,12 +241,6 @@ impl Display for PoolError {
             }
             Self::TimedOut { item, limit } => {
                 write!(f, "the task{} took longer than {limit:?}", For(*item))
-            }
-            Self::Arguments { item, reason } => {
-                write!(f, "the arguments{} cannot be decoded: {reason}", For(*item))
-            }
-            Self::ResultNotEncoded { item, reason } => {
-                write!(f, "the result{} cannot be encoded: {reason}", For(*item))
             }
             Self::ResultNotDecoded { item, error } => {
                 write!(f, "the result{} cannot be decoded: {error}", For(*item))
@@ -307,7 +274,7 @@ impl Error for PoolError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Start(error) => error.source(),
-            Self::Failed { error, .. } => error.source(),
+            Self::Call { failure, .. } => failure.source(),
             Self::OfItem { error, .. } => error.source(),
             _ => None,
         }

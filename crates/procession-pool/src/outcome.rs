@@ -3,7 +3,7 @@
 use crate::call::{Answer, Loss, Settled};
 use crate::error::PoolError;
 use crate::row::{BLOCK_HEAD, Outcomes};
-use procession_call::{Failure, consume, has_value};
+use procession_call::{consume, has_value};
 use procession_wire::{DecodeError, Packet};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
@@ -45,7 +45,13 @@ impl Settled {
                             next += 1;
                             match outcomes.next() {
                                 Ok(Ok(value)) => each(place, Ok(value)),
-                                Ok(Err(failure)) => each(place, Err(failed(failure, name(place)))),
+                                Ok(Err(failure)) => each(
+                                    place,
+                                    Err(PoolError::Call {
+                                        item: name(place),
+                                        failure,
+                                    }),
+                                ),
                                 Err(error) => each(place, Err(not_decoded(error, name(place)))),
                             }
                         }
@@ -144,22 +150,8 @@ pub(crate) fn of_message<R: DeserializeOwned>(
     item: Option<usize>,
 ) -> Result<R, PoolError> {
     match caught(|| consume(packet)) {
-        Ok(outcome) => outcome.map_err(|failure| failed(failure, item)),
+        Ok(outcome) => outcome.map_err(|failure| PoolError::Call { item, failure }),
         Err(error) => Err(not_decoded(error, item)),
-    }
-}
-
-/// Names the failure of a task that ran, or could not, in a worker that lives on.
-fn failed(failure: Failure, item: Option<usize>) -> PoolError {
-    match failure {
-        Failure::Panicked(panic) => PoolError::Panicked { item, panic },
-        Failure::Failed(error) => PoolError::Failed { item, error },
-        Failure::Arguments(reason) => PoolError::Arguments { item, reason },
-        Failure::Result(reason) => PoolError::ResultNotEncoded { item, reason },
-        failure => PoolError::Exchange {
-            item,
-            reason: failure.to_string(),
-        },
     }
 }
 

@@ -168,6 +168,7 @@ impl Pool {
     /// # Examples
     ///
     /// ```
+    /// use procession_process::Failure;
     /// use procession_pool::{Pool, PoolError};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -176,7 +177,7 @@ impl Pool {
     /// let divide = |x: i32, y: i32| x / y;
     /// assert_eq!(pool.apply(divide, (6, 3))?, 2);
     ///
-    /// let Err(PoolError::Panicked { panic, .. }) = pool.apply(divide, (6, 0)) else { unreachable!() };
+    /// let Err(PoolError::Call { failure: Failure::Panicked(panic), .. }) = pool.apply(divide, (6, 0)) else { unreachable!() };
     /// assert_eq!(panic.message(), "attempt to divide by zero");
     /// # Ok(())
     /// # }

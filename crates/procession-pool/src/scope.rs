@@ -155,6 +155,7 @@ impl Pool {
     /// # Examples
     ///
     /// ```
+    /// use procession_process::Failure;
     /// use procession_pool::{Pool, PoolError};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -170,7 +171,7 @@ impl Pool {
     /// assert_eq!(half, 3);
     ///
     /// let failed = pool.scope(|scope| scope.submit(halve, (7,)).map(drop));
-    /// assert!(matches!(failed, Err(PoolError::Failed { .. })));
+    /// assert!(matches!(failed, Err(PoolError::Call { failure: Failure::Failed(_), .. })));
     /// # Ok(())
     /// # }
     /// ```

@@ -41,6 +41,7 @@ const MOST_ROOM: usize = 1 << 20;
 /// # Examples
 ///
 /// ```
+/// use procession_process::Failure;
 /// use procession_pool::{Pool, PoolError};
 /// use std::time::Duration;
 ///
@@ -50,7 +51,7 @@ const MOST_ROOM: usize = 1 << 20;
 /// let power = pool.task(u32::pow).star().chunk(10).timeout(Duration::from_secs(60));
 /// let results = power.try_map([(2, 3), (9, 99), (3, 2)])?;
 /// assert_eq!(*results[0].as_ref().unwrap(), 8);
-/// assert!(matches!(results[1], Err(PoolError::Panicked { item: Some(1), .. })));
+/// assert!(matches!(results[1], Err(PoolError::Call { item: Some(1), failure: Failure::Panicked(_) })));
 /// assert_eq!(*results[2].as_ref().unwrap(), 9);
 /// # Ok(())
 /// # }
@@ -363,6 +364,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
     /// # Examples
     ///
     /// ```
+    /// use procession_process::Failure;
     /// use procession_pool::{Pool, PoolError};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -371,7 +373,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
     /// let divide = pool.task(|n: u32| 12 / n);
     /// let (done, failed): (Vec<_>, Vec<_>) = divide.try_map([3, 0, 4])?.into_iter().partition(Result::is_ok);
     /// assert_eq!(done.into_iter().map(Result::unwrap).collect::<Vec<_>>(), [4, 3]);
-    /// assert!(matches!(failed[..], [Err(PoolError::Panicked { item: Some(1), .. })]));
+    /// assert!(matches!(failed[..], [Err(PoolError::Call { item: Some(1), failure: Failure::Panicked(_) })]));
     /// # Ok(())
     /// # }
     /// ```

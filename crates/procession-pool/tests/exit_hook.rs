@@ -3,6 +3,7 @@
 #![expect(clippy::exit, reason = "a hook may end its process")]
 
 use anyhow::bail;
+use procession_call::Failure;
 use procession_pipe::{PipeReader, pipe};
 use procession_pool::{Pool, PoolBuilder, PoolError};
 use procession_process::StartMethod;
@@ -124,14 +125,26 @@ fn what_goes_wrong_in_a_hook_is_its_result() {
         panic!("no more")
     };
     match end(builder(1).exit_hook(panics)) {
-        (Some(Err(PoolError::Panicked { item: None, panic })), 0) => {
+        (
+            Some(Err(PoolError::Call {
+                item: None,
+                failure: Failure::Panicked(panic),
+            })),
+            0,
+        ) => {
             assert_eq!(panic.message(), "no more");
         }
         other => panic!("{other:?}"),
     }
     let fails = || -> anyhow::Result<u32> { bail!("not saved") };
     match end(builder(1).exit_hook(fails)) {
-        (Some(Err(PoolError::Failed { error, .. })), 0) => {
+        (
+            Some(Err(PoolError::Call {
+                failure: Failure::Failed(error),
+                ..
+            })),
+            0,
+        ) => {
             assert_eq!(error.to_string(), "not saved");
         }
         other => panic!("{other:?}"),
@@ -146,7 +159,7 @@ fn what_goes_wrong_in_a_hook_is_its_result() {
     );
     let without_state = end(builder(1).exit_hook_with_state(|n: &u32| *n));
     assert!(
-        matches!(&without_state, (Some(Err(PoolError::Arguments { reason, .. })), 0) if reason.contains("no state")),
+        matches!(&without_state, (Some(Err(PoolError::Call { failure: Failure::Arguments(reason), .. })), 0) if reason.contains("no state")),
         "{without_state:?}"
     );
     let exits = end(builder(1).exit_hook(|| -> u32 { std::process::exit(3) }));

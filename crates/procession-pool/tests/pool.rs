@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, raise};
+use procession_call::Failure;
 use procession_pipe::{PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
 use procession_process::current_process;
@@ -141,9 +142,9 @@ fn failures_are_data() {
         error.to_string(),
         "the task for item 3 failed: item three is special"
     );
-    let PoolError::Failed {
+    let PoolError::Call {
         item: Some(3),
-        error,
+        failure: Failure::Failed(error),
     } = error
     else {
         panic!("{error}")
@@ -155,9 +156,9 @@ fn failures_are_data() {
     );
 
     let error = pool.map(explain, 4..6).unwrap_err();
-    let PoolError::Panicked {
+    let PoolError::Call {
         item: Some(0),
-        panic,
+        failure: Failure::Panicked(panic),
     } = &error
     else {
         panic!("{error}")
@@ -256,11 +257,26 @@ fn a_result_that_cannot_be_encoded_costs_no_worker() {
     for _ in 0..20 {
         let error = pool.apply(|| Awkward::Unencodable, ()).unwrap_err();
         assert!(
-            matches!(error, PoolError::ResultNotEncoded { item: None, .. }),
+            matches!(
+                error,
+                PoolError::Call {
+                    item: None,
+                    failure: Failure::Result(_)
+                }
+            ),
             "{error}"
         );
         let error = pool.apply(panics_encoding, ()).unwrap_err();
-        assert!(matches!(error, PoolError::Panicked { .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                PoolError::Call {
+                    failure: Failure::Panicked(_),
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
     assert_eq!(workers(&pool), before);
 }
@@ -332,7 +348,13 @@ fn arguments_that_cannot_be_decoded_fail_alone() {
         .starmap(count, (0..5).map(|n| (n, item(n), ran.clone())))
         .unwrap_err();
     assert!(
-        matches!(error, PoolError::Arguments { item: Some(2), .. }),
+        matches!(
+            error,
+            PoolError::Call {
+                item: Some(2),
+                failure: Failure::Arguments(_)
+            }
+        ),
         "{error}"
     );
     assert_eq!(ran.to_vec(), [1, 1, 0, 1, 1]);

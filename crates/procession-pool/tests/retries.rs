@@ -3,6 +3,7 @@
 #![expect(clippy::exit, reason = "it is one of the ways in which a worker dies")]
 
 use nix::sys::signal::{Signal, raise};
+use procession_call::Failure;
 use procession_pipe::{PipeReader, PipeWriter, pipe};
 use procession_pool::{Pool, PoolError};
 use procession_process::StartMethod;
@@ -136,7 +137,16 @@ fn what_is_no_death_is_not_tried_again() {
     };
     let unlimited = pool().start().unwrap();
     let error = unlimited.apply(panics, (runs.clone(),)).unwrap_err();
-    assert!(matches!(error, PoolError::Panicked { .. }), "{error}");
+    assert!(
+        matches!(
+            error,
+            PoolError::Call {
+                failure: Failure::Panicked(_),
+                ..
+            }
+        ),
+        "{error}"
+    );
     let lasts = |runs: Value<u32>| -> () {
         runs.update(|runs| *runs += 1);
         loop {

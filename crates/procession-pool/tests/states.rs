@@ -1,5 +1,6 @@
 //! What Python's futures and executors do, that has no other place.
 
+use procession_call::Failure;
 use procession_pool::{AsyncResult, Pool, PoolError, as_completed, worker_place};
 use procession_shm::Value;
 use procession_testkit::{eventually, hush, kill9, watchdog};
@@ -64,7 +65,10 @@ fn callbacks_come_early_or_late_whatever_became_of_the_call() {
     failed.then(telling()).unwrap();
     assert!(matches!(
         told.recv().unwrap(),
-        Err(PoolError::Panicked { .. })
+        Err(PoolError::Call {
+            failure: Failure::Panicked(_),
+            ..
+        })
     ));
 }
 
@@ -126,7 +130,13 @@ fn getting_for_a_while_has_the_answer_of_each_state() {
     );
     let mut failed = pool.submit(fails, ()).unwrap();
     let failed = failed.get_timeout(Duration::from_mins(1));
-    assert!(matches!(failed, Err(PoolError::Panicked { .. })));
+    assert!(matches!(
+        failed,
+        Err(PoolError::Call {
+            failure: Failure::Panicked(_),
+            ..
+        })
+    ));
 }
 
 // POL-079, POL-080
@@ -144,7 +154,13 @@ fn the_first_error_is_found_among_results_as_they_come() {
     let failed = pool.submit(fails, ()).unwrap();
     let done = pool.submit(wait_for, (go,)).unwrap();
     let failed = as_completed([done, failed]).find_map(|(_, result)| result.err());
-    assert!(matches!(failed, Some(PoolError::Panicked { .. })));
+    assert!(matches!(
+        failed,
+        Some(PoolError::Call {
+            failure: Failure::Panicked(_),
+            ..
+        })
+    ));
     assert_eq!(results.count(), 2);
 }
 

@@ -13,6 +13,7 @@
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, kill, raise};
 use nix::unistd::Pid;
+use procession_call::Failure;
 use procession_pipe::{PipeReader, pipe};
 use procession_pool::{Pool, PoolError, as_completed};
 use procession_process::active_children;
@@ -175,8 +176,14 @@ impl Item {
             | PoolError::WorkerStopped { .. }
             | PoolError::TimedOut { .. }
             | PoolError::NotInTime { .. } => true,
-            PoolError::Panicked { .. } => self.end == End::Panic && ran == 1,
-            PoolError::Failed { .. } => self.end == End::Fail && ran == 1,
+            PoolError::Call {
+                failure: Failure::Panicked(_),
+                ..
+            } => self.end == End::Panic && ran == 1,
+            PoolError::Call {
+                failure: Failure::Failed(_),
+                ..
+            } => self.end == End::Fail && ran == 1,
             PoolError::Cancelled => ran == 0,
             _ => false,
         };

@@ -1,5 +1,6 @@
 //! Tasks with settings: a result for each item, and calls that may take so long.
 
+use procession_call::Failure;
 use procession_pool::{Pool, PoolError};
 use procession_shm::{Array, Value};
 use procession_testkit::{eventually, hush, kill9, watchdog};
@@ -31,8 +32,24 @@ fn odd(n: u64) -> anyhow::Result<u64> {
 fn is_as_it_should_be(n: u64, result: &Result<u64, PoolError>) {
     let item = usize::try_from(n).ok();
     match (n, result) {
-        (3, Err(error @ PoolError::Panicked { .. }))
-        | (5, Err(error @ PoolError::Failed { .. }))
+        (
+            3,
+            Err(
+                error @ PoolError::Call {
+                    failure: Failure::Panicked(_),
+                    ..
+                },
+            ),
+        )
+        | (
+            5,
+            Err(
+                error @ PoolError::Call {
+                    failure: Failure::Failed(_),
+                    ..
+                },
+            ),
+        )
         | (7 | 11, Err(error @ PoolError::WorkerDied { .. })) => assert_eq!(error.item(), item),
         (3 | 5 | 7 | 11, _) | (_, Err(_)) => panic!("{n}: {result:?}"),
         (_, Ok(square)) => assert_eq!(*square, n * n),
@@ -61,7 +78,13 @@ fn every_item_has_a_result_of_its_own() {
     let results = pool.task(sum).star().try_map([(1, 2), (255, 1), (3, 4)]);
     let results = results.unwrap();
     assert_eq!(*results[0].as_ref().unwrap(), 3);
-    assert!(matches!(results[1], Err(PoolError::Panicked { .. })));
+    assert!(matches!(
+        results[1],
+        Err(PoolError::Call {
+            failure: Failure::Panicked(_),
+            ..
+        })
+    ));
     assert_eq!(*results[2].as_ref().unwrap(), 7);
     assert!(pool.task(odd).try_map(0..0).unwrap().is_empty());
 }
@@ -83,7 +106,13 @@ fn a_task_with_state_is_called_in_every_way() {
         [700, 701, 702, 703, 704]
     );
     let none = pool.task(|_: &String, n: u64| n).with_state();
-    assert!(matches!(none.apply(1), Err(PoolError::Arguments { .. })));
+    assert!(matches!(
+        none.apply(1),
+        Err(PoolError::Call {
+            failure: Failure::Arguments(_),
+            ..
+        })
+    ));
 }
 
 #[test]

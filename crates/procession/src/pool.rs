@@ -16,7 +16,7 @@
 //!
 //! ```
 //! use procession::pool::as_completed;
-//! use procession::{Pool, PoolError};
+//! use procession::{Failure, Pool, PoolError};
 //! use std::time::Duration;
 //!
 //! fn divide(dividend: u32, divisor: u32) -> u32 {
@@ -29,7 +29,7 @@
 //!     // Each item has a result of its own, and all of them a minute.
 //!     let divide_all = pool.task(divide).star().timeout(Duration::from_secs(60));
 //!     let results = divide_all.try_map([(6, 3), (6, 0), (9, 3)])?;
-//!     assert!(matches!(results[..], [Ok(2), Err(PoolError::Panicked { item: Some(1), .. }), Ok(3)]));
+//!     assert!(matches!(results[..], [Ok(2), Err(PoolError::Call { item: Some(1), failure: Failure::Panicked(_) }), Ok(3)]));
 //!     // Results in the order in which they come.
 //!     let calls = [pool.submit(divide, (8, 2))?, pool.submit(divide, (8, 4))?];
 //!     let sum: u32 = as_completed(calls).map(|(_, result)| result.unwrap()).sum();
@@ -59,7 +59,7 @@
 //! | | [`process`](PoolBuilder::process), for all that a process can have: start method, environment, user, limits |
 //!
 //! ```
-//! use procession::{Pool, PoolError};
+//! use procession::{Failure, Pool, PoolError};
 //! use std::cell::Cell;
 //! use std::time::Duration;
 //!

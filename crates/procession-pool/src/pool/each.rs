@@ -21,9 +21,9 @@ impl Pool {
     /// When every item is done, the error of the first that failed:
     ///
     /// - [`PoolError::Encode`] if it could not be encoded, and so was not run;
-    /// - [`PoolError::Panicked`] and [`PoolError::Failed`] by the task itself;
-    /// - [`PoolError::Arguments`], [`PoolError::ResultNotEncoded`],
-    ///   [`PoolError::ResultNotDecoded`] and [`PoolError::Exchange`] on the way there or back;
+    /// - [`PoolError::Call`] as the worker says: it panicked or returned an error, or its arguments or its
+    ///   result could not be decoded or encoded there;
+    /// - [`PoolError::ResultNotDecoded`] and [`PoolError::Exchange`] on the way;
     /// - [`PoolError::WorkerDied`], and the errors of a pool that has ended, as below.
     ///
     /// # When the other side is gone
@@ -136,7 +136,7 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// As `map`; each item fails with [`PoolError::Arguments`] if the workers have no state of this type.
+    /// As `map`; each item fails with [`Failure::Arguments`](procession_call::Failure::Arguments) if the workers have no state of this type.
     ///
     /// # When the other side is gone
     ///
