@@ -12,7 +12,7 @@
 //! # The notes
 //!
 //! The file is read and written, never mapped: another user's process that has it may truncate it. Behind
-//! the words of the [slots](super::holders) it is a table of buckets of four words; a process number has its bucket, and no two
+//! the words of the slots (`holders.rs`) it is a table of buckets of four words; a process number has its bucket, and no two
 //! processes that live at one moment have one number. So makers do not need a lock: two get in each
 //! other's way only if they note processes of one bucket in the same microsecond. A word is an
 //! [`Identity`], so what is left of a process that is gone is never taken for another's, and is
