@@ -34,20 +34,22 @@ pub trait Shape: sealed::Sealed {
 /// What a task of type `F` takes as an item. `Marker` is always inferred.
 pub trait Item<F, S: Shape, Marker> {
     /// What a worker is sent.
-    #[doc(hidden)]
     type Args: Serialize + DeserializeOwned;
 
     /// What the caller gets.
     type Output: DeserializeOwned;
 
-    #[doc(hidden)]
+    /// Returns what a worker is sent.
     fn into_args(self) -> Self::Args;
 
-    #[doc(hidden)]
+    /// Names what a worker does with it.
+    ///
+    /// # Errors
+    ///
+    /// [`RoutineError::OutsideExecutable`] if the task was compiled into a dynamic library.
     fn routine() -> Result<Routine, RoutineError>;
 
     /// Returns the item in words for its error, if it is to be shown.
-    #[doc(hidden)]
     #[inline]
     fn shown(&self) -> Option<Box<str>> {
         None
