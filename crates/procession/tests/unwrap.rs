@@ -71,7 +71,7 @@ fn an_error_of_a_call_that_is_unwrapped_shows_its_words() {
     shows("ProcessError", error);
     shows("TaskError", TaskError::from(fail().unwrap_err()));
     let pool = Pool::new(1).unwrap();
-    shows("Failed", pool.apply(fail, ()).unwrap_err());
+    shows("Call", pool.apply(fail, ()).unwrap_err());
     let manager = Manager::start().unwrap();
     let list = manager.list::<u8>().unwrap();
     manager.shutdown().unwrap();
