@@ -329,8 +329,13 @@ impl Message {
         if pushed.is_ok() && outgoing.is_none() && bytes.len() - start <= most {
             return Ok(None);
         }
+        // A message that stands alone, which may be a large one, is not copied.
+        let own = match start {
+            0 => std::mem::take(bytes),
+            _ => bytes.split_off(start),
+        };
         let other = Self {
-            bytes: bytes.split_off(start).into(),
+            bytes: own.into(),
             outgoing,
         };
         pushed.map(|()| Some(Encoder(other).finish()))
