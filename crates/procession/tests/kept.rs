@@ -5,7 +5,7 @@
     reason = "a helper process fails by panicking, like a test"
 )]
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use procession::{Array, Process};
 use procession_testkit::helper::{Helper, say, wait_for_end};
@@ -18,6 +18,11 @@ procession_testkit::helpers!(hold_memory);
 /// Has much memory, and a child that has it too, and then waits to be killed.
 fn hold_memory() {
     procession::init();
+    // What started this program may ignore them, as `nohup` and a shell's background do.
+    for ends in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: no handler of anybody's is called.
+        unsafe { signal(ends, SigHandler::SigDfl) }.unwrap();
+    }
     let array = Array::<u8>::zeroed(16 << 20).unwrap();
     let parked = |array: Array<u8>| -> () {
         loop {
@@ -30,7 +35,7 @@ fn hold_memory() {
     wait_for_end();
 }
 
-fn leaves_nothing(signal: Signal, server: Option<Signal>) {
+fn leaves_nothing(end: Signal, server: Option<Signal>) {
     let mut program = Helper::start("hold_memory", &[]);
     let family = program.hear();
     let keeper = fork_server(program.pid()).unwrap();
@@ -39,7 +44,7 @@ fn leaves_nothing(signal: Signal, server: Option<Signal>) {
     if let Some(signal) = server {
         send(keeper, signal);
     }
-    send(program.pid(), signal);
+    send(program.pid(), end);
     program.end();
     eventually("its memory is gone", || shared_memory(&family).is_empty());
     eventually("and so is what removed it", || !alive(keeper));
