@@ -152,9 +152,9 @@ impl From<io::Error> for OpenError {
     }
 }
 
-impl From<&ShmemError> for OpenError {
-    fn from(error: &ShmemError) -> Self {
-        match errno_of(error) {
+impl From<Errno> for OpenError {
+    fn from(errno: Errno) -> Self {
+        match errno {
             // What `mmap` says of an empty file.
             Errno::EINVAL => Self::Damaged("it is empty"),
             errno => io::Error::from(errno).into(),
@@ -163,10 +163,6 @@ impl From<&ShmemError> for OpenError {
 }
 
 /// What the system said to the crate.
-pub(crate) fn io_error(error: &ShmemError) -> io::Error {
-    errno_of(error).into()
-}
-
 fn errno_of(error: &ShmemError) -> Errno {
     match *error {
         ShmemError::MapCreateFailed(code)

@@ -40,8 +40,8 @@
 //!
 //! # What this crate makes of `shared_memory`
 //!
-//! The segments and named blocks are mapped by the [`shared_memory`] crate. On top of it, each segment is reserved
-//! when it is made, so that a full `/dev/shm` is an error and not a signal later; has a header
+//! The [`shared_memory`] crate makes the segments and named blocks. It keeps a descriptor for each mapping,
+//! so they are mapped without it, and without one. Each segment is reserved when it is made, so that a full `/dev/shm` is an error and not a signal later; has a header
 //! that is checked when it is opened; has holders, the last of whom
 //! and nobody else takes its name away; and is never confused by forks.
 #![doc(html_root_url = "https://docs.rs/procession-shm/latest")]
@@ -65,6 +65,7 @@ pub mod machine;
 mod mapping;
 mod name;
 mod opened;
+mod pages;
 mod plain;
 mod poison;
 mod presence;

@@ -10,9 +10,9 @@ use crate::family::{self, Lease, Stay, remains};
 use crate::format::{Format, Found, HEADER_LEN, has_readers};
 use crate::header::{Header, LINKED, SENT};
 use crate::name::Name;
+use crate::pages::Pages;
 use crate::{OpenError, ShmError, registry, reserve};
 use nix::unistd::geteuid;
-use shared_memory::Shmem;
 use std::fs;
 use std::io::ErrorKind::PermissionDenied;
 use std::mem::ManuallyDrop;
@@ -30,7 +30,7 @@ pub(crate) struct Mapping {
     pub(crate) held: AtomicBool,
     /// Which process writes; written by the holder only.
     pub(crate) writer: AtomicU64,
-    memory: ManuallyDrop<Shmem>,
+    memory: ManuallyDrop<Pages>,
     /// Where the memory begins.
     header: NonNull<Header>,
     /// Where the state of readers and of parts is, if there is one.
@@ -99,7 +99,7 @@ impl Mapping {
     fn open(name: Name, stay: &Stay) -> Result<Self, OpenError> {
         let owner = check_owner(name, stay)?;
         let memory = reserve::find(&name.to_string()).map_err(|error| {
-            let error = OpenError::from(&error);
+            let error = OpenError::from(error);
             let this = geteuid().as_raw();
             match &error {
                 OpenError::System(refused)
@@ -145,7 +145,7 @@ impl Mapping {
     }
 
     /// A mapping for which nothing is held yet.
-    fn new(name: Name, memory: Shmem, found: Found, holder: Holder) -> Self {
+    fn new(name: Name, memory: Pages, found: Found, holder: Holder) -> Self {
         let start = memory.as_ptr();
         let payload = start.wrapping_add(found.measure.payload_at);
         let side_by_side = start.wrapping_add(HEADER_LEN).cast();

@@ -3,15 +3,16 @@
 use crate::ShmError;
 use crate::family::{self, DIRECTORY};
 use crate::name::Name;
+use crate::pages::Pages;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, posix_fallocate};
 use nix::sys::mman::shm_open;
 use nix::sys::resource::{Resource, getrlimit};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statvfs::fstatvfs;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 use std::fs::{self, File, Metadata, Permissions};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 /// A name in `/dev/shm` that goes when this is dropped, unless it is kept.
@@ -44,7 +45,7 @@ pub(crate) fn unlink(name: Name) {
 /// Makes, maps and reserves `total` zeroed bytes under a new name of this process's family.
 ///
 /// If there is no room, what dead processes of the family hold is given back first.
-pub(crate) fn make(total: usize) -> Result<(Name, Shmem), ShmError> {
+pub(crate) fn make(total: usize) -> Result<(Name, Pages), ShmError> {
     let try_to = || make_in(family::stay()?.family.number(), total);
     match try_to() {
         Err(full @ ShmError::OutOfMemory { .. }) => match family::give_back() {
@@ -55,20 +56,24 @@ pub(crate) fn make(total: usize) -> Result<(Name, Shmem), ShmError> {
     }
 }
 
-fn make_in(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
-    let (name, mut memory) = make_sparse(family, total)?;
+fn make_in(family: u64, total: usize) -> Result<(Name, Pages), ShmError> {
+    let (name, file) = make_sparse(family, total)?;
     let unlink = Unlink::of(name);
-    // Whether the name goes is decided by who holds the segment, not by who made it.
-    memory.set_owner(false);
-    reserve(name, total)?;
+    reserve_file(file.as_fd(), total, total)?;
+    let pages = map(file.as_fd(), total)?;
     unlink.keep();
-    Ok((name, memory))
+    Ok((name, pages))
+}
+
+fn map(file: BorrowedFd<'_>, total: usize) -> Result<Pages, ShmError> {
+    Pages::of(file, total).map_err(|errno| ShmError::from_errno(errno, total))
 }
 
 /// Maps what exists under a name that begins with a slash.
-pub(crate) fn find(name: &str) -> Result<Shmem, ShmemError> {
-    let _placeholder = occupy_descriptor_0();
-    ShmemConf::new().os_id(name).open()
+pub(crate) fn find(name: &str) -> Result<Pages, Errno> {
+    let file = shm_open(name, OFlag::O_RDWR, Mode::empty())?;
+    let len = usize::try_from(fstat(&file)?.st_size).map_err(|_| Errno::EINVAL)?;
+    Pages::of(&file, len)
 }
 
 /// Reserves what the maker of a file did not, so that writing to it never is a signal.
@@ -84,7 +89,19 @@ pub(crate) fn fill_holes(file: &File, metadata: &Metadata) -> Result<(), ShmErro
     reserve_file(file.as_fd(), total, missing)
 }
 
-fn make_sparse(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
+fn make_sparse(family: u64, total: usize) -> Result<(Name, OwnedFd), ShmError> {
+    let (name, mut memory) = make_empty(family, total)?;
+    let unlink = Unlink::of(name);
+    // Whether the name goes is decided by who holds the segment, not by who made it.
+    memory.set_owner(false);
+    // The crate keeps a descriptor for as long as it keeps the mapping, which is therefore made anew.
+    drop(memory);
+    let file = open(name).map_err(|errno| ShmError::from_errno(errno, total))?;
+    unlink.keep();
+    Ok((name, file))
+}
+
+fn make_empty(family: u64, total: usize) -> Result<(Name, Shmem), ShmError> {
     check_file_size_limit(total)?;
     let _placeholder = occupy_descriptor_0();
     loop {
@@ -119,10 +136,11 @@ fn occupy_descriptor_0() -> Option<File> {
     }
 }
 
-fn reserve(name: Name, total: usize) -> Result<(), ShmError> {
+/// Opens a file that this process has made.
+fn open(name: Name) -> Result<OwnedFd, Errno> {
     let text = name.to_string();
     let open = || shm_open(text.as_str(), OFlag::O_RDWR, Mode::empty());
-    let file = match open() {
+    match open() {
         // The umask keeps even this user from it.
         Err(Errno::EACCES) => {
             let readable = Permissions::from_mode(0o600);
@@ -130,9 +148,7 @@ fn reserve(name: Name, total: usize) -> Result<(), ShmError> {
             open()
         }
         opened => opened,
-    };
-    let file = file.map_err(|errno| ShmError::from_errno(errno, total))?;
-    reserve_file(file.as_fd(), total, total)
+    }
 }
 
 /// Reserves all of a file, of which so many bytes are not there yet.

@@ -27,8 +27,6 @@ use std::sync::atomic::Ordering;
 /// a segment was encoded, in this or another process. When the last handle of all is dropped, the
 /// name goes; the memory goes with the last mapping.
 ///
-/// A file descriptor is open for each segment that a process maps.
-///
 /// # Examples
 ///
 /// ```

@@ -22,7 +22,7 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::AtomicU8;
 
 procession_testkit::helpers!(
-    exhaust_descriptors,
+    map_much,
     exhaust_descriptors_everywhere,
     exceed_the_file_size,
     close_descriptor_0
@@ -34,55 +34,39 @@ fn run(helper: &str) {
     assert!(helper.end().success());
 }
 
+// SHM-035
 #[test]
-fn out_of_descriptors_is_an_error() {
+fn what_is_mapped_takes_no_descriptor() {
     let _watchdog = watchdog();
-    run("exhaust_descriptors");
+    run("map_much");
 }
 
-fn exhaust_descriptors() {
+fn map_much() {
+    const MANY: usize = 300;
     if read().is_none() {
         return;
     }
-    let id = family::current().unwrap().id();
-    setrlimit(Resource::RLIMIT_NOFILE, 40, 40).unwrap();
-    let mut arrays = Vec::new();
-    let error = loop {
-        match Array::<u8>::zeroed(1) {
-            Ok(array) => arrays.push(array),
-            Err(error) => break error,
-        }
-        assert!(arrays.len() < 50, "the limit does not bite");
-    };
-    let ShmError::System(error) = error else {
-        panic!("another error: {error}")
-    };
-    assert_eq!(error.raw_os_error(), Some(Errno::EMFILE as i32));
-    let made = arrays.len();
-    arrays.truncate(made - 2);
-    // The lease is there too, and what failed is not.
-    assert_eq!(procession_testkit::shared_memory(id).len(), made - 2 + 1);
-    assert_eq!(Array::from_iter(0..3_u8).unwrap().to_vec(), [0, 1, 2]);
-    blocks_run_out_of_descriptors();
-    say("done");
-}
-
-fn blocks_run_out_of_descriptors() {
+    setrlimit(Resource::RLIMIT_NOFILE, 20, 20).unwrap();
+    let first = Array::<u8>::zeroed(20_000).unwrap();
     let block = SharedMemory::create_anonymous(1).unwrap();
-    let mut blocks = Vec::new();
-    let error = loop {
-        match SharedMemory::attach(block.name()) {
-            Ok(block) => blocks.push(block),
-            Err(error) => break error,
-        }
-        assert!(blocks.len() < 50, "the limit does not bite");
-    };
-    let BlockError::System(error) = error else {
-        panic!("another error: {error}")
-    };
-    assert_eq!(error.raw_os_error(), Some(Errno::EMFILE as i32));
-    drop(blocks);
-    assert_eq!(SharedMemory::attach(block.name()).unwrap().to_vec(), [0]);
+    let before = descriptors();
+    let arrays: Vec<_> = (0..MANY)
+        .map(|_| Array::<u8>::zeroed(20_000).unwrap())
+        .collect();
+    let values: Vec<_> = (0..MANY).map(|_| Value::new(1).unwrap()).collect();
+    let blocks: Vec<_> = (0..MANY)
+        .map(|_| SharedMemory::attach(block.name()).unwrap())
+        .collect();
+    // What comes from others takes none either.
+    let received: Vec<Array<u8>> = (arrays.iter())
+        .map(|array| helper::receive(helper::send(array)))
+        .collect();
+    assert_eq!(descriptors(), before);
+    arrays[7].set(9, 5);
+    assert_eq!((received[7].get(9), first.get(9)), (5, 0));
+    drop((arrays, values, blocks, received));
+    assert_eq!(descriptors(), before);
+    say("done");
 }
 
 #[test]

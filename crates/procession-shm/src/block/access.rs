@@ -2,7 +2,7 @@
 
 use super::SharedMemory;
 use super::words::{self, WORD};
-use shared_memory::Shmem;
+use crate::pages::Pages;
 use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::AtomicU64;
@@ -107,8 +107,7 @@ impl SharedMemory {
     /// Whoever reads or writes through it says why nobody else does so at that moment; other
     /// processes have the block elsewhere.
     pub fn as_ptr(&self) -> NonNull<u8> {
-        // SAFETY: nothing is ever mapped at zero.
-        unsafe { NonNull::new_unchecked(self.block.memory.as_ptr()) }
+        self.block.memory.at()
     }
 
     /// All words that have a byte of the block.
@@ -126,7 +125,7 @@ impl SharedMemory {
     }
 }
 
-pub(super) fn words_of(memory: &Shmem) -> &[AtomicU64] {
+pub(super) fn words_of(memory: &Pages) -> &[AtomicU64] {
     let len = memory.len().div_ceil(WORD);
     // SAFETY: the mapping begins on a page, and is readable and writable to the end of its last
     // one; it lives as long as `memory`, and atomics may be written by anybody.

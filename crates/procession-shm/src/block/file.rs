@@ -4,9 +4,9 @@ use super::error::BlockError;
 use super::name::BlockName;
 use crate::family::DIRECTORY;
 use crate::name::Name;
+use crate::pages::Pages;
 use crate::reserve;
 use nix::fcntl::OFlag;
-use shared_memory::Shmem;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -16,7 +16,7 @@ pub(super) type Inode = u64;
 
 /// A block that is mapped.
 pub(super) struct Found {
-    pub(super) memory: Shmem,
+    pub(super) memory: Pages,
     pub(super) inode: Inode,
 }
 
@@ -29,7 +29,7 @@ pub(super) fn attach(name: &BlockName) -> Result<Found, BlockError> {
         let (file, metadata) = open(name)?;
         reserve::fill_holes(&file, &metadata)?;
         let memory = reserve::find(&name.os_id())
-            .map_err(|error| BlockError::of_name(crate::error::io_error(&error), name))?;
+            .map_err(|error| BlockError::of_name(error.into(), name))?;
         // It was opened twice, by its name.
         let inode = metadata.ino();
         if is_still(name, inode) && memory.len() as u64 == metadata.len() {

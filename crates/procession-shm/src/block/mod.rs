@@ -25,12 +25,12 @@ mod view;
 pub(crate) mod words;
 
 use crate::name::Name;
+use crate::pages::Pages;
 use crate::{family, reserve};
 use file::{Found, Inode};
 use name::BlockName;
 use procession_wire::handle;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use shared_memory::Shmem;
 use std::fmt;
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -92,7 +92,7 @@ pub struct SharedMemory {
 struct Block {
     name: BlockName,
     inode: Inode,
-    memory: Shmem,
+    memory: Pages,
     owner: Option<Owner>,
 }
 
@@ -105,11 +105,6 @@ struct Owner {
     /// Whether it was given up.
     released: AtomicBool,
 }
-
-// SAFETY: the mapping stays where it is until it is dropped, and is accessed atomically only.
-unsafe impl Send for Block {}
-// SAFETY: as above.
-unsafe impl Sync for Block {}
 
 impl SharedMemory {
     /// Makes a block of `size` zeroed bytes, all of them reserved, and owns it.
@@ -331,7 +326,7 @@ impl SharedMemory {
         Ok(Self::new(name, inode, memory, Some(owner)))
     }
 
-    fn new(name: BlockName, inode: Inode, memory: Shmem, owner: Option<Owner>) -> Self {
+    fn new(name: BlockName, inode: Inode, memory: Pages, owner: Option<Owner>) -> Self {
         let block = Arc::new(Block {
             name,
             inode,
