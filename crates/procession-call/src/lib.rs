@@ -50,7 +50,9 @@ mod routine;
 mod task;
 
 pub use failure::{Failure, TaskError};
-pub use outcome::{Outcome, PANICKED, consume, exit_code, failed, has_value, produce, run, told};
+pub use outcome::{
+    Outcome, PANICKED, consume, exit_code, failed, has_value, produce, run, run_in, told,
+};
 pub use panic::Panic;
 pub use routine::{Entry, Routine, RoutineError, Run};
 #[doc(hidden)]

@@ -47,7 +47,20 @@ pub fn run<R, E>(
     work: impl FnOnce() -> Result<R, Failure>,
     encode: impl FnOnce(R) -> Result<E, EncodeError>,
 ) -> Result<E, Failure> {
-    let original = Original::here();
+    run_in(Original::here(), work, encode)
+}
+
+/// As [`run`], for one of many that are run in this process, which is `original`.
+///
+/// # Errors
+///
+/// As [`run`].
+#[inline]
+pub fn run_in<R, E>(
+    original: Original,
+    work: impl FnOnce() -> Result<R, Failure>,
+    encode: impl FnOnce(R) -> Result<E, EncodeError>,
+) -> Result<E, Failure> {
     let encoded = caught(AssertUnwindSafe(|| {
         let done = work();
         // Before the value is encoded, which may claim what the original has, or is dropped.

@@ -195,27 +195,30 @@ impl Call {
             .insert(place, text);
     }
 
-    /// Shows the item in the error, if there is one and that is wanted.
-    #[inline]
-    pub(crate) fn label<R>(
-        &self,
-        place: usize,
-        result: Result<R, PoolError>,
-    ) -> Result<R, PoolError> {
-        let Some(texts) = self.texts.get() else {
-            return result;
-        };
-        let text = texts
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&place);
-        match (result, text) {
-            (Err(error), Some(item)) => Err(PoolError::OfItem {
+    /// Shows the item in its error, if that is wanted.
+    pub(crate) fn label(&self, place: usize, error: PoolError) -> PoolError {
+        match self.text(place) {
+            Some(item) => PoolError::OfItem {
                 item,
                 error: Box::new(error),
-            }),
-            (result, _) => result,
+            },
+            None => error,
         }
+    }
+
+    /// The item has no error to be shown in.
+    #[inline]
+    pub(crate) fn has_value(&self, place: usize) {
+        if self.texts.get().is_some() {
+            drop(self.text(place));
+        }
+    }
+
+    /// Takes the item in words.
+    #[cold]
+    fn text(&self, place: usize) -> Option<Box<str>> {
+        let texts = self.texts.get()?.lock();
+        texts.unwrap_or_else(PoisonError::into_inner).remove(&place)
     }
 
     /// Notes how many items there will be.

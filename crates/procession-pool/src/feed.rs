@@ -66,7 +66,7 @@ impl Feed {
         let pushed = self.row.push(arguments);
         if let Ok(Placed::Here) = pushed {
             self.fed += 1;
-            if self.row.count() == self.chunk || self.row.len() >= LONGEST - LONGEST / 8 {
+            if self.row.count() == self.chunk || self.row.filled() >= LONGEST - LONGEST / 8 {
                 self.end_row();
             }
             return;

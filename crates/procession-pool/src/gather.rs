@@ -2,15 +2,13 @@
 
 use crate::call::Call;
 use crate::error::PoolError;
-use crate::outcome::InOrder;
+use crate::outcome::{InOrder, Results};
 use serde::de::DeserializeOwned;
 
 /// What the results of a sequence are put into, in the items' order.
-pub(crate) trait Sink<R> {
+pub(crate) trait Sink<R>: Results<R> {
     /// Begins with room for so many.
     fn with_room(room: usize) -> Self;
-
-    fn put(&mut self, result: Result<R, PoolError>);
 }
 
 /// The results, or the error of the first item that failed.
@@ -18,13 +16,19 @@ impl<R> Sink<R> for Result<Vec<R>, PoolError> {
     fn with_room(room: usize) -> Self {
         Ok(Vec::with_capacity(room))
     }
+}
 
+impl<R> Results<R> for Result<Vec<R>, PoolError> {
     #[inline]
-    fn put(&mut self, result: Result<R, PoolError>) {
-        match (self.as_mut(), result) {
-            (Ok(values), Ok(value)) => values.push(value),
-            (Ok(_), Err(error)) => *self = Err(error),
-            (Err(_), _) => {}
+    fn value(&mut self, value: R) {
+        if let Ok(values) = self {
+            values.push(value);
+        }
+    }
+
+    fn error(&mut self, error: PoolError) {
+        if self.is_ok() {
+            *self = Err(error);
         }
     }
 }
@@ -34,10 +38,16 @@ impl<R> Sink<R> for Vec<Result<R, PoolError>> {
     fn with_room(room: usize) -> Self {
         Self::with_capacity(room)
     }
+}
 
+impl<R> Results<R> for Vec<Result<R, PoolError>> {
     #[inline]
-    fn put(&mut self, result: Result<R, PoolError>) {
-        self.push(result);
+    fn value(&mut self, value: R) {
+        self.push(Ok(value));
+    }
+
+    fn error(&mut self, error: PoolError) {
+        self.push(Err(error));
     }
 }
 
@@ -76,9 +86,7 @@ impl<S> Gathered<S> {
         S: Sink<R>,
     {
         while let Some(settled) = self.in_order.next() {
-            settled.decode(true, |place, result| {
-                self.results.put(call.label(place, result));
-            });
+            settled.decode(call, &mut self.results);
         }
     }
 

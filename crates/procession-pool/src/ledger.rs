@@ -164,9 +164,22 @@ impl Ledger {
         for (word, bytes) in page.iter().zip(words) {
             word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
         }
+        self.add(from / 8 + words.len());
+    }
+
+    /// As [`put`](Self::put), an outcome of one word.
+    #[inline]
+    pub(crate) fn put_word(&self, from: usize, outcome: u64) {
+        self.word(FIRST + from / 8)
+            .store(outcome, Ordering::Relaxed);
+        self.add(from / 8 + 1);
+    }
+
+    /// Counts an outcome that ends at this word of the page.
+    #[inline]
+    fn add(&self, end: usize) {
         let open = self.word(OPEN);
         let (count, _) = halves(open.load(Ordering::Relaxed));
-        let end = from / 8 + words.len();
         open.store(whole(count.wrapping_add(1), end as u32), Ordering::Release);
     }
 

@@ -4,7 +4,7 @@ use crate::call::{Call, Want};
 use crate::crew::Crew;
 use crate::error::PoolError;
 use crate::feed::{Feed, Room};
-use crate::outcome::InOrder;
+use crate::outcome::{InOrder, Results};
 use procession_os::wait::Deadline;
 use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
@@ -180,11 +180,11 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
         self.crew.expire(&self.call, limit);
         self.call.take();
         let item = self.in_order.is_some().then_some(self.yielded);
-        let late = Err(PoolError::NotInTime { item, limit });
-        match item {
+        let late = PoolError::NotInTime { item, limit };
+        Err(match item {
             Some(place) => self.call.label(place, late),
             None => late,
-        }
+        })
     }
 
     /// Decodes what has come and is next.
@@ -195,10 +195,19 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
             settled = std::iter::from_fn(|| in_order.next()).collect();
         }
         for settled in settled {
-            settled.decode(true, |place, result| {
-                self.ready.push_back(self.call.label(place, result));
-            });
+            settled.decode(&self.call, &mut self.ready);
         }
+    }
+}
+
+impl<R> Results<R> for VecDeque<Result<R, PoolError>> {
+    #[inline]
+    fn value(&mut self, value: R) {
+        self.push_back(Ok(value));
+    }
+
+    fn error(&mut self, error: PoolError) {
+        self.push_back(Err(error));
     }
 }
 

@@ -1,12 +1,14 @@
 //! What was settled, as the caller's results.
 
-use crate::call::{Answer, Loss, Settled};
+use crate::call::{Answer, Call, Loss, Settled};
 use crate::error::PoolError;
 use crate::row::{BLOCK_HEAD, Outcomes};
-use procession_call::{consume, has_value};
+use procession_call::{Failure, consume, has_value};
+use procession_wire::bare::{self, Reading};
 use procession_wire::{DecodeError, Packet};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 impl Settled {
@@ -22,57 +24,110 @@ impl Settled {
         }
     }
 
-    /// Decodes the results, and gives each with the place of its item.
+    /// Decodes the results, which are those of items of `call`, and gives them on in the items' order.
     ///
     /// One whose decoding panics is an error of its own: the others are decoded all the same.
-    pub(crate) fn decode<R: DeserializeOwned>(
-        self,
-        for_items: bool,
-        mut each: impl FnMut(usize, Result<R, PoolError>),
-    ) {
-        let name = |place| for_items.then_some(place);
-        let (first, end) = (self.first, self.first + self.count);
-        match self.answer {
-            Answer::Block(packet) => {
-                let outcomes = packet.rest().get(BLOCK_HEAD..).unwrap_or(&[]);
-                let mut outcomes = Outcomes(outcomes);
-                let mut next = first;
-                while next < end {
-                    let decoded = caught(|| {
-                        while next < end {
-                            let place = next;
-                            // The one that is being decoded is done, should it panic.
-                            next += 1;
-                            match outcomes.next() {
-                                Ok(Ok(value)) => each(place, Ok(value)),
-                                Ok(Err(failure)) => each(
-                                    place,
-                                    Err(PoolError::Call {
-                                        item: name(place),
-                                        failure,
-                                    }),
-                                ),
-                                Err(error) => each(place, Err(not_decoded(error, name(place)))),
-                            }
-                        }
-                        Ok(())
-                    });
-                    if let Err(error) = decoded {
-                        each(next - 1, Err(not_decoded(error, name(next - 1))));
-                    }
-                }
-            }
-            Answer::Message(packet) => each(first, of_message(packet, name(first))),
-            Answer::NotSent(error) => {
-                let item = name(first);
-                each(first, Err(PoolError::Encode { item, error }));
-            }
+    pub(crate) fn decode<R: DeserializeOwned>(self, call: &Call, results: &mut impl Results<R>) {
+        let Self {
+            first,
+            count,
+            answer,
+        } = self;
+        let item = call.for_items.then_some(first);
+        let mut given = Given { call, results };
+        match answer {
+            Answer::Block(packet) => given.block(&packet, first..first + count),
+            Answer::Message(packet) => match of_message(packet, item) {
+                Ok(value) => given.value(first, value),
+                Err(error) => given.error(first, error),
+            },
+            Answer::NotSent(error) => given.error(first, PoolError::Encode { item, error }),
             Answer::Lost(loss) => {
-                for place in first..end {
-                    each(place, Err(loss.clone().into_error(name(place))));
+                for place in first..first + count {
+                    given.error(place, loss.clone().into_error(given.item(place)));
                 }
             }
         }
+    }
+}
+
+/// What results are given to, one after the other.
+pub(crate) trait Results<R> {
+    fn value(&mut self, value: R);
+
+    fn error(&mut self, error: PoolError);
+}
+
+/// Results on their way to whoever wants them.
+struct Given<'a, S> {
+    call: &'a Call,
+    results: &'a mut S,
+}
+
+impl<S> Given<'_, S> {
+    /// Gives on the outcomes in a block.
+    fn block<R>(&mut self, packet: &Packet, places: Range<usize>)
+    where
+        R: DeserializeOwned,
+        S: Results<R>,
+    {
+        let mut outcomes = Outcomes(packet.rest().get(BLOCK_HEAD..).unwrap_or(&[]));
+        let mut next = places.start;
+        while next < places.end {
+            let read_all = |reading: &Reading| {
+                while next < places.end {
+                    let place = next;
+                    // The one that is being decoded is done, should it panic.
+                    next += 1;
+                    match outcomes.next(reading) {
+                        Ok(Ok(value)) => self.value(place, value),
+                        Ok(Err(failure)) => self.failure(place, failure),
+                        Err(error) => self.not_decoded(place, error),
+                    }
+                }
+                Ok(())
+            };
+            if let Err(error) = caught(|| bare::reading(read_all)) {
+                self.not_decoded(next - 1, error);
+            }
+        }
+    }
+
+    #[inline]
+    fn value<R>(&mut self, place: usize, value: R)
+    where
+        S: Results<R>,
+    {
+        self.call.has_value(place);
+        self.results.value(value);
+    }
+
+    #[cold]
+    fn failure<R>(&mut self, place: usize, failure: Failure)
+    where
+        S: Results<R>,
+    {
+        let item = self.item(place);
+        self.error(place, PoolError::Call { item, failure });
+    }
+
+    #[cold]
+    fn not_decoded<R>(&mut self, place: usize, error: DecodeError)
+    where
+        S: Results<R>,
+    {
+        self.error(place, not_decoded(error, self.item(place)));
+    }
+
+    fn error<R>(&mut self, place: usize, error: PoolError)
+    where
+        S: Results<R>,
+    {
+        self.results.error(self.call.label(place, error));
+    }
+
+    fn item(&self, place: usize) -> Option<usize> {
+        self.call.for_items.then_some(place)
     }
 }
 

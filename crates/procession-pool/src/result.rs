@@ -7,6 +7,7 @@ use crate::call::{Call, Loss, Want};
 use crate::crew::Crew;
 use crate::error::PoolError;
 use crate::gather::{Gathered, Sink};
+use crate::outcome::Results;
 use crate::timers::Timer;
 use procession_os::wait::Deadline;
 use serde::de::DeserializeOwned;
@@ -440,12 +441,24 @@ impl<R> fmt::Debug for AsyncResult<R> {
 pub(crate) fn one<R: DeserializeOwned>(call: &Call) -> Result<R, PoolError> {
     let mut result = None;
     for settled in call.take() {
-        settled.decode(false, |place, it| result = Some(call.label(place, it)));
+        settled.decode(call, &mut result);
     }
     result.unwrap_or_else(|| {
         let loss = call.loss().map_or(Loss::Terminated, |(_, loss)| loss);
         Err(loss.into_error(None))
     })
+}
+
+/// The only result.
+impl<R> Results<R> for Option<Result<R, PoolError>> {
+    #[inline]
+    fn value(&mut self, value: R) {
+        *self = Some(Ok(value));
+    }
+
+    fn error(&mut self, error: PoolError) {
+        *self = Some(Err(error));
+    }
 }
 
 /// Decodes the results of all items, or the error of the first that failed.

@@ -14,7 +14,8 @@
 //! larger than a worker's page go in a message of their own: see [`protocol`](crate::protocol).
 
 use procession_call::{Failure, Routine};
-use procession_wire::{DecodeError, EncodeError, Kind, bare, buffer};
+use procession_wire::bare::{self, Reading};
+use procession_wire::{DecodeError, EncodeError, Kind, buffer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -66,8 +67,6 @@ impl Row {
     where
         A: Serialize + DeserializeOwned,
     {
-        // What an argument left whose `Serialize` panicked.
-        self.message.truncate(ARGUMENTS + self.last_end());
         if !bare::write(arguments, &mut self.message)? {
             return Ok(Placed::Alone);
         }
@@ -88,6 +87,12 @@ impl Row {
     #[inline]
     pub(crate) fn len(&self) -> usize {
         ARGUMENTS + self.last_end() + self.ends.len() * 4
+    }
+
+    /// As [`len`](Self::len), while calls are being added.
+    #[inline]
+    pub(crate) fn filled(&self) -> usize {
+        self.message.len() + self.ends.len() * 4
     }
 
     /// Returns the message by which a worker is asked, with this number; the first call is for `item`.
@@ -177,10 +182,15 @@ impl<'a> Calls<'a> {
 /// Reads the arguments of a call, all of its bytes.
 #[inline]
 pub(crate) fn read<A: DeserializeOwned>(bytes: Option<&[u8]>) -> Result<A, DecodeError> {
-    let (arguments, rest) = bare::read(bytes.ok_or(DecodeError::Truncated)?)?;
-    match rest.len() {
-        0 => Ok(arguments),
-        left => Err(DecodeError::LeftOver(left)),
+    all(bare::read(bytes.ok_or(DecodeError::Truncated)?))
+}
+
+/// Returns a value that nothing follows.
+#[inline]
+fn all<T>(read: Result<(T, &[u8]), DecodeError>) -> Result<T, DecodeError> {
+    match read? {
+        (value, []) => Ok(value),
+        (_, rest) => Err(DecodeError::LeftOver(rest.len())),
     }
 }
 
@@ -268,6 +278,23 @@ impl Block {
         &self.message[from..]
     }
 
+    /// Ends the outcome that begins at `from` if it has room in one word, and returns that.
+    #[inline]
+    pub(crate) fn end_in_word(&mut self, from: usize) -> Option<u64> {
+        let outcome = self.message.get(BLOCK + from..)?;
+        if outcome.len() > 8 {
+            return None;
+        }
+        // A load of eight bytes would wait until the smaller stores that have just made them are done.
+        let bytes = outcome.iter().zip((0..).step_by(8)).skip(2);
+        let bits = bytes.fold(0, |bits, (byte, at)| bits | u64::from(*byte) << at);
+        let word = bits | (outcome.len() - 2) as u64;
+        self.message.truncate(BLOCK + from);
+        self.message.extend_from_slice(&word.to_le_bytes());
+        self.count += 1;
+        Some(word)
+    }
+
     /// Takes the last outcome out again.
     pub(crate) fn take_last(&mut self, from: usize) -> Vec<u8> {
         self.count -= 1;
@@ -340,7 +367,10 @@ impl Outcomes<'_> {
 
     /// Reads the next outcome. One that cannot be read leaves the next in its place.
     #[inline]
-    pub(crate) fn next<R: DeserializeOwned>(&mut self) -> Result<Result<R, Failure>, DecodeError> {
+    pub(crate) fn next<R: DeserializeOwned>(
+        &mut self,
+        reading: &Reading,
+    ) -> Result<Result<R, Failure>, DecodeError> {
         let (len, bytes) = take(self.0)?;
         let len = match u16::from_le_bytes(*len) {
             TO_THE_END => return self.last(bytes),
@@ -349,8 +379,8 @@ impl Outcomes<'_> {
         let outcome = bytes.get(..len).ok_or(DecodeError::Truncated)?;
         self.0 = self.0.get((2 + len).next_multiple_of(8)..).unwrap_or(&[]);
         match outcome.split_first().ok_or(DecodeError::Truncated)? {
-            (0, value) => read(Some(value)).map(Ok),
-            (_, failure) => read(Some(failure)).map(Err),
+            (0, value) => all(reading.read(value)).map(Ok),
+            (_, failure) => all(reading.read(failure)).map(Err),
         }
     }
 

@@ -10,7 +10,8 @@ use crate::row::{self, Block, Calls, NO_ITEM};
 use crate::startup::Startup;
 use crate::sync::Channel;
 use procession_call::panic::{at_item, for_item};
-use procession_call::{Failure, Outcome, Task, call_once, failed, produce, run, told};
+use procession_call::{Failure, Outcome, Task, call_once, failed, produce, run_in, told};
+use procession_os::lifetime::Original;
 use procession_os::wait::Deadline;
 use procession_pipe::{RecvError, SendError};
 use procession_wire::{DecodeError, Kind, Message, Packet, bare};
@@ -207,6 +208,12 @@ impl Bench {
     /// Ends an outcome in the block, and sends what has no room on the page.
     #[inline]
     fn keep(&self, block: &mut Block, from: usize, place: u32) -> Result<(), SendError> {
+        if from < PAGE * 8
+            && let Some(word) = block.end_in_word(from)
+        {
+            self.ledger.put_word(from, word);
+            return Ok(());
+        }
         let outcome = block.end(from);
         if from + outcome.len() <= PAGE * 8 {
             self.ledger.put(from, outcome);
@@ -310,6 +317,7 @@ fn run_row<R: Serialize + DeserializeOwned>(
 ) {
     let mut block = bench.block.borrow_mut();
     bench.open(&mut block, calls.request, 0);
+    let original = Original::here();
     for (place, arguments) in (0..).zip(calls.arguments()) {
         if bench.ledger.is_stopped(calls.request) {
             bench.is_cut_short.set(true);
@@ -320,7 +328,8 @@ fn run_row<R: Serialize + DeserializeOwned>(
         }
         bench.begin(calls.request, place, calls.is_timed);
         let from = block.len();
-        let written = run(
+        let written = run_in(
+            original,
             || task(arguments),
             |value: R| {
                 let is_in = block.value(|bytes| bare::write(&value, bytes))?;

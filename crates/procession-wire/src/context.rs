@@ -7,28 +7,37 @@
 use std::cell::{Cell, RefCell};
 use std::thread::LocalKey;
 
-/// The contexts of one thread.
-pub(crate) struct Contexts<C> {
+/// Where the contexts of one kind are.
+pub(crate) struct Contexts<C: 'static> {
+    /// Apart from the stack, because it has nothing to be dropped, and so is reached without a question.
+    pub(crate) depths: &'static LocalKey<Depths>,
+    pub(crate) stack: &'static LocalKey<Stack<C>>,
+}
+
+/// How deep a thread is.
+pub(crate) struct Depths {
     /// How many messages are being worked on, one inside the other.
-    depth: Cell<u32>,
+    now: Cell<u32>,
     /// The depth of the topmost context on the stack; zero if there is none.
     topmost: Cell<u32>,
-    /// Each with its depth.
-    stack: RefCell<Vec<(u32, Box<C>)>>,
+}
+
+/// The contexts of one thread, each with its depth.
+pub(crate) type Stack<C> = RefCell<Vec<(u32, Box<C>)>>;
+
+impl Depths {
+    pub(crate) const fn new() -> Self {
+        Self {
+            now: Cell::new(0),
+            topmost: Cell::new(0),
+        }
+    }
 }
 
 impl<C: Default> Contexts<C> {
-    pub(crate) const fn new() -> Self {
-        Self {
-            depth: Cell::new(0),
-            topmost: Cell::new(0),
-            stack: RefCell::new(Vec::new()),
-        }
-    }
-
-    /// Whether no message is being worked on.
+    /// Whether this thread works on no message.
     pub(crate) fn is_idle(&self) -> bool {
-        self.depth.get() == 0
+        self.depths.with(|depths| depths.now.get()) == 0
     }
 
     /// Calls `change` with the innermost context; `None` if there is none.
@@ -36,68 +45,73 @@ impl<C: Default> Contexts<C> {
         if self.is_idle() {
             return None;
         }
-        if self.topmost.get() != self.depth.get() {
+        if self
+            .depths
+            .with(|depths| depths.topmost.get() != depths.now.get())
+        {
             self.push(Box::default());
         }
-        self.stack
-            .borrow_mut()
-            .last_mut()
-            .map(|(_, context)| change(context))
+        self.stack.with_borrow_mut(|stack| {
+            let (_, context) = stack.last_mut()?;
+            Some(change(context))
+        })
     }
 
+    /// Runs `work` with `context` as this thread's innermost one, and gives it back.
     #[inline]
-    fn enter(&self, context: &mut Option<Box<C>>) {
-        self.depth.set(self.depth.get() + 1);
+    pub(crate) fn within<R>(&self, context: &mut Option<Box<C>>, work: impl FnOnce() -> R) -> R {
+        self.depths
+            .with(|depths| depths.now.set(depths.now.get() + 1));
         if let Some(context) = context.take() {
             self.push(context);
         }
+        let _leave = Leave {
+            contexts: self,
+            context,
+        };
+        work()
     }
 
     #[inline]
     fn leave(&self, context: &mut Option<Box<C>>) {
-        if self.topmost.get() == self.depth.get() {
-            self.pop(context);
-        }
-        self.depth.set(self.depth.get() - 1);
+        self.depths.with(|depths| {
+            if depths.topmost.get() == depths.now.get() {
+                self.pop(context);
+            }
+            depths.now.set(depths.now.get() - 1);
+        });
     }
 
     #[cold]
     fn push(&self, context: Box<C>) {
-        self.topmost.set(self.depth.get());
-        let mut stack = self.stack.borrow_mut();
-        stack.push((self.depth.get(), context));
+        let depth = self.depths.with(|depths| {
+            depths.topmost.set(depths.now.get());
+            depths.now.get()
+        });
+        self.stack
+            .with_borrow_mut(|stack| stack.push((depth, context)));
     }
 
     #[cold]
     fn pop(&self, context: &mut Option<Box<C>>) {
-        let mut stack = self.stack.borrow_mut();
-        *context = stack.pop().map(|(_, context)| context);
-        let below = stack.last().map_or(0, |&(depth, _)| depth);
-        self.topmost.set(below);
+        let (top, below) = self.stack.with_borrow_mut(|stack| {
+            let top = stack.pop().map(|(_, context)| context);
+            (top, stack.last().map_or(0, |&(depth, _)| depth))
+        });
+        *context = top;
+        self.depths.with(|depths| depths.topmost.set(below));
     }
-}
-
-/// Runs `work` with `context` as this thread's innermost one, and gives it back.
-#[inline]
-pub(crate) fn within<C: Default + 'static, R>(
-    contexts: &'static LocalKey<Contexts<C>>,
-    context: &mut Option<Box<C>>,
-    work: impl FnOnce() -> R,
-) -> R {
-    contexts.with(|contexts| contexts.enter(context));
-    let _leave = Leave { contexts, context };
-    work()
 }
 
 /// Leaves the context, also when the user's code panics.
 struct Leave<'a, C: Default + 'static> {
-    contexts: &'static LocalKey<Contexts<C>>,
+    contexts: &'a Contexts<C>,
     context: &'a mut Option<Box<C>>,
 }
 
 impl<C: Default + 'static> Drop for Leave<'_, C> {
     #[inline]
     fn drop(&mut self) {
-        self.contexts.with(|contexts| contexts.leave(self.context));
+        self.contexts.leave(self.context);
     }
 }

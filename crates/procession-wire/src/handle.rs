@@ -38,9 +38,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::context::{self, Contexts};
+use crate::context::{Contexts, Depths, Stack};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -142,10 +142,27 @@ impl Incoming {
     }
 }
 
-thread_local! {
-    static OUTGOING: Contexts<Outgoing> = const { Contexts::new() };
-    static INCOMING: Contexts<Incoming> = const { Contexts::new() };
-}
+const OUTGOING: Contexts<Outgoing> = {
+    thread_local! {
+        static DEPTHS: Depths = const { Depths::new() };
+        static STACK: Stack<Outgoing> = const { RefCell::new(Vec::new()) };
+    }
+    Contexts {
+        depths: &DEPTHS,
+        stack: &STACK,
+    }
+};
+
+const INCOMING: Contexts<Incoming> = {
+    thread_local! {
+        static DEPTHS: Depths = const { Depths::new() };
+        static STACK: Stack<Incoming> = const { RefCell::new(Vec::new()) };
+    }
+    Contexts {
+        depths: &DEPTHS,
+        stack: &STACK,
+    }
+};
 
 thread_local! {
     /// Whether it is being found out what a type is read from.
@@ -173,7 +190,7 @@ pub(crate) fn with_outgoing<R>(
     outgoing: &mut Option<Box<Outgoing>>,
     encode: impl FnOnce() -> R,
 ) -> R {
-    context::within(&OUTGOING, outgoing, encode)
+    OUTGOING.within(outgoing, encode)
 }
 
 /// Runs `decode` with the descriptors in `incoming` as this thread's context.
@@ -182,7 +199,7 @@ pub(crate) fn with_incoming<R>(
     incoming: &mut Option<Box<Incoming>>,
     decode: impl FnOnce() -> R,
 ) -> R {
-    context::within(&INCOMING, incoming, decode)
+    INCOMING.within(incoming, decode)
 }
 
 /// Registers a claim that goes with the message now being encoded.
@@ -192,7 +209,7 @@ pub(crate) fn with_incoming<R>(
 /// An error that says so if no message is being encoded on this thread.
 pub fn departing<E: ser::Error>(claim: impl Claim + 'static) -> Result<(), E> {
     let claim = Box::new(claim);
-    let noted = OUTGOING.with(|contexts| contexts.innermost(|context| context.claims.push(claim)));
+    let noted = OUTGOING.innermost(|context| context.claims.push(claim));
     noted.ok_or_else(|| E::custom(NO_MESSAGE))
 }
 
@@ -204,7 +221,7 @@ pub fn departing<E: ser::Error>(claim: impl Claim + 'static) -> Result<(), E> {
 ///
 /// The error that [`departing`] would give.
 pub fn check_departing<E: ser::Error>() -> Result<(), E> {
-    if OUTGOING.with(Contexts::is_idle) {
+    if OUTGOING.is_idle() {
         return Err(E::custom(NO_MESSAGE));
     }
     Ok(())
@@ -220,7 +237,7 @@ pub fn check_arriving<E: de::Error>() -> Result<(), E> {
     if PROBES.get() {
         return Ok(());
     }
-    if INCOMING.with(Contexts::is_idle) {
+    if INCOMING.is_idle() {
         return Err(E::custom(NO_PACKET));
     }
     Ok(())
@@ -241,7 +258,7 @@ pub fn serialize_fd<S: Serializer>(fd: BorrowedFd<'_>, serializer: S) -> Result<
         context.fds.push(copy);
         (context.fds.len() <= MAX_FDS).then_some(context.fds.len() as u32 - 1)
     };
-    let index = OUTGOING.with(|contexts| contexts.innermost(add));
+    let index = OUTGOING.innermost(add);
     index
         .flatten()
         .ok_or_else(|| {
@@ -262,7 +279,7 @@ pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owne
     check_arriving::<D::Error>()?;
     let index = u32::deserialize(deserializer)?;
     let take = |context: &mut Incoming| context.fds.get_mut(index as usize)?.take();
-    let fd = INCOMING.with(|contexts| contexts.innermost(take));
+    let fd = INCOMING.innermost(take);
     fd.flatten()
         .ok_or_else(|| de::Error::custom("the message has no such file descriptor"))
 }
@@ -270,7 +287,7 @@ pub fn deserialize_fd<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Owne
 /// Returns whether the handle that is being decoded was [counted](Parcel::Counted), and its count is to
 /// be taken over.
 pub fn is_counted() -> bool {
-    let counted = INCOMING.with(|contexts| contexts.innermost(|context| context.is_counted));
+    let counted = INCOMING.innermost(|context| context.is_counted);
     counted.unwrap_or(false)
 }
 
@@ -280,7 +297,7 @@ pub fn is_counted() -> bool {
 pub fn decode_shortage<E: de::Error>(problem: &str) -> E {
     let keep = |context: &mut Incoming| context.shortage = Some(problem.to_owned());
     // Without a context there is nobody to read it.
-    let _ = INCOMING.with(|contexts| contexts.innermost(keep));
+    let _ = INCOMING.innermost(keep);
     E::custom(problem)
 }
 
