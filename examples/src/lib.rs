@@ -3,6 +3,8 @@
 //! Each task there gets what the processes of its group share, and its number in the group: sometimes
 //! the first process has another part than the rest.
 
+pub mod remote;
+
 use anyhow::Result;
 use procession::manager::{Array, Barrier, Dict, List, Lock, Namespace, Queue, RLock, Value};
 use procession::manager::{BoundedSemaphore, Condition, Event, Semaphore};

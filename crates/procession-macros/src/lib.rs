@@ -125,6 +125,9 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `#[shared(concurrent)]`: the object is hosted without a lock, so that its methods run at the
 ///   same time for several callers and may block. All of them take `&self`, and the type is
 ///   `Sync`.
+/// - `#[shared(local(method, ..))]`: programs with another executable, which know an object by name,
+///   cannot call these methods, and what they ask of the type's parameters is not asked of a type that
+///   is registered under a name.
 /// - `#[shared(proxy = "Name")]`: the name of the proxy.
 /// - `#[shared(crate = "path")]`: where the manager's items are, `::procession::manager` if not
 ///   given. Programs that use the manager's crate alone say `"procession_manager"`.

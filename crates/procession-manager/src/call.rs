@@ -3,14 +3,16 @@
 use crate::construct::Makes;
 use crate::hosting::{Access, Guarded, Open};
 use crate::proxy::Proxy;
+use crate::remote::Remote;
 use crate::reply::Reply;
 use crate::returns::Returns;
 use crate::server::home::Home;
+use crate::visit;
 use anyhow::anyhow;
 use procession_call::{Entry, Failure, Outcome, call_mut, call_ref, produce};
 use procession_wire::Packet;
 use serde::de::DeserializeOwned;
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -69,20 +71,30 @@ where
         produce(|| {
             let home: &&'static Home = expect(context)?;
             let args = arguments(packet)?;
-            let object = call_mut::<F, (), A, R>(&mut (), args).made()?;
-            let remote = home.adopt(Arc::new(R::Access::hold(object)));
+            let remote = make::<F, A, R, M>(home, args)?;
             Ok(Reply(Proxy::<R::Object, R::Access>::new(remote)))
         })
     }
 }
 
-fn arguments<A: DeserializeOwned>(packet: &mut Packet) -> Result<A, Failure> {
-    let args = packet.take()?;
+/// Makes an object and hosts it.
+pub(crate) fn make<F, A, R, M>(home: &'static Home, args: A) -> Result<Remote, Failure>
+where
+    F: Fn(&mut (), A) -> R + Copy + 'static,
+    R: Makes<M>,
+{
+    let object = call_mut::<F, (), A, R>(&mut (), args).made()?;
+    let name = type_name::<R::Object>();
+    Ok(home.adopt(Arc::new(R::Access::hold(object)), name))
+}
+
+pub(crate) fn arguments<A: DeserializeOwned>(packet: &mut Packet) -> Result<A, Failure> {
+    let args = visit::while_arguments_arrive(|| packet.take())?;
     packet.finish()?;
     Ok(args)
 }
 
-fn expect<T: 'static>(context: &dyn Any) -> Result<&T, Failure> {
+pub(crate) fn expect<T: 'static>(context: &dyn Any) -> Result<&T, Failure> {
     let object = context.downcast_ref::<T>();
     object.ok_or_else(|| anyhow!("the object is of another type than the proxy").into())
 }

@@ -5,7 +5,7 @@
 //! - `connect`: opening a connection;
 //! - `server`: waiting for the server, and noticing its end.
 
-mod connect;
+pub(crate) mod connect;
 pub(crate) mod endpoint;
 mod registry;
 mod server;

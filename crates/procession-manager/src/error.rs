@@ -2,7 +2,7 @@
 
 use crate::refusal::Refusal;
 use procession_call::{Failure, RoutineError};
-use procession_pipe::{RecvError, SendError};
+use procession_pipe::{ConnectError, RecvError, SendError};
 use procession_process::{ProcessError, StartError};
 use procession_wire::{DecodeError, EncodeError};
 use std::io;
@@ -57,6 +57,28 @@ pub enum ManagerError {
     /// The function is not one of the executable.
     #[error(transparent)]
     Routine(#[from] RoutineError),
+    /// No object and no constructor is registered under the name.
+    #[error("the manager has nothing under the name `{0}`")]
+    NoSuchName(String),
+    /// Something else is registered under the name.
+    #[error("the manager has something else under the name `{0}`")]
+    NameTaken(String),
+    /// What is registered under the name is not what this program was compiled for.
+    #[error(
+        "what the manager has under the name `{name}` is something else than this program takes it for: {difference}"
+    )]
+    Interface {
+        /// The name.
+        name: String,
+        /// Where the two differ first.
+        difference: String,
+    },
+    /// The call cannot be made from a program with another executable than the server's.
+    #[error("{0}")]
+    Elsewhere(&'static str),
+    /// The server's address cannot be connected to, or the keys differ.
+    #[error("cannot connect to the manager: {0}")]
+    Connect(#[from] ConnectError),
     /// The server does not admit this process: it belongs to another program or another family.
     #[error("the manager does not admit this process: {0}")]
     NotAdmitted(&'static str),
@@ -82,6 +104,11 @@ procession_os::debug_in_words!(ManagerError {
     Encode,
     Decode,
     Routine,
+    NoSuchName,
+    NameTaken,
+    Interface,
+    Elsewhere,
+    Connect,
     NotAdmitted,
     Busy,
     Start,

@@ -8,7 +8,9 @@ use crate::protocol::Note;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::route::Route;
+use crate::server::visitors::PublicAddress;
 use crate::shared::Shared;
+use crate::stats::Stats;
 use procession_call::Routine;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -48,6 +50,10 @@ impl ManagerHandle {
         Self {
             server: Remote::server(route),
         }
+    }
+
+    pub(crate) fn server(&self) -> &Remote {
+        &self.server
     }
 
     pub(crate) fn route(&self) -> &Route {
@@ -142,6 +148,7 @@ impl ManagerHandle {
         A: Serialize + DeserializeOwned,
         R: Makes<M>,
     {
+        self.server.check_functions()?;
         self.server.call(Routine::of::<Create<F, A, R, M>>()?, args)
     }
 
@@ -168,6 +175,7 @@ impl ManagerHandle {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias = "number_of_objects")]
     pub fn object_count(&self) -> Result<u64, ManagerError> {
         match self.route() {
             Route::Home(home) => Ok(home.count()),
@@ -175,7 +183,140 @@ impl ManagerHandle {
         }
     }
 
-    /// Returns where the server listens.
+    /// Returns what the server has, in numbers: objects by type, handles, clients, calls.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`].
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list_from([1])?;
+    /// let before = manager.stats()?.calls;
+    /// list.append(2)?;
+    /// assert_eq!(manager.stats()?.calls, before + 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stats(&self) -> Result<Stats, ManagerError> {
+        match self.route() {
+            Route::Home(home) => Ok(home.stats()),
+            route => route.client()?.ask(&Note::Stats),
+        }
+    }
+
+    /// Returns a line for each object that the server hosts: its number, its type, and who has handles of it.
+    ///
+    /// It is for people, and may change.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`].
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let _list = manager.list_from([1])?;
+    /// let here = format!("process {} 1", std::process::id());
+    /// assert!(manager.debug_info()?.contains(&here));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn debug_info(&self) -> Result<String, ManagerError> {
+        match self.route() {
+            Route::Home(home) => Ok(home.objects()),
+            route => route.client()?.ask(&Note::Objects),
+        }
+    }
+
+    /// Has the server end; only processes of its family can.
+    ///
+    /// It returns before the server has ended. [`Manager::shutdown`](crate::Manager::shutdown) waits.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError::Elsewhere`] in a program that has [connected](crate::Manager::connect) with a key.
+    ///
+    /// # When the other side is gone
+    ///
+    /// Nothing is left to do.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let handle = manager.handle();
+    /// handle.stop()?;
+    /// manager.shutdown()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stop(&self) -> Result<(), ManagerError> {
+        if self.server.is_elsewhere() {
+            return Err(ManagerError::Elsewhere(
+                "a manager in another program is ended by that program",
+            ));
+        }
+        match self.route() {
+            Route::Home(home) => {
+                home.shut_down();
+                Ok(())
+            }
+            route => route.note(&Note::Shutdown),
+        }
+    }
+
+    /// Returns where programs with another executable connect, if they can: the address that the
+    /// [builder](crate::ManagerBuilder::address) was given, with the port or name that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`].
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::Manager;
+    /// use procession_pipe::Address;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let manager = Manager::builder().address("127.0.0.1:0".parse::<Address>()?).key("secret").start()?;
+    /// let address = manager.public_address()?.expect("there is one");
+    /// let client = Manager::connect(address, "secret")?;
+    /// assert_eq!(client.object_count()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn public_address(&self) -> Result<Option<procession_pipe::Address>, ManagerError> {
+        match self.route().elsewhere() {
+            Some(endpoint) => Ok(endpoint.visited().cloned()),
+            None => self.ask_server::<PublicAddress, _, _>(&()),
+        }
+    }
+
+    /// Returns where the server's own family finds it.
     ///
     /// # Examples
     ///

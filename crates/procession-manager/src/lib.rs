@@ -81,9 +81,48 @@
 //! # Who may connect
 //!
 //! The processes of one family, by a key that only they have, of the same user and of the same
-//! executable. A client that sends garbage, or says nothing, loses its connection, and nobody else
+//! executable; other programs [with a key of their own](crate#programs-with-another-executable). A client that sends garbage, or says nothing, loses its connection, and nobody else
 //! notices. What arrives in the server is only ever taken for one of the functions that the
 //! executable has for this purpose, with arguments of the right types.
+//!
+//! # Programs with another executable
+//!
+//! A manager that was given an [address](ManagerBuilder::address) and a [key](ManagerBuilder::key) takes programs
+//! that share nothing with it but the key: over a Unix socket, or from another machine over TCP. They
+//! [connect](Manager::connect), and [get](ManagerHandle::get) by name what the server has
+//! [registered](ManagerHandle::register), or [make](ManagerHandle::make) an object with a registered constructor.
+//! A program that is a server and nothing else calls [`serve_forever`](ManagerBuilder::serve_forever).
+//!
+//! ```
+//! use procession_manager::{List, Manager};
+//! use procession_pipe::Address;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # procession_process::init();
+//! let address = Address::unique()?; // or "127.0.0.1:6000".parse()?
+//! let server = Manager::builder()
+//!     .address(&address)
+//!     .key("a secret")
+//!     .initializer(|manager, ()| Ok(manager.register("jobs", &manager.list::<String>()?)?), ())
+//!     .start()?;
+//!
+//! // In another program:
+//! let client = Manager::connect(&address, "a secret")?;
+//! let jobs: List<String> = client.get("jobs")?;
+//! jobs.append("sweep".to_owned())?;
+//! assert_eq!(jobs.len()?, 1);
+//! # drop(server);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Of a method, the name is sent and a hash of what its arguments and its result are made of. So the methods of
+//! the built-in types and of those with [`shared`] can be called, if the types of arguments and results have the
+//! same paths in both programs: in practice they stand in a library that both use. A program that was compiled
+//! for something else is told so by `get`. Functions cannot be sent, as the server does not have them; nor can
+//! memory that is shared, descriptors, and handles of other managers. All that is refused with
+//! [`ManagerError::Elsewhere`]. What is sent is neither encrypted nor protected against change: over a network
+//! that is not trusted, tunnel it.
 #![doc(html_root_url = "https://docs.rs/procession-manager/latest")]
 #![forbid(unsafe_code)]
 
@@ -93,9 +132,12 @@ mod call;
 mod client;
 mod construct;
 mod error;
+mod export;
 mod handle;
 mod hosting;
+mod keepalive;
 mod manager;
+mod names;
 mod object;
 mod protocol;
 mod proxy;
@@ -106,13 +148,16 @@ mod returns;
 mod route;
 mod server;
 mod shared;
+mod stats;
 mod threads;
 mod types;
+mod visit;
 
 pub use address::Address;
 pub use builder::ManagerBuilder;
 pub use construct::{Constructor, Makes};
 pub use error::ManagerError;
+pub use export::Exported;
 pub use handle::ManagerHandle;
 pub use hosting::{Access, Concurrent, Locked};
 #[doc(no_inline)]
@@ -124,6 +169,7 @@ pub use proxy::Proxy;
 pub use refusal::Refusal;
 pub use returns::Returns;
 pub use shared::Shared;
+pub use stats::{ClientStats, ObjectStats, Stats};
 pub use types::{
     Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Condition, ConditionGuard,
     Dict, DictIter, Event, Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock,
@@ -133,6 +179,8 @@ pub use types::{
 /// What the code that `shared` generates may name.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::export::{Exported, Listed, Methods};
+    pub use crate::remote::Remote;
     pub use crate::{Concurrent, Locked, ManagerError, Proxy, Shared};
     pub use serde;
 }

@@ -1,19 +1,20 @@
 //! The manager: the owner of a server process.
 
 use crate::builder::ManagerBuilder;
+use crate::client::connect::{Door, Visiting};
+use crate::client::endpoint::Endpoint;
 use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
 use crate::protocol::Note;
 use crate::route::Route;
+use procession_pipe::{Address, Client};
 use procession_process::Process;
 use std::fmt;
 use std::io;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// How long a server may take to end before it is killed: its objects are dropped meanwhile.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// A server process that hosts objects, and the one who ends it.
 ///
@@ -48,6 +49,8 @@ pub struct Manager {
     starter: u32,
     /// The server, until it was shut down.
     process: Mutex<Option<Process<()>>>,
+    /// How long it may take to end.
+    grace: Duration,
 }
 
 impl Manager {
@@ -68,12 +71,62 @@ impl Manager {
         ManagerBuilder::new()
     }
 
-    pub(crate) fn new(route: Route, process: Process<()>) -> Self {
+    /// Connects to a manager of another program, which may have another executable and run on another machine.
+    ///
+    /// The handle is as good as one of the family, except that no function can be sent with it: objects are
+    /// [had by name](ManagerHandle::get) or [made by registered constructors](ManagerHandle::make), and their methods
+    /// can be called. See [the crate](crate#programs-with-another-executable).
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError::Connect`] if nobody listens, or the keys differ; [`ManagerError::NotAdmitted`] and
+    /// [`ManagerError::Busy`] as the server says.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`ManagerError::Connect`] here, and [`ManagerError::Gone`] at later calls. Of a machine that lost its power
+    /// or its network, this is known after about half a minute.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_manager::{List, Manager, ManagerError};
+    /// use procession_pipe::Address;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let address = Address::unique()?;
+    /// # let server = Manager::builder().address(&address).key("secret").start()?;
+    /// # server.register("numbers", &server.list::<i64>()?)?;
+    /// let client = Manager::connect(&address, "secret")?;
+    /// let numbers: List<i64> = client.get("numbers")?;
+    /// numbers.append(7)?;
+    /// assert_eq!(numbers.to_vec()?, [7]);
+    ///
+    /// let refused = numbers.with(|numbers| numbers.len());
+    /// assert!(matches!(refused, Err(ManagerError::Elsewhere(_))));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn connect(
+        address: impl Into<Address>,
+        key: impl AsRef<[u8]>,
+    ) -> Result<ManagerHandle, ManagerError> {
+        let door = Door::Visit(Visiting {
+            address: address.into(),
+            client: Client::builder().key(key),
+        });
+        let endpoint = Arc::new(Endpoint::open(door)?);
+        Ok(ManagerHandle::new(Route::Client(endpoint)))
+    }
+
+    pub(crate) fn new(route: Route, process: Process<()>, grace: Duration) -> Self {
         Self {
             handle: ManagerHandle::new(route),
             pid: process.pid(),
             starter: std::process::id(),
             process: Mutex::new(Some(process)),
+            grace,
         }
     }
 
@@ -90,7 +143,7 @@ impl Manager {
     /// Ends the server and waits for its end. A second call does nothing.
     ///
     /// Hosted objects are dropped, unless a call is working on them. A server that takes more than
-    /// five seconds for that is killed.
+    /// [five seconds](ManagerBuilder::shutdown_timeout) for that is killed.
     ///
     /// # Errors
     ///
@@ -124,7 +177,7 @@ impl Manager {
             .take();
         let Some(process) = taken else { return Ok(()) };
         let asked = self.handle.route().note(&Note::Shutdown);
-        if asked.is_err() || process.wait_timeout(GRACE)?.is_none() {
+        if asked.is_err() || process.wait_timeout(self.grace)?.is_none() {
             kill(&process)?;
         }
         Ok(process.join()?)

@@ -23,6 +23,11 @@
 //! A client never uses a number twice, so that a reply that is not its call's is known for what it
 //! is.
 //!
+//! A program with another executable connects to an address of its own kind, where both sides have shown
+//! each other a key before the first message. That is a [`Visit`] instead of the family's key and a `Hello`;
+//! the [`Admission`] that begins a session has the server's [`Address`](crate::Address) behind it. Its requests
+//! begin with a [`NamedCall`], of a method of an object that its session has a handle of.
+//!
 //! On a presence connection the client sends [`NOTE`]s. [`Note::Arrived`] and [`Note::Count`] are
 //! answered with a `Kind::REPLY`, the others are not. When it closes, the process is gone, and the server takes back what the
 //! process had.
@@ -57,6 +62,12 @@ pub(crate) const HOME: SessionId = 0;
 pub(crate) struct Hello {
     /// The executable; names of routines mean nothing in another.
     pub(crate) image: u64,
+    pub(crate) purpose: Purpose,
+}
+
+/// What a program with another executable connects for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Visit {
     pub(crate) purpose: Purpose,
 }
 
@@ -102,6 +113,22 @@ pub(crate) struct Call {
     pub(crate) thread: u64,
 }
 
+/// What a program with another executable wants to be called.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct NamedCall {
+    pub(crate) object: ObjectId,
+    /// The key of the method, or [`GET`] and [`MAKE`] of the server itself.
+    pub(crate) method: u64,
+    /// The client's thread, for locks that belong to one.
+    pub(crate) thread: u64,
+}
+
+/// The server returns the object that has a name.
+pub(crate) const GET: u64 = 1;
+
+/// The server calls the constructor that has a name.
+pub(crate) const MAKE: u64 = 2;
+
 /// Why nothing was called.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Fault {
@@ -109,6 +136,10 @@ pub(crate) enum Fault {
     NoSuchObject,
     /// The routine is not one of this executable.
     UnknownRoutine,
+    /// The object's type is not one whose methods can be called by name.
+    NotExported,
+    /// The object has no method of this name, these arguments and this result.
+    NoSuchMethod,
 }
 
 /// What happened to a handle in the client.
@@ -124,6 +155,10 @@ pub(crate) enum Note {
     Released(ObjectId),
     /// How many objects are there? The answer is the number.
     Count,
+    /// What is there? The answer is a [`Stats`](crate::Stats).
+    Stats,
+    /// Which objects are there, and who has them? The answer is a text.
+    Objects,
     /// End the server.
     Shutdown,
 }
@@ -135,4 +170,6 @@ pub(crate) enum Secured {
     InTransit,
     /// The server has counted the handle to the receiver's session already.
     Granted,
+    /// By the handle of the sender, which is another program and keeps it until the call has ended.
+    Held,
 }

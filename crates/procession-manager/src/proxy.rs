@@ -2,6 +2,7 @@
 
 use crate::call::{ConcurrentCall, LockedCall};
 use crate::error::ManagerError;
+use crate::export::key;
 use crate::hosting::{Concurrent, Locked};
 use crate::remote::Remote;
 use crate::returns::Returns;
@@ -47,6 +48,18 @@ impl<T, A> Proxy<T, A> {
             remote,
             object: PhantomData,
         }
+    }
+
+    /// Makes the proxy of a handle.
+    #[doc(hidden)]
+    pub fn from_remote(remote: Remote) -> Self {
+        Self::new(remote)
+    }
+
+    /// Returns the handle inside.
+    #[doc(hidden)]
+    pub fn remote(&self) -> &Remote {
+        &self.remote
     }
 
     /// Returns the number of the object, by which its server knows it.
@@ -126,8 +139,28 @@ impl<T: Send + 'static> Proxy<T, Locked> {
         A: Serialize + DeserializeOwned,
         R: Returns<M>,
     {
+        self.remote.check_functions()?;
         let routine = locked_routine(function)?;
         R::receive(self.remote.call(routine, &args)?)
+    }
+
+    /// Calls a method of the type, which a program with another executable knows by its name.
+    #[doc(hidden)]
+    pub fn call_method<A, R, M>(
+        &self,
+        name: &'static str,
+        method: impl Fn(&mut T, A) -> R + Copy + 'static,
+        args: A,
+    ) -> Result<R::Output, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Returns<M>,
+    {
+        if self.remote.is_elsewhere() {
+            let key = key::<A, R::Sent>(name);
+            return R::receive(self.remote.call_named(key, &args)?);
+        }
+        self.call(method, args)
     }
 }
 
@@ -170,8 +203,28 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
         A: Serialize + DeserializeOwned,
         R: Returns<M>,
     {
+        self.remote.check_functions()?;
         let routine = concurrent_routine(function)?;
         R::receive(self.remote.call(routine, &args)?)
+    }
+
+    /// Calls a method of the type, which a program with another executable knows by its name.
+    #[doc(hidden)]
+    pub fn call_method<A, R, M>(
+        &self,
+        name: &'static str,
+        method: impl Fn(&T, A) -> R + Copy + 'static,
+        args: A,
+    ) -> Result<R::Output, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Returns<M>,
+    {
+        if self.remote.is_elsewhere() {
+            let key = key::<A, R::Sent>(name);
+            return R::receive(self.remote.call_named(key, &args)?);
+        }
+        self.call(method, args)
     }
 }
 

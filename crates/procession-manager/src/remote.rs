@@ -22,18 +22,28 @@
 use crate::address::Address;
 use crate::error::ManagerError;
 use crate::protocol::{HOME, Note, ObjectId, SERVER, Secured, SessionId};
+use crate::reply::is_replying;
 use crate::route::Route;
-use crate::server::home::Home;
+use crate::server::caller;
+use crate::server::home::{Home, home_at};
+use crate::visit;
 use procession_call::Routine;
 use procession_wire::handle::{self, Claim};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// A handle of one object; clones share the server's count.
 #[derive(Clone)]
-pub(crate) struct Remote(Arc<Counted>);
+pub struct Remote(Arc<Counted>);
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Remote").field(&self.object()).finish()
+    }
+}
 
 struct Counted {
     route: Route,
@@ -78,6 +88,62 @@ impl Remote {
         self.0.route.call(self.0.object, routine, args)
     }
 
+    /// Calls a method on the object that its server, which has another executable, knows by this key.
+    pub(crate) fn call_named<A, R>(&self, method: u64, args: &A) -> Result<R, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        self.0.route.call_named(self.0.object, method, args)
+    }
+
+    /// As [`call`](Self::call), for arguments that come in two parts.
+    pub(crate) fn order<O, A, R>(
+        &self,
+        routine: Routine,
+        order: &O,
+        args: &A,
+    ) -> Result<R, ManagerError>
+    where
+        O: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        self.0.route.order(self.0.object, routine, order, args)
+    }
+
+    /// As [`call_named`](Self::call_named), for arguments that come in two parts.
+    pub(crate) fn order_named<O, A, R>(
+        &self,
+        method: u64,
+        order: &O,
+        args: &A,
+    ) -> Result<R, ManagerError>
+    where
+        O: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        let route = &self.0.route;
+        route.order_named(self.0.object, method, order, args)
+    }
+
+    /// Tells whether the server has another executable.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.0.route.elsewhere().is_some()
+    }
+
+    /// Refuses to send a function to another executable.
+    pub(crate) fn check_functions(&self) -> Result<(), ManagerError> {
+        if self.is_elsewhere() {
+            return Err(ManagerError::Elsewhere(
+                "a function cannot be sent to a manager in another program, which does not have it: \
+                 only methods can be called, and only constructors that the manager has registered",
+            ));
+        }
+        Ok(())
+    }
+
     /// Has the object live until the receiver of the message now being encoded has its handle.
     fn depart(&self) -> Result<Departure, ManagerError> {
         let (route, object) = (self.0.route.clone(), self.0.object);
@@ -103,10 +169,11 @@ impl Remote {
     fn arrive(route: Route, object: ObjectId, secured: Secured) -> Result<Self, ManagerError> {
         let counts = match (&route, secured) {
             _ if object == SERVER => false,
+            (Route::Home(home), _) if visit::are_arguments() => home.grant_what_caller_has(object),
             (Route::Client(_), Secured::Granted) => true,
             (Route::Client(_), Secured::InTransit) => route.ask(&Note::Arrived(object))?,
             (Route::Home(home), Secured::InTransit) => home.arrive(object, HOME),
-            (Route::Home(_), Secured::Granted) | (Route::Gone(_), _) => false,
+            (Route::Home(_), Secured::Granted) | (Route::Gone(_), _) | (_, Secured::Held) => false,
         };
         Ok(Self::new(route, object, counts))
     }
@@ -183,6 +250,10 @@ impl Hash for Remote {
 impl Serialize for Remote {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
+        if check_way(&self.0.route)? {
+            visit::keep(self.clone());
+            return (self.route().address(), self.object(), Secured::Held).serialize(serializer);
+        }
         let departure = self.depart().map_err(serde::ser::Error::custom)?;
         let sent = (self.route().address(), self.object(), departure.secured());
         handle::departing::<S::Error>(departure)?;
@@ -190,11 +261,46 @@ impl Serialize for Remote {
     }
 }
 
+/// Tells whether a handle is encoded for its own server, which has another executable; no other handle can
+/// be sent to such a server or by it, and its handles nowhere else.
+fn check_way<E: serde::ser::Error>(route: &Route) -> Result<bool, E> {
+    match (visit::talking_with(), route.elsewhere()) {
+        (Some(with), Some(server)) if with.address() == server.address() => Ok(true),
+        (None, None) if is_answering_visitor() && !matches!(route, Route::Home(_)) => {
+            Err(E::custom(OTHER_MANAGER))
+        }
+        (None, None) => Ok(false),
+        (Some(_), _) => Err(E::custom(OTHER_MANAGER)),
+        (None, Some(_)) => Err(E::custom(
+            "a handle of a manager in another program can be sent to that manager only: connect to it in the \
+             process that is to have one",
+        )),
+    }
+}
+
+const OTHER_MANAGER: &str = "between programs with different executables no handles can be sent but \
+                             those of the manager that is called";
+
+fn is_answering_visitor() -> bool {
+    is_replying() && caller::is_visitor()
+}
+
+/// Finds the server of a handle that is being decoded.
+fn route_to(address: &Address) -> Result<Route, ManagerError> {
+    let route = match visit::talking_with() {
+        Some(with) if with.address() == address => Some(Route::Client(with)),
+        Some(_) => None,
+        None if visit::are_arguments() => home_at(address).map(Route::Home),
+        None => return Route::to(address),
+    };
+    route.ok_or(ManagerError::Elsewhere(OTHER_MANAGER))
+}
+
 impl<'de> Deserialize<'de> for Remote {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         handle::check_arriving::<D::Error>()?;
         let (address, object, secured) = <(Address, _, _)>::deserialize(deserializer)?;
-        let route = Route::to(&address);
+        let route = route_to(&address);
         let remote = route.and_then(|route| Self::arrive(route, object, secured));
         remote.map_err(serde::de::Error::custom)
     }

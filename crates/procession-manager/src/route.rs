@@ -4,10 +4,11 @@ use crate::address::Address;
 use crate::client::endpoint::Endpoint;
 use crate::client::{endpoint_at, own_endpoint};
 use crate::error::ManagerError;
-use crate::protocol::{Call, Fault, Note, ObjectId};
+use crate::protocol::{Call, Fault, NamedCall, Note, ObjectId};
 use crate::reply::Reply;
 use crate::server::home::{Home, home_at};
 use crate::threads::this_thread;
+use crate::visit;
 use procession_call::{Routine, consume};
 use procession_wire::{EncodeError, Encoder, Kind, Message, Packet};
 use serde::Serialize;
@@ -57,15 +58,92 @@ impl Route {
         A: Serialize + DeserializeOwned,
         R: DeserializeOwned,
     {
-        let request = request(
-            &Call {
+        let mut encoder = begin(object, routine)?;
+        encoder.push(args)?;
+        read_reply(self.exchange(encoder.finish())?)
+    }
+
+    /// As [`call`](Self::call), for arguments that come in two parts.
+    pub(crate) fn order<O, A, R>(
+        &self,
+        object: ObjectId,
+        routine: Routine,
+        order: &O,
+        args: &A,
+    ) -> Result<R, ManagerError>
+    where
+        O: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        let mut encoder = begin(object, routine)?;
+        encoder.push(order)?;
+        encoder.push(args)?;
+        read_reply(self.exchange(encoder.finish())?)
+    }
+
+    /// Calls a method that a server with another executable knows by its key.
+    pub(crate) fn call_named<A, R>(
+        &self,
+        object: ObjectId,
+        method: u64,
+        args: &A,
+    ) -> Result<R, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        self.visit(object, method, |encoder| encoder.push(args))
+    }
+
+    /// As [`call_named`](Self::call_named), for arguments that come in two parts.
+    pub(crate) fn order_named<O, A, R>(
+        &self,
+        object: ObjectId,
+        method: u64,
+        order: &O,
+        args: &A,
+    ) -> Result<R, ManagerError>
+    where
+        O: Serialize + DeserializeOwned,
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
+        self.visit(object, method, |encoder| {
+            encoder.push(order)?;
+            encoder.push(args)
+        })
+    }
+
+    fn visit<R: DeserializeOwned>(
+        &self,
+        object: ObjectId,
+        method: u64,
+        push: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
+    ) -> Result<R, ManagerError> {
+        let endpoint = self.client()?;
+        // The handles among the arguments must be there until the call has ended.
+        let (request, _sent) = visit::while_talking(&endpoint, || {
+            let mut encoder = Encoder::new(Kind::REQUEST);
+            encoder.push(&NamedCall {
                 object,
-                routine,
+                method,
                 thread: this_thread(),
-            },
-            args,
-        )?;
-        read_reply(self.exchange(request)?)
+            })?;
+            push(&mut encoder).map(|()| encoder.finish())
+        });
+        let request = request?;
+        check_visit(&request)?;
+        let reply = endpoint.call(request)?;
+        visit::while_talking(&endpoint, || read_reply(reply)).0
+    }
+
+    /// Returns the endpoint of a server that has another executable.
+    pub(crate) fn elsewhere(&self) -> Option<&Arc<Endpoint>> {
+        match self {
+            Self::Client(endpoint) if endpoint.is_elsewhere() => Some(endpoint),
+            _ => None,
+        }
     }
 
     fn exchange(&self, request: Message) -> Result<Packet, ManagerError> {
@@ -102,11 +180,15 @@ impl Route {
     }
 }
 
-fn request<A: Serialize + DeserializeOwned>(call: &Call, args: &A) -> Result<Message, EncodeError> {
+/// Begins a request, to which the arguments are added.
+fn begin(object: ObjectId, routine: Routine) -> Result<Encoder, EncodeError> {
     let mut encoder = Encoder::new(Kind::REQUEST);
-    encoder.push(call)?;
-    encoder.push(args)?;
-    Ok(encoder.finish())
+    encoder.push(&Call {
+        object,
+        routine,
+        thread: this_thread(),
+    })?;
+    Ok(encoder)
 }
 
 fn read_reply<R: DeserializeOwned>(reply: Packet) -> Result<R, ManagerError> {
@@ -114,8 +196,30 @@ fn read_reply<R: DeserializeOwned>(reply: Packet) -> Result<R, ManagerError> {
         return Err(match reply.decode()? {
             Fault::NoSuchObject => ManagerError::NoSuchObject,
             Fault::UnknownRoutine => procession_call::RoutineError::Unknown.into(),
+            Fault::NotExported => ManagerError::Elsewhere(
+                "no object of this type is registered in the manager, which therefore does not know \
+                 the methods of the type by name",
+            ),
+            Fault::NoSuchMethod => ManagerError::Elsewhere(
+                "the object has no method of this name with these arguments and this result",
+            ),
         });
     }
     let Reply(value) = consume::<Reply<R>>(reply)??;
     Ok(value)
+}
+
+/// Refuses what cannot travel to another executable, or to another machine.
+pub(crate) fn check_visit(message: &Message) -> Result<(), ManagerError> {
+    if is_bytes_alone(message) {
+        return Ok(());
+    }
+    Err(ManagerError::Elsewhere(
+        "shared memory and file descriptors cannot be sent to a manager in another program",
+    ))
+}
+
+/// Tells whether nothing goes beside a message's bytes. What does is announced behind its kind.
+pub(crate) fn is_bytes_alone(message: &Message) -> bool {
+    message.fds().is_empty() && message.bytes().get(1..3) == Some(&[0, 0])
 }

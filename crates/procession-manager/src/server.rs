@@ -5,6 +5,8 @@
 //! - `session`: one client process;
 //! - [`caller`]: on whose behalf a thread works;
 //! - `accept`, `admit`, `serve`: taking connections, admitting clients, doing what they ask;
+//! - [`names`]: what is registered under names;
+//! - [`visitors`]: the listener for programs with another executable;
 //! - `undertaker`: dropping objects that nobody holds;
 //! - [`task`]: what the process runs.
 
@@ -12,8 +14,10 @@ mod accept;
 mod admit;
 pub(crate) mod caller;
 pub(crate) mod home;
+pub(crate) mod names;
 mod serve;
 pub(crate) mod session;
 mod table;
 pub(crate) mod task;
 mod undertaker;
+pub(crate) mod visitors;

@@ -81,4 +81,5 @@ pub use form::prepare;
 pub use kind::Kind;
 pub use message::{Encoder, Message};
 pub use packet::{Body, Packet};
+pub use probe::fingerprint;
 pub use schema::{schema, schema_of_name};

@@ -18,6 +18,7 @@
 use crate::described::Container;
 use crate::handle;
 use crate::problem::Problem;
+use crate::schema::schema_of_name;
 use serde::de::value::{StrDeserializer, U32Deserializer};
 use serde::de::{
     DeserializeOwned, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
@@ -88,6 +89,10 @@ pub(crate) fn probe<T: DeserializeOwned>() -> Shape {
 }
 
 fn probe_every_way<T: DeserializeOwned>() -> Shape {
+    map_every_way::<T>().shape
+}
+
+fn map_every_way<T: DeserializeOwned>() -> Map {
     let mut map = Map::default();
     map.todo.push(Vec::new());
     let mut ways = 0;
@@ -100,17 +105,48 @@ fn probe_every_way<T: DeserializeOwned>() -> Shape {
         });
         ways += 1;
         if map.touched == touched || map.is_blind || ways == MANY {
-            return map.shape;
+            return map;
         }
     }
     map.shape.is_whole = true;
-    map.shape
+    map
+}
+
+/// Returns a hash of what a `T` is read from: the names and numbers of fields and variants, and the kinds
+/// of the values inside, in the order in which they are read.
+///
+/// It is equal in every program in which the type is read from the same, whatever the programs call
+/// it. What can be found out only from bytes that somebody has written, as of a type that asks the bytes
+/// what they are, makes no difference to the hash.
+///
+/// # Examples
+///
+/// ```
+/// use procession_wire::fingerprint;
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Point { x: f32, y: f32 }
+///
+/// mod later {
+///     #[derive(serde::Deserialize)]
+///     pub struct Point { x: f32, y: f64 }
+/// }
+///
+/// assert_eq!(fingerprint::<Vec<Point>>(), fingerprint::<Vec<Point>>());
+/// assert_ne!(fingerprint::<Vec<Point>>(), fingerprint::<Vec<later::Point>>());
+/// ```
+pub fn fingerprint<T: DeserializeOwned>() -> u64 {
+    let trace = catch_unwind(|| handle::while_probing(|| map_every_way::<T>().trace));
+    trace.unwrap_or_default()
 }
 
 /// Where the runs have been, and where they have still to go.
 #[derive(Default)]
 struct Map {
     shape: Shape,
+    /// The hash of what was asked for.
+    trace: u64,
     /// Which branch to take at each fork of this run.
     way: Vec<usize>,
     /// How many forks of it are passed.
@@ -136,6 +172,8 @@ impl Map {
         if branches == 0 || !self.seen.insert(key) {
             return None;
         }
+        self.note(&branches.to_string());
+        names.into_iter().flatten().for_each(|name| self.note(name));
         for branch in 1..branches {
             let mut way = self.way.clone();
             way.push(branch);
@@ -144,6 +182,12 @@ impl Map {
         self.way.push(0);
         self.at += 1;
         Some(0)
+    }
+
+    /// Adds something that was asked for to the trace.
+    fn note(&mut self, what: &str) {
+        const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.trace = (self.trace.rotate_left(5) ^ schema_of_name(what)).wrapping_mul(MULTIPLIER);
     }
 
     fn blind(&mut self) -> Problem {
@@ -323,7 +367,11 @@ macro_rules! leaves {
     ($($method:ident $visit:ident $value:expr;)*) => {
         $(fn $method<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
             self.touch();
-            if self.gives { visitor.$visit($value) } else { Err(end()) }
+            if self.gives {
+                return visitor.$visit($value);
+            }
+            self.map.note(stringify!($method));
+            Err(end())
         })*
     };
 }
@@ -359,10 +407,10 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     fn deserialize_unit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Problem> {
         self.touch();
         if self.gives {
-            visitor.visit_unit()
-        } else {
-            Err(end())
+            return visitor.visit_unit();
         }
+        self.map.note("deserialize_unit");
+        Err(end())
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Problem> {
@@ -376,6 +424,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         if self.gives {
             return visitor.visit_none();
         }
+        self.map.note("deserialize_option");
         match self.map.fork::<V>(1, None) {
             Some(_) => visitor.visit_some(self),
             None => Err(end()),
@@ -399,6 +448,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         if self.gives {
             return visitor.visit_newtype_struct(self);
         }
+        self.map.note("deserialize_newtype_struct");
         match self.map.fork::<V>(1, None) {
             Some(_) => visitor.visit_newtype_struct(self),
             None => Err(end()),
@@ -410,6 +460,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         if self.gives {
             return self.elements(0, 0, visitor);
         }
+        self.map.note("deserialize_seq");
         match self.map.fork::<V>(1, None) {
             Some(_) => self.elements(1, 0, visitor),
             None => Err(end()),
@@ -421,6 +472,9 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Problem> {
+        if !self.gives {
+            self.map.note(&len.to_string());
+        }
         // All elements of an array are of one type.
         let is_array = type_name::<V::Value>().starts_with('[') && !self.gives;
         self.tuple(if is_array { len.min(1) } else { len }, visitor)
@@ -444,6 +498,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
             ));
         }
         // The key, and the value.
+        self.map.note("deserialize_map");
         match self.map.fork::<V>(2, None) {
             Some(branch) => visitor.visit_map(Entry {
                 may_give: is_harmless::<V>(),
@@ -608,7 +663,11 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     type Error = Problem;
 
     fn unit_variant(self) -> Result<(), Problem> {
-        if self.probe.gives { Ok(()) } else { Err(end()) }
+        if self.probe.gives {
+            return Ok(());
+        }
+        self.probe.map.note("unit_variant");
+        Err(end())
     }
 
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(

@@ -9,7 +9,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
     Attribute, Error, FnArg, GenericParam, Ident, ImplItemFn, Receiver, Result, Signature, Type,
-    Visibility,
+    Visibility, WherePredicate,
 };
 
 /// A method that the proxy has too.
@@ -58,25 +58,14 @@ impl Method {
             arguments,
             output,
         } = self;
-        let (name, private, object) = (&signature.ident, target.private(), &target.object);
+        let (name, private) = (&signature.ident, target.private());
         let lifetimes = &signature.generics.params;
         let where_clause = &signature.generics.where_clause;
         let declarations = arguments.iter().map(Argument::declaration);
-        let [names, travels, make, pass] = [
-            each(arguments, |argument| argument.name().to_token_stream()),
-            each(arguments, |argument| argument.travels().clone()),
-            each(arguments, |argument| argument.make().clone()),
-            each(arguments, |argument| argument.pass().clone()),
-        ];
-        // Whatever the arguments are called, this is another name.
-        let hosted = Ident::new("hosted", Span::mixed_site());
-        // What is wrong with a type is reported at the method's name.
-        let span = Span::call_site().located_at(name.span());
-        let call = quote_spanned! {span=>
-            self.proxy.call(
-                |#hosted, (#(#names,)*): (#(#travels,)*)| <#object>::#name(#hosted, #(#pass),*),
-                (#(#make,)*),
-            )
+        let make = each(arguments, |argument| argument.make().clone());
+        let (text, function) = (name.to_string(), self.function(target));
+        let call = quote_spanned! {self.span()=>
+            self.proxy.call_method(#text, #function, (#(#make,)*))
         };
         quote! {
             #docs
@@ -87,6 +76,51 @@ impl Method {
                 #call
             }
         }
+    }
+}
+
+impl Method {
+    /// Generates the line that adds the method to those that other programs call by name.
+    pub(super) fn export(&self, target: &Target) -> TokenStream {
+        let conditions = self.attributes.iter();
+        let conditions = conditions.filter(|one| one.path().is_ident("cfg"));
+        let (text, function) = (self.signature.ident.to_string(), self.function(target));
+        quote_spanned! {self.span()=>
+            #(#conditions)*
+            methods.add(#text, #function);
+        }
+    }
+
+    /// Tells whether only programs of the server's executable get the method.
+    pub(super) fn is_local(&self, target: &Target) -> bool {
+        target.local.contains(&self.signature.ident)
+    }
+
+    /// Returns what the method asks of the type's parameters beside what the block asks.
+    pub(super) fn predicates(&self) -> impl Iterator<Item = &WherePredicate> {
+        let where_clause = self.signature.generics.where_clause.iter();
+        let predicates = where_clause.flat_map(|one| &one.predicates);
+        predicates.filter(|one| matches!(one, WherePredicate::Type(_)))
+    }
+
+    /// Generates the function that runs in the server.
+    fn function(&self, target: &Target) -> TokenStream {
+        let (arguments, object, name) = (&self.arguments, &target.object, &self.signature.ident);
+        let [names, travels, pass] = [
+            each(arguments, |argument| argument.name().to_token_stream()),
+            each(arguments, |argument| argument.travels().clone()),
+            each(arguments, |argument| argument.pass().clone()),
+        ];
+        // Whatever the arguments are called, this is another name.
+        let hosted = Ident::new("hosted", Span::mixed_site());
+        quote_spanned! {self.span()=>
+            |#hosted, (#(#names,)*): (#(#travels,)*)| <#object>::#name(#hosted, #(#pass),*)
+        }
+    }
+
+    /// What is wrong with a type is reported at the method's name.
+    fn span(&self) -> Span {
+        Span::call_site().located_at(self.signature.ident.span())
     }
 }
 

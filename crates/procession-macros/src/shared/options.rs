@@ -13,6 +13,8 @@ pub(super) struct Options {
     pub(super) proxy: Option<Ident>,
     /// Whether the object is hosted without a lock.
     pub(super) concurrent: bool,
+    /// The methods that programs with another executable do not get.
+    pub(super) local: Vec<Ident>,
 }
 
 impl Options {
@@ -22,6 +24,7 @@ impl Options {
             root,
             proxy: None,
             concurrent: false,
+            local: Vec::new(),
         };
         syn::meta::parser(|meta| options.set(&meta)).parse2(arguments)?;
         Ok(options)
@@ -34,8 +37,14 @@ impl Options {
             self.root = meta.value()?.parse::<LitStr>()?.parse()?;
         } else if meta.path.is_ident("proxy") {
             self.proxy = Some(meta.value()?.parse::<LitStr>()?.parse()?);
+        } else if meta.path.is_ident("local") {
+            meta.parse_nested_meta(|method| {
+                self.local.push(method.path.require_ident()?.clone());
+                Ok(())
+            })?;
         } else {
-            let known = "the options are `concurrent`, `proxy = \"Name\"` and `crate = \"path\"`";
+            let known = "the options are `concurrent`, `local(method, ..)`, `proxy = \"Name\"` and \
+                         `crate = \"path\"`";
             return Err(meta.error(known));
         }
         Ok(())
@@ -49,9 +58,10 @@ mod tests {
 
     #[test]
     fn all_options_are_read() {
-        let options = quote!(concurrent, proxy = "Lock", crate = "a::b");
+        let options = quote!(concurrent, local(sort, max), proxy = "Lock", crate = "a::b");
         let options = Options::parse(options).unwrap();
         assert!(options.concurrent);
+        assert_eq!(options.local, ["sort", "max"]);
         assert_eq!(options.proxy.unwrap(), "Lock");
         assert_eq!(options.root.to_token_stream().to_string(), "a :: b");
     }

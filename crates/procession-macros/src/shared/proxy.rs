@@ -16,6 +16,7 @@ pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
         comparisons(target),
         travel(target),
         calls(target, methods),
+        exports(target, methods),
     ];
     let conditions = &target.conditions;
     let conditions = quote!(#(#conditions)*);
@@ -177,6 +178,36 @@ fn calls(target: &Target, methods: &[Method]) -> TokenStream {
         impl #parameters #proxy #arguments #bounds {
             #(#methods)*
         }
+    }
+}
+
+/// Generates the list of the methods for programs that know them by name.
+fn exports(target: &Target, methods: &[Method]) -> TokenStream {
+    let (private, object, access) = (target.private(), &target.object, target.access());
+    let mut generics = target.generics.clone();
+    let methods = methods.iter().filter(|method| !method.is_local(target));
+    let predicates = methods.clone().flat_map(Method::predicates).cloned();
+    generics.make_where_clause().predicates.extend(predicates);
+    let (proxy, (parameters, arguments, bounds)) = (&target.proxy, split(&generics));
+    let methods = methods.map(|method| method.export(target));
+    quote! {
+        const _: () = {
+            impl #parameters #private::Exported for #proxy #arguments #bounds {
+                fn from_remote(remote: #private::Remote) -> Self {
+                    Self { proxy: #private::Proxy::from_remote(remote) }
+                }
+
+                fn remote(&self) -> &#private::Remote {
+                    self.proxy.remote()
+                }
+
+                fn export() -> #private::Listed {
+                    let mut methods = #private::Methods::<#object, #access>::new();
+                    #(#methods)*
+                    methods.end()
+                }
+            }
+        };
     }
 }
 

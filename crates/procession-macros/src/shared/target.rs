@@ -15,6 +15,8 @@ pub(super) struct Target {
     pub(super) generics: Generics,
     /// Whether the object is hosted without a lock.
     pub(super) concurrent: bool,
+    /// The methods that programs with another executable do not get.
+    pub(super) local: Vec<Ident>,
     /// The conditions under which the block is compiled.
     pub(super) conditions: Vec<Attribute>,
     /// The documentation of the block, which is that of the proxy.
@@ -46,6 +48,7 @@ impl Target {
             proxy: options.proxy.unwrap_or(usual),
             generics: block.generics.clone(),
             concurrent: options.concurrent,
+            local: options.local,
             conditions: attributes("cfg"),
             docs: attributes("doc"),
             root: options.root,

@@ -3,18 +3,42 @@
 use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
-use crate::protocol::{Admission, HELLO, Hello, Purpose, SessionId, WELCOME};
+use crate::keepalive::watch_machine;
+use crate::protocol::{Admission, HELLO, Hello, Purpose, SessionId, Visit, WELCOME};
 use nix::unistd::geteuid;
 use procession_os::image::image;
 use procession_os::socket::peer_credentials;
-use procession_pipe::{Channel, SendError};
+use procession_pipe::auth::AuthenticationError;
+use procession_pipe::{Channel, ClientBuilder, ConnectError, Deadline, SendError};
 use procession_shm::family;
 use procession_wire::{EncodeError, Encoder, Fd, Message, Packet};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// How long a server of another program may take to answer who connects.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How a server is reached.
+#[derive(Clone)]
+pub(crate) enum Door {
+    /// By a process of its family and its executable.
+    Family(Address),
+    /// By any program that has the key.
+    Visit(Visiting),
+}
+
+/// Where a server of another program is, and the key.
+#[derive(Clone)]
+pub(crate) struct Visiting {
+    pub(crate) address: procession_pipe::Address,
+    pub(crate) client: ClientBuilder,
+}
 
 /// A session at a server, as it says when it begins.
 pub(super) struct Begun {
+    /// The address by which the server knows itself.
+    pub(super) address: Address,
     pub(super) presence: Channel,
     pub(super) session: SessionId,
     pub(super) server: ServerProcess,
@@ -23,12 +47,26 @@ pub(super) struct Begun {
 }
 
 /// Begins a session at a server, or learns why not.
-pub(super) fn begin(address: &Address) -> Result<Begun, ManagerError> {
+pub(super) fn begin(door: &Door) -> Result<Begun, ManagerError> {
     let unknown = ServerProcess::default();
+    let address = match door {
+        Door::Family(address) => address,
+        Door::Visit(visiting) => {
+            let (presence, mut welcome) = visit(visiting, Purpose::Presence)?;
+            return Ok(Begun {
+                session: admitted(welcome.take()?)?,
+                address: welcome.decode()?,
+                presence,
+                server: unknown,
+                rings_after: None,
+            });
+        }
+    };
     let (presence, mut welcome) = enter(address, Purpose::Presence, &unknown)?;
     let session = admitted(welcome.take()?)?;
     let process = welcome.take::<Option<Fd>>()?;
     Ok(Begun {
+        address: address.clone(),
         presence,
         session,
         server: ServerProcess(process.map(Fd::into_inner)),
@@ -38,11 +76,15 @@ pub(super) fn begin(address: &Address) -> Result<Begun, ManagerError> {
 
 /// Connects for calls in a session, or learns why not.
 pub(super) fn connect(
-    address: &Address,
+    door: &Door,
     session: SessionId,
     server: &ServerProcess,
 ) -> Result<Channel, ManagerError> {
-    let (channel, welcome) = enter(address, Purpose::Calls(session), server)?;
+    let purpose = Purpose::Calls(session);
+    let (channel, welcome) = match door {
+        Door::Family(address) => enter(address, purpose, server)?,
+        Door::Visit(visiting) => visit(visiting, purpose).map_err(gone)?,
+    };
     admitted(welcome.decode()?)?;
     Ok(channel)
 }
@@ -63,6 +105,30 @@ fn enter(
     }
     let answer = server.receive(&channel)?.expect(WELCOME)?;
     Ok((channel, answer))
+}
+
+/// Connects to a server of another program, and returns its answer.
+fn visit(visiting: &Visiting, purpose: Purpose) -> Result<(Channel, Packet), ManagerError> {
+    let connection = visiting.client.connect::<(), ()>(&visiting.address)?;
+    let channel = Channel::from(connection);
+    watch_machine(&channel);
+    channel.send(Message::encode(HELLO, &Visit { purpose })?)?;
+    let answer = channel.recv_by(Deadline::after(PATIENCE))?;
+    Ok((channel, answer.expect(WELCOME)?))
+}
+
+/// Nobody listens any more where somebody did.
+fn gone(error: ManagerError) -> ManagerError {
+    match error {
+        ManagerError::Connect(ConnectError::Authentication(AuthenticationError::Closed)) => {
+            ManagerError::Gone
+        }
+        ManagerError::Connect(ConnectError::Io(error)) => match error.kind() {
+            ErrorKind::NotFound => ManagerError::Gone,
+            _ => refused(error),
+        },
+        error => error,
+    }
 }
 
 fn refused(error: io::Error) -> ManagerError {

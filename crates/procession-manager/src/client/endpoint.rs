@@ -1,6 +1,6 @@
 //! This process's presence at a server.
 
-use super::connect::{Begun, begin, connect};
+use super::connect::{Begun, Door, begin, connect};
 use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
@@ -31,6 +31,8 @@ static NUMBERS: AtomicU64 = AtomicU64::new(0);
 /// As long as it exists the server counts this process among its clients. A call takes an idle
 /// connection or opens another, so that a call that blocks holds up its caller only.
 pub(crate) struct Endpoint {
+    /// How the server is reached.
+    door: Door,
     address: Address,
     /// The process that opened it. One that was forked from it must not use its connections.
     pid: u32,
@@ -52,14 +54,16 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn open(address: Address) -> Result<Self, ManagerError> {
+    pub(crate) fn open(door: Door) -> Result<Self, ManagerError> {
         let Begun {
+            address,
             presence,
             session,
             server,
             rings_after,
-        } = begin(&address)?;
+        } = begin(&door)?;
         Ok(Self {
+            door,
             address,
             pid: std::process::id(),
             session,
@@ -76,6 +80,24 @@ impl Endpoint {
     /// Tells whether this process opened it.
     pub(crate) fn is_ours(&self) -> bool {
         self.pid == std::process::id()
+    }
+
+    /// Opens another one to the same server.
+    pub(super) fn reopen(&self) -> Result<Self, ManagerError> {
+        Self::open(self.door.clone())
+    }
+
+    /// Tells whether the server has another executable, or is to be treated so.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self.door, Door::Visit(_))
+    }
+
+    /// Returns where the server was connected to, if it has another executable.
+    pub(crate) fn visited(&self) -> Option<&procession_pipe::Address> {
+        match &self.door {
+            Door::Family(_) => None,
+            Door::Visit(visit) => Some(&visit.address),
+        }
     }
 
     /// Returns what a copy of the process has in place of it, if that was opened.
@@ -132,7 +154,7 @@ impl Endpoint {
     }
 
     fn connect(&self) -> Result<Calls, ManagerError> {
-        let channel = connect(&self.address, self.session, &self.server)?;
+        let channel = connect(&self.door, self.session, &self.server)?;
         Ok(Calls { channel, calls: 0 })
     }
 

@@ -1,5 +1,6 @@
 //! Finding this process's endpoint of a server.
 
+use super::connect::Door;
 use super::endpoint::Endpoint;
 use crate::address::Address;
 use crate::error::ManagerError;
@@ -17,7 +18,7 @@ pub(crate) fn endpoint_at(address: &Address) -> Result<Arc<Endpoint>, ManagerErr
     if let Some(endpoint) = place.upgrade().filter(|endpoint| endpoint.is_ours()) {
         return Ok(endpoint);
     }
-    let endpoint = Arc::new(Endpoint::open(address.clone())?);
+    let endpoint = Arc::new(Endpoint::open(Door::Family(address.clone()))?);
     *place = Arc::downgrade(&endpoint);
     Ok(endpoint)
 }
@@ -27,9 +28,14 @@ pub(crate) fn own_endpoint(inherited: &Arc<Endpoint>) -> Result<Arc<Endpoint>, M
     let mut last = inherited;
     while !last.is_ours() {
         let Some(heir) = last.heir() else {
-            let own = endpoint_at(last.address())?;
+            let own = if last.is_elsewhere() {
+                Arc::new(last.reopen()?)
+            } else {
+                endpoint_at(last.address())?
+            };
             last.keep_heir(&own);
-            return Ok(own);
+            // Another thread may have been faster.
+            return Ok(last.heir().map_or(own, Arc::clone));
         };
         last = heir;
     }

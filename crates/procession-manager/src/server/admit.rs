@@ -1,9 +1,10 @@
 //! Finding out who connects.
 
 use super::home::Home;
-use super::serve::{keep_presence, serve_calls};
+use super::serve::{keep_presence, keep_visit, serve_calls};
 use super::session::Session;
-use crate::protocol::{Admission, HELLO, Hello, Purpose, WELCOME};
+use crate::keepalive::watch_machine;
+use crate::protocol::{Admission, HELLO, Hello, Purpose, Visit, WELCOME};
 use procession_os::image::image;
 use procession_pipe::{Channel, DEFAULT_MAX_LEN, Deadline};
 use procession_shm::family;
@@ -27,9 +28,43 @@ pub(super) fn admit(home: &'static Home, channel: &Arc<Channel>) {
         return;
     };
     match known(packet) {
-        Ok(purpose) => serve(home, channel, &purpose),
+        Ok(purpose) => serve(home, channel, &purpose, false),
         Err(Some(refusal)) => send(channel, &refusal),
         Err(None) => {}
+    }
+}
+
+/// Admits a program with another executable, with which the key has been compared already.
+pub(super) fn admit_visitor(home: &'static Home, channel: &Arc<Channel>) {
+    channel.set_max_len(HELLO_LEN);
+    watch_machine(channel);
+    let Ok(packet) = channel.recv_by(Deadline::after(PATIENCE)) else {
+        return;
+    };
+    let visit = packet.expect(HELLO).and_then(Packet::decode::<Visit>);
+    match visit.map(|visit| visit.purpose) {
+        Ok(Purpose::Presence) => {
+            let session = home.begin(channel, true);
+            welcome(home, channel, &session);
+            keep_visit(home, &session, channel);
+            home.end(&session);
+        }
+        Ok(Purpose::Calls(id)) => serve(home, channel, &Purpose::Calls(id), true),
+        Err(_) => {}
+    }
+}
+
+/// Welcomes a visitor to its session, with the address that the handles have which it will get.
+fn welcome(home: &Home, channel: &Channel, session: &Session) {
+    let encoded = || -> Result<_, EncodeError> {
+        let mut encoder = Encoder::new(WELCOME);
+        encoder.push(&Admission::Welcome(session.id()))?;
+        encoder.push(home.address())?;
+        Ok(encoder.finish())
+    };
+    if let Ok(message) = encoded() {
+        // A client that has gone meanwhile needs no answer.
+        let _ = channel.send(message);
     }
 }
 
@@ -59,16 +94,17 @@ fn is_equal(one: &[u8; 32], other: &[u8; 32]) -> bool {
     differing == 0
 }
 
-fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose) {
+fn serve(home: &'static Home, channel: &Arc<Channel>, purpose: &Purpose, is_visitor: bool) {
     match purpose {
         Purpose::Presence => {
-            let session = home.begin(Arc::clone(channel));
+            let session = home.begin(channel, false);
             begin(home, channel, &session);
             keep_presence(home, &session, channel);
             home.end(&session);
         }
         Purpose::Calls(id) => {
-            let Some(session) = home.session(*id) else {
+            let session = home.session(*id);
+            let Some(session) = session.filter(|session| session.is_visitor() == is_visitor) else {
                 return send(channel, &Admission::NoSession);
             };
             channel.set_max_len(DEFAULT_MAX_LEN);

@@ -23,6 +23,14 @@ pub(crate) fn current() -> Option<Caller> {
     CALLER.with_borrow(Clone::clone)
 }
 
+/// Tells whether this thread answers a program with another executable.
+pub(crate) fn is_visitor() -> bool {
+    CALLER.with_borrow(|caller| {
+        let caller = caller.as_ref();
+        caller.is_some_and(|caller| caller.is_answered && caller.session.is_visitor())
+    })
+}
+
 /// Works for `caller` until the guard is dropped.
 pub(super) fn enter(caller: Caller) -> Entered {
     Entered {

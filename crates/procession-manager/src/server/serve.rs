@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Answers one request after the other, until the client goes or sends what is no request.
 pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &Channel) {
     while let Ok(mut packet) = client.recv() {
-        if packet.kind() == RINGS && give_rings(home, client).is_ok() {
+        if packet.kind() == RINGS && !session.is_visitor() && give_rings(home, client).is_ok() {
             continue;
         }
         if packet.kind() != Kind::REQUEST || session.has_ended() {
@@ -61,7 +61,24 @@ pub(super) fn keep_presence(home: &'static Home, session: &Session, client: &Cha
             Note::Arrived(object) => tell(client, &home.arrive(object, session.id())),
             Note::Released(object) => home.release(object, session.id()),
             Note::Count => tell(client, &home.count()),
+            Note::Stats => tell(client, &home.stats()),
+            Note::Objects => tell(client, &home.objects()),
             Note::Shutdown => home.shut_down(),
+        }
+    }
+}
+
+/// Keeps the books on the handles of a program with another executable until it goes, or says what only
+/// processes of the family may say.
+pub(super) fn keep_visit(home: &'static Home, session: &Session, client: &Channel) {
+    let process = ClientProcess::of(client);
+    while let Some(note) = process.receive(client).and_then(read) {
+        match note {
+            Note::Released(object) => home.release(object, session.id()),
+            Note::Count => tell(client, &home.count()),
+            Note::Stats => tell(client, &home.stats()),
+            Note::Objects => tell(client, &home.objects()),
+            Note::Departed(_) | Note::Returned(_) | Note::Arrived(_) | Note::Shutdown => return,
         }
     }
 }

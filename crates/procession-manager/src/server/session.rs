@@ -6,6 +6,7 @@ use procession_os::wait::{self, Deadline};
 use procession_pipe::Channel;
 use std::collections::HashMap;
 use std::os::fd::AsFd;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -18,9 +19,23 @@ pub(crate) trait Interest: Send + Sync {
 /// A client process, from its first connection to its end.
 pub(crate) struct Session {
     id: SessionId,
+    peer: Peer,
+    /// How many calls the client has made.
+    pub(super) calls: AtomicU64,
+    /// How many of them have not ended.
+    pub(super) running: AtomicU64,
     /// The connection whose end is the session's; the server itself has none.
     presence: Option<Arc<Channel>>,
     state: Mutex<State>,
+}
+
+/// What is known of a client.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Peer {
+    /// Its process, if it is on this machine.
+    pub(super) pid: Option<u32>,
+    /// Whether it is a program with another executable.
+    pub(super) is_visitor: bool,
 }
 
 #[derive(Default)]
@@ -34,9 +49,12 @@ struct State {
 const MANY: usize = 64;
 
 impl Session {
-    pub(super) fn new(id: SessionId, presence: Option<Arc<Channel>>) -> Self {
+    pub(super) fn new(id: SessionId, peer: Peer, presence: Option<Arc<Channel>>) -> Self {
         Self {
             id,
+            peer,
+            calls: AtomicU64::new(0),
+            running: AtomicU64::new(0),
             presence,
             state: Mutex::default(),
         }
@@ -44,6 +62,15 @@ impl Session {
 
     pub(crate) fn id(&self) -> SessionId {
         self.id
+    }
+
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// Tells whether the client is a program with another executable.
+    pub(crate) fn is_visitor(&self) -> bool {
+        self.peer.is_visitor
     }
 
     /// Has `interest` told when the session ends; the number stands for it.
@@ -97,7 +124,10 @@ impl Session {
 
 /// Asks the kernel whether the other side has closed.
 fn is_open(channel: &Channel) -> bool {
-    let mut fds = [PollFd::new(channel.as_fd(), PollFlags::empty())];
-    // With nothing asked for, only errors and the end are reported.
+    // Errors and the end of both directions are reported unasked; a client on another machine ends one.
+    let mut fds = [PollFd::new(
+        channel.as_fd(),
+        PollFlags::from_bits_retain(nix::libc::POLLRDHUP),
+    )];
     matches!(wait::poll(&mut fds, Deadline::after(Duration::ZERO)), Ok(0))
 }

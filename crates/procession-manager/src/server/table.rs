@@ -24,11 +24,23 @@ struct State {
 
 struct Slot {
     object: Object,
+    /// The name of its type.
+    type_name: &'static str,
     /// How many handles all sessions have together.
     held: u64,
     /// How many handles are in messages; less than zero while a receiver was faster than its
     /// sender.
     in_transit: i64,
+}
+
+/// One object, for those who look.
+pub(super) struct Listed {
+    pub(super) id: ObjectId,
+    pub(super) type_name: &'static str,
+    pub(super) handles: u64,
+    pub(super) in_messages: i64,
+    /// The sessions that have handles, and how many.
+    pub(super) holders: Vec<(SessionId, u64)>,
 }
 
 impl Default for State {
@@ -44,7 +56,7 @@ impl Default for State {
 
 impl Table {
     /// Adds an object, with one handle that the server itself has.
-    pub(super) fn insert(&self, object: Object) -> ObjectId {
+    pub(super) fn insert(&self, object: Object, type_name: &'static str) -> ObjectId {
         let mut state = self.state();
         let id = state.next;
         state.next += 1;
@@ -52,6 +64,7 @@ impl Table {
             id,
             Slot {
                 object,
+                type_name,
                 held: 0,
                 in_transit: 0,
             },
@@ -62,6 +75,45 @@ impl Table {
 
     pub(super) fn get(&self, id: ObjectId) -> Option<Object> {
         self.state().slots.get(&id).map(|slot| slot.object.clone())
+    }
+
+    /// Returns an object of which a session has a handle.
+    pub(super) fn held_by(&self, id: ObjectId, session: SessionId) -> Option<Object> {
+        let state = self.state();
+        state.held.get(&session)?.get(&id)?;
+        state.slots.get(&id).map(|slot| slot.object.clone())
+    }
+
+    /// Counts a handle of the server's own to an object of which a session has one.
+    pub(super) fn share(&self, id: ObjectId, session: SessionId) -> bool {
+        let mut state = self.state();
+        let holds = |held: &HashMap<_, _>| held.contains_key(&id);
+        state.held.get(&session).is_some_and(holds) && state.grant(id, HOME)
+    }
+
+    /// Lists what is there, in the order in which it was made.
+    pub(super) fn list(&self) -> Vec<Listed> {
+        let state = self.state();
+        let mut listed: Vec<Listed> = state
+            .slots
+            .iter()
+            .map(|(&id, slot)| Listed {
+                id,
+                type_name: slot.type_name,
+                handles: slot.held,
+                in_messages: slot.in_transit,
+                holders: Vec::new(),
+            })
+            .collect();
+        listed.sort_unstable_by_key(|listed| listed.id);
+        for (&session, held) in &state.held {
+            for (id, &handles) in held {
+                if let Ok(at) = listed.binary_search_by_key(id, |listed| listed.id) {
+                    listed[at].holders.push((session, handles));
+                }
+            }
+        }
+        listed
     }
 
     pub(super) fn count(&self) -> u64 {

@@ -2,6 +2,8 @@
 
 use super::semaphore::{Permit, Semaphore};
 use crate::error::ManagerError;
+use crate::export::{Exported, Listed};
+use crate::remote::Remote;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,6 +28,20 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BoundedSemaphore(Semaphore);
+
+impl Exported for BoundedSemaphore {
+    fn from_remote(remote: Remote) -> Self {
+        Self(Semaphore::from_remote(remote))
+    }
+
+    fn remote(&self) -> &Remote {
+        self.0.remote()
+    }
+
+    fn export() -> Listed {
+        Semaphore::export()
+    }
+}
 
 impl BoundedSemaphore {
     pub(super) fn new(semaphore: Semaphore) -> Self {

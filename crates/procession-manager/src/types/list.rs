@@ -8,6 +8,7 @@ use crate::returns::Returns;
 use procession_macros::shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::any::Any;
 use std::ops::Range;
 
 /// The list in the server.
@@ -45,7 +46,7 @@ impl<T> HostedList<T> {
 /// # Ok(())
 /// # }
 /// ```
-#[shared(proxy = "List", crate = "crate")]
+#[shared(proxy = "List", local(sort_any), crate = "crate")]
 #[expect(
     unreachable_pub,
     reason = "the proxy's methods are as visible as these"
@@ -149,12 +150,15 @@ impl<T: Item> HostedList<T> {
         self.items.reverse();
     }
 
-    /// Sorts the items; equal ones stay in their order.
-    pub fn sort(&mut self)
+    pub(crate) fn sort_any(&mut self)
     where
         T: Ord,
     {
         self.items.sort();
+    }
+
+    pub(crate) fn sort_known(&mut self) -> bool {
+        sort_known(&mut self.items)
     }
 
     /// Returns how many items there are.
@@ -202,7 +206,66 @@ impl<T: Item> HostedList<T> {
     }
 }
 
+/// Sorts numbers, strings and the like; false if the items are something else.
+///
+/// A server knows of a type that is not written out in its program only what all items have. What these can
+/// do beside that is known here.
+#[expect(
+    clippy::ptr_arg,
+    reason = "a slice cannot be recognised as one of a type"
+)]
+fn sort_known<T: 'static>(items: &mut Vec<T>) -> bool {
+    macro_rules! sort {
+        ($($item:ty)*) => {
+            $(if let Some(items) = (items as &mut dyn Any).downcast_mut::<Vec<$item>>() {
+                items.sort();
+                return true;
+            })*
+        };
+    }
+    sort!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize bool char String Vec<u8>);
+    false
+}
+
 impl<T: Item> List<T> {
+    /// Sorts the items; equal ones stay in their order.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`]; [`ManagerError::Elsewhere`] in a program that has
+    /// [connected](crate::Manager::connect) to the manager, if the items are no integers, strings or the like.
+    ///
+    /// # When the other side is gone
+    ///
+    /// [`ManagerError::Gone`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession_manager::ManagerError> {
+    /// # procession_process::init();
+    /// # let manager = procession_manager::Manager::start()?;
+    /// let list = manager.list_from([3, 1, 2])?;
+    /// list.sort()?;
+    /// assert_eq!(list.to_vec()?, [1, 2, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sort(&self) -> std::result::Result<(), ManagerError>
+    where
+        T: Ord,
+    {
+        if !self.as_ref().remote().is_elsewhere() {
+            self.sort_any()
+        } else if self.sort_known()? {
+            Ok(())
+        } else {
+            Err(ManagerError::Elsewhere(
+                "the manager in another program does not know in which order these items come: sort a copy",
+            ))
+        }
+    }
+
     /// Adds items at the end, all in one step.
     ///
     /// # Errors
