@@ -4,6 +4,7 @@ mod watch;
 
 use crate::inbox::{self, Inbox, Rights};
 use crate::link::Link;
+use crate::link_end::LinkEnd;
 use crate::outbox::{Load, Outbox};
 use crate::rings::Rings;
 use crate::turn::{Taken, Turn};
@@ -12,7 +13,7 @@ use nix::sys::socket::Shutdown;
 use procession_os::socket;
 use procession_os::wait::Deadline;
 use procession_os::waitable::Doorbell;
-use procession_shm::ring::{self, RingEnd, RingReader};
+use procession_shm::ring::RingReader;
 use procession_wire::{Kind, Message, Packet, buffer, handle};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -43,7 +44,7 @@ pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
 /// or read, by two of them at the same time.
 ///
 /// As an argument, a result or a part of a message the channel is handed on as a duplicate of its
-/// descriptor, with the default limit. That is refused while a call that ended has sent or received
+/// descriptor (three of them, with rings), with the default limit. That is refused while a call that ended has sent or received
 /// a message in part, because the receiver would start in the middle. A call that another thread is
 /// in is not waited for, and counts as another process that holds the same end.
 ///
@@ -129,18 +130,18 @@ impl Channel {
     /// `capacity` bytes in shared memory, for processes of one family.
     ///
     /// A message that takes up to a quarter of a ring goes through it, without a call of the kernel
-    /// while the other side is awake; any other over the socket.
+    /// while the other side is awake; any other over the socket. A process has four descriptors for an end.
     ///
     /// # Errors
     ///
-    /// What `socketpair` reports, and what [`ShmError`](procession_shm::ShmError) tells.
+    /// What `socketpair` and `eventfd` report, and what [`ShmError`](procession_shm::ShmError) tells.
     pub fn pair_with_rings(capacity: usize) -> io::Result<(Self, Self)> {
         let (one, other) = socket::pair()?;
-        let (near, far) = ring::Rings::create(capacity).map_err(io::Error::other)?;
+        let (near, far) = LinkEnd::pair(capacity)?;
         Ok((Self::new(one, Some(near)), Self::new(other, Some(far))))
     }
 
-    fn new(fd: OwnedFd, end: Option<RingEnd>) -> Self {
+    fn new(fd: OwnedFd, end: Option<LinkEnd>) -> Self {
         let channel = Self {
             link: Link::new(fd),
             turns: Arc::default(),
@@ -163,12 +164,11 @@ impl Channel {
     /// # Examples
     ///
     /// ```
-    /// use procession_pipe::Channel;
-    /// use procession_shm::ring::Rings;
+    /// use procession_pipe::{Channel, LinkEnd};
     /// use procession_wire::{Kind, Message};
     ///
     /// let (here, there) = Channel::pair()?;
-    /// let (near, far) = Rings::create(16 << 10)?;
+    /// let (near, far) = LinkEnd::pair(16 << 10)?;
     /// there.send(Message::encode(Kind::REPLY, &far)?)?;
     /// there.add_rings(near);
     ///
@@ -177,7 +177,7 @@ impl Channel {
     /// assert_eq!(there.recv()?.decode::<u32>()?, 7);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn add_rings(&self, end: RingEnd) {
+    pub fn add_rings(&self, end: LinkEnd) {
         self.link.expect_bells();
         // Rings that are there already stay: the other side has their other end.
         let _ = self.rings.set(Rings::new(end));
@@ -187,7 +187,7 @@ impl Channel {
     /// if they are killed, and the channel cannot be handed on any more.
     pub fn unlink_rings(&self) {
         if let Some(rings) = self.rings.get() {
-            rings.end().segment().unlink();
+            rings.end().ring().segment().unlink();
         }
     }
 

@@ -73,7 +73,9 @@ impl PipeBuilder {
     /// fraction of the time. One that takes more than a quarter of a ring, and one with descriptors
     /// in it, goes over the socket, in its order. Making such a pipe takes some ten times longer
     /// than one without. Its memory, twice `capacity` rounded up to a power of two and one page, is
-    /// reserved from the start, and given back with the last handle to either end.
+    /// reserved from the start, and given back with the last handle to either end. A process has
+    /// four descriptors for an end, for the socket, for the memory and for two bells, where it would have
+    /// one; three of them go in a message that the end is a part of.
     ///
     /// Code that polls the descriptor of such a connection by itself has to
     /// [`arm`](Connection::arm) it first.

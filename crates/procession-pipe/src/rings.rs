@@ -4,18 +4,24 @@
 //! reader makes no room goes over the socket, *beside* the ring, and so do those behind it until the reader
 //! has it: so their order is kept without a number on any of them.
 //!
-//! The socket is also the doorbell: a reader that finds nothing marks itself as asleep
-//! (`procession_shm::ring`) and sleeps in a receive on the socket. Whoever writes to the ring then sends one byte,
-//! [`BELL`](crate::inbox::BELL). And it tells of the other side's end: what is in the ring is read first.
+//! A reader that finds nothing marks itself as asleep (`procession_shm::ring`) and sleeps in a `poll` of its bell, an
+//! eventfd, and of the socket, which tells of what comes beside the ring, and of the other side's end: what is in
+//! the ring is read first. Whoever writes to the ring rings the bell if it finds the mark.
+//!
+//! Others can only watch the socket: an event loop, a `wait`. For them there is another mark, and the bell is one byte
+//! in the socket, [`BELL`](crate::inbox::BELL). Where anybody has ever watched, receivers sleep in this way too:
+//! a writer has one bell to ring then, and no byte is left for a receiver that need not look at the socket.
 
 use crate::inbox::{Byte, Inbox};
 use crate::link::Link;
+use crate::link_end::{Bell, LinkEnd};
 use crate::outbox::{Load, Outbox};
 use crate::turn::Turn;
 use crate::{RecvError, SendError};
+use nix::poll::{PollFd, PollFlags};
 use procession_os::policy::wait_policy;
 use procession_os::wait::{self, Deadline};
-use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter};
+use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter, Sleeper};
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -24,7 +30,7 @@ use std::time::Duration;
 
 /// This side of a pair of rings.
 pub(crate) struct Rings {
-    end: RingEnd,
+    end: LinkEnd,
     /// How far the other side had read when this process last sent.
     progress: AtomicU64,
     /// How often this process has sent since the other side has read anything.
@@ -38,7 +44,7 @@ const LARGEST_SHARE: usize = 4;
 const NAP: Duration = Duration::from_millis(1);
 
 impl Rings {
-    pub(crate) fn new(end: RingEnd) -> Self {
+    pub(crate) fn new(end: LinkEnd) -> Self {
         Self {
             end,
             progress: AtomicU64::new(u64::MAX),
@@ -46,8 +52,12 @@ impl Rings {
         }
     }
 
-    pub(crate) fn end(&self) -> &RingEnd {
+    pub(crate) fn end(&self) -> &LinkEnd {
         &self.end
+    }
+
+    fn ring(&self) -> &RingEnd {
+        self.end.ring()
     }
 
     /// Sends a message, or gives up at the deadline.
@@ -58,7 +68,7 @@ impl Rings {
         load: Load<'_>,
         deadline: Deadline,
     ) -> Result<(), SendError> {
-        self.end.write(deadline, |writer| {
+        self.ring().write(deadline, |writer| {
             go_on(writer, link, outbox, deadline)?;
             self.check_there(writer, link)?;
             if !load.has_fds() && self.push(writer, link, load.bytes(), deadline)? {
@@ -81,7 +91,7 @@ impl Rings {
         outbox: &mut Outbox,
         deadline: Deadline,
     ) -> Result<(), SendError> {
-        self.end
+        self.ring()
             .write(deadline, |writer| go_on(writer, link, outbox, deadline))?
     }
 
@@ -93,7 +103,7 @@ impl Rings {
         bytes: &[u8],
         deadline: Deadline,
     ) -> Result<bool, SendError> {
-        if bytes.len() > self.end.capacity() / LARGEST_SHARE {
+        if bytes.len() > self.ring().capacity() / LARGEST_SHARE {
             return Ok(false);
         }
         let push = || {
@@ -106,7 +116,15 @@ impl Rings {
             return Ok(false);
         }
         let mut rung = Ok(());
-        writer.wake(|| rung = link.ring());
+        writer.wake(|sleeper| {
+            let ringing = match sleeper {
+                Sleeper::Receiver => self.end.theirs().ring(),
+                Sleeper::Watchers => link.ring(),
+            };
+            if ringing.is_err() {
+                rung = ringing;
+            }
+        });
         rung.map_err(crate::outbox::unsent)?;
         Ok(true)
     }
@@ -124,7 +142,7 @@ impl Rings {
         self.progress.store(read, Ordering::Relaxed);
         self.unread.store(unread, Ordering::Relaxed);
         // One that is only slow is not asked after for each message.
-        let doubtful = unread.is_power_of_two() || self.end.other_may_have_left();
+        let doubtful = unread.is_power_of_two() || self.ring().other_may_have_left();
         if doubtful && link.is_hung_up() {
             return Err(SendError::Closed);
         }
@@ -142,7 +160,7 @@ impl Rings {
         pop: impl FnOnce(&mut RingReader<'_>, usize) -> Result<T, E>,
         receive: impl FnOnce(&mut Inbox) -> (Result<T, E>, bool),
     ) -> Result<T, E> {
-        let received = self.end.read(deadline, |reader| {
+        let received = self.ring().read(deadline, |reader| {
             match self.find(reader, link, inbox, max, deadline)? {
                 Next::InRing(len) => pop(reader, len),
                 Next::Beside => {
@@ -187,8 +205,7 @@ impl Rings {
             if let Some(next) = next {
                 return within(next, max);
             }
-            let asleep = || wait_policy().sleep(|| sleep(reader, link, inbox, deadline));
-            match reader.sleep(asleep)? {
+            match self.sleep(reader, link, inbox, deadline)? {
                 None | Some(Ok(Byte::Bell | Byte::OfMessage)) => {}
                 Some(Ok(Byte::End) | Err(RecvError::Reset)) => return self.at_the_end(reader, max),
                 Some(Err(error)) => return Err(error),
@@ -196,24 +213,41 @@ impl Rings {
         }
     }
 
+    /// Sleeps if there is no message, until a bell or a byte comes, and takes it.
+    fn sleep(
+        &self,
+        reader: &RingReader<'_>,
+        link: &Link,
+        inbox: &mut Inbox,
+        deadline: Deadline,
+    ) -> Result<Option<Result<Byte, RecvError>>, RingError> {
+        if reader.is_watched() {
+            return reader.sleep_watching(|| {
+                wait_policy().sleep(|| sleep_on_socket(reader, link, inbox, deadline))
+            });
+        }
+        let bell = self.end.ours();
+        reader.sleep(|| wait_policy().sleep(|| sleep_on_bell(reader, bell, link, inbox, deadline)))
+    }
+
     /// The other side is gone; what it wrote before is there.
     fn at_the_end(&self, reader: &RingReader<'_>, max: u64) -> Result<Next, RecvError> {
         match reader.next()? {
             Some(Next::InRing(len)) => within(Next::InRing(len), max),
             Some(Next::Beside) => Err(RecvError::Truncated),
-            None if self.end.was_all_read() => Err(RecvError::Closed),
+            None if self.ring().was_all_read() => Err(RecvError::Closed),
             None => Err(RecvError::Reset),
         }
     }
 
     /// Returns whether a receive would not wait, as far as can be told without the kernel.
     pub(crate) fn is_readable(&self) -> bool {
-        !matches!(self.end.next(), Ok(None))
+        !matches!(self.ring().next(), Ok(None))
     }
 
     /// Has the other side ring for the next message; returns whether there is one.
     pub(crate) fn arm(&self) -> bool {
-        !matches!(self.end.arm(), Ok(None))
+        !matches!(self.ring().arm(), Ok(None))
     }
 
     /// Waits until a receive would not wait.
@@ -258,7 +292,7 @@ impl Rings {
 
     /// Has the other side ring no more.
     pub(crate) fn disarm(&self) {
-        self.end.disarm();
+        self.ring().disarm();
     }
 
     /// Takes a bell, whether it rang for nothing or not; returns whether a receive would not wait.
@@ -285,7 +319,7 @@ impl Rings {
             let byte = inbox.receive_byte(link, now);
             !matches!(byte, Ok(Byte::Bell) | Err(RecvError::TimedOut))
         };
-        self.end.read(now, take).ok()
+        self.ring().read(now, take).ok()
     }
 }
 
@@ -297,7 +331,7 @@ impl Clone for Rings {
 
 impl Drop for Rings {
     fn drop(&mut self) {
-        self.end.note_leaving();
+        self.ring().note_leaving();
     }
 }
 
@@ -305,19 +339,45 @@ fn begin_taking(reader: &RingReader<'_>) {
     reader.begin_taking();
 }
 
-/// Sleeps until a byte comes, and takes it.
-fn sleep(
+/// Sleeps until the bell rings, which it takes, or a byte comes over the socket, which it takes if the bell
+/// has not rung.
+fn sleep_on_bell(
+    reader: &RingReader<'_>,
+    bell: &Bell,
+    link: &Link,
+    inbox: &mut Inbox,
+    deadline: Deadline,
+) -> Result<Byte, RecvError> {
+    let on = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut polled = [on(bell.as_fd()), on(link.as_fd())];
+    if wait::poll(&mut polled, deadline).map_err(RecvError::Io)? == 0 {
+        return Err(RecvError::TimedOut);
+    }
+    if polled[0].any() != Some(false) {
+        bell.take();
+        return Ok(Byte::Bell);
+    }
+    // Somebody has begun to watch since this fell asleep: the byte may be for it.
+    if reader.is_watched() {
+        reader.begin_taking();
+    }
+    match inbox.receive_byte(link, Deadline::after(Duration::ZERO)) {
+        Err(RecvError::TimedOut) => Ok(Byte::Bell),
+        byte => byte,
+    }
+}
+
+/// Sleeps, as one of those that watch, until a byte comes over the socket, and takes it.
+fn sleep_on_socket(
     reader: &RingReader<'_>,
     link: &Link,
     inbox: &mut Inbox,
     deadline: Deadline,
 ) -> Result<Byte, RecvError> {
-    if reader.is_watched() {
-        if !wait::readable(link.as_fd(), deadline).map_err(RecvError::Io)? {
-            return Err(RecvError::TimedOut);
-        }
-        reader.begin_taking();
+    if !wait::readable(link.as_fd(), deadline).map_err(RecvError::Io)? {
+        return Err(RecvError::TimedOut);
     }
+    reader.begin_taking();
     inbox.receive_byte(link, deadline)
 }
 

@@ -6,7 +6,7 @@
 )]
 
 use procession_os::wait::Deadline;
-use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter, Rings};
+use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter, Rings, Sleeper};
 use procession_testkit::helper::{Helper, arrive, roundtrip, say, wait_for_end};
 use procession_testkit::watchdog;
 use proptest::prelude::*;
@@ -129,27 +129,58 @@ fn what_went_beside_is_taken_before_the_ring_is_used_again() {
 }
 
 #[test]
-fn a_reader_is_rung_for_when_it_sleeps_and_not_before() {
+fn whoever_sleeps_is_rung_for_and_nobody_else() {
     let (here, there) = Rings::create(1000).unwrap();
     let rings = |message: &[u8]| {
-        let mut rung = false;
+        let mut rung = Vec::new();
         here.write(NEVER, |writer| {
             assert!(writer.push(message).unwrap());
-            writer.wake(|| rung = true);
+            writer.wake(|sleeper| rung.push(sleeper));
         })
         .unwrap();
         rung
     };
-    assert!(!rings(b"awake"));
+    let none: [Sleeper; 0] = [];
+    assert_eq!(rings(b"awake"), none);
     assert!(there.arm().unwrap().is_some(), "it need not sleep");
     assert_eq!(pop(&there).unwrap().unwrap(), b"awake");
-    assert!(rings(b"marked"));
-    assert!(!rings(b"the bell is on its way"));
+    assert_eq!(rings(b"marked"), [Sleeper::Watchers]);
+    assert_eq!(rings(b"the bell is on its way"), none);
     let sleep = |reader: &mut RingReader<'_>| reader.sleep(|| ()).unwrap();
     assert_eq!(there.read(NEVER, sleep).unwrap(), None, "it does not sleep");
     while pop(&there).unwrap().is_some() {}
-    assert_eq!(there.read(NEVER, sleep).unwrap(), Some(()));
-    assert!(rings(b"others may sleep still"));
+
+    // Asleep in a receive, and awake again.
+    let sleep = |reader: &mut RingReader<'_>| reader.sleep(|| rings(b"asleep")).unwrap();
+    let rung = there.read(NEVER, sleep).unwrap();
+    assert_eq!(rung.unwrap(), [Sleeper::Receiver]);
+    assert_eq!(rings(b"nobody sleeps"), none);
+    while pop(&there).unwrap().is_some() {}
+
+    // Whoever receives takes the bell of those that watch: they are rung for again.
+    there
+        .read(NEVER, |reader| {
+            assert!(reader.is_watched());
+            reader.begin_taking();
+        })
+        .unwrap();
+    assert_eq!(rings(b"others sleep still"), [Sleeper::Watchers]);
+    while pop(&there).unwrap().is_some() {}
+
+    // Both at one time.
+    assert!(there.arm().unwrap().is_none());
+    let sleep = |reader: &mut RingReader<'_>| reader.sleep(|| rings(b"for both")).unwrap();
+    let rung = there.read(NEVER, sleep).unwrap();
+    assert_eq!(rung.unwrap(), [Sleeper::Receiver, Sleeper::Watchers]);
+    while pop(&there).unwrap().is_some() {}
+    let watch = |reader: &mut RingReader<'_>| reader.sleep_watching(|| rings(b"watching"));
+    let rung = there.read(NEVER, watch).unwrap().unwrap();
+    assert_eq!(rung.unwrap(), [Sleeper::Watchers]);
+    // One that is armed and watches no more.
+    while pop(&there).unwrap().is_some() {}
+    assert!(there.arm().unwrap().is_none());
+    there.disarm();
+    assert_eq!(rings(b"disarmed"), none);
 }
 
 #[test]

@@ -321,6 +321,77 @@ fn at_most_the_message_that_was_being_received_is_lost() {
     });
 }
 
+/// Receives until `last` has come; what came before it.
+fn until_last(there: &Connection<String, String>) -> Vec<String> {
+    let texts = there.iter().map(Result::unwrap);
+    texts.take_while(|text| text != "last").collect()
+}
+
+// CON-040
+#[test]
+fn a_receiver_that_sleeps_is_woken_by_the_next_sender() {
+    fn send(here: Connection<String, String>, go: Event) {
+        stepped(&go, || here.send(&"message".to_owned()).unwrap());
+    }
+    // It sleeps, as one that receives or as one that others watch beside, while the child is traced.
+    let prepare = [
+        |_: &Connection<String, String>| (),
+        |there: &Connection<String, String>| assert!(!there.arm().unwrap()),
+    ];
+    let ends = Cell::new(None);
+    for prepare in prepare {
+        let start = |go| {
+            let (here, there) = over_rings();
+            prepare(&there);
+            let same = here.try_clone().unwrap();
+            let receiver = thread::spawn(move || until_last(&there));
+            ends.set(Some((same, receiver)));
+            Process::spawn(send, (here, go)).unwrap()
+        };
+        cut_short(start, |reached| {
+            let (same, receiver) = ends.take().unwrap();
+            same.send(&"last".to_owned()).unwrap();
+            let messages = receiver.join().unwrap();
+            assert!(messages.iter().all(|message| message == "message"));
+            let done = messages.len() == 2;
+            assert!(done || (messages.len() == 1 && reached == Reached::Inside));
+        });
+    }
+}
+
+// CON-040
+#[test]
+fn a_receiver_killed_while_it_falls_asleep_or_wakes_leaves_the_end_to_others() {
+    fn receive(there: Connection<String, String>, before: Event, go: Event) {
+        stepped_waiting(&before, &go, || drop(there.recv().unwrap()));
+    }
+    let ends = Cell::new(None);
+    let start = |go| {
+        let (here, there) = over_rings();
+        here.send(&"first".to_owned()).unwrap();
+        let before = Event::new().unwrap();
+        let same = there.try_clone().unwrap();
+        let child = Process::spawn(receive, (there, before.clone(), go)).unwrap();
+        before.wait();
+        let send = move || {
+            thread::sleep(WAIT);
+            here.send(&"second".to_owned()).unwrap();
+            here
+        };
+        ends.set(Some((same, thread::spawn(send))));
+        child
+    };
+    cut_short(start, |reached| {
+        let (same, sending) = ends.take().unwrap();
+        let here = sending.join().unwrap();
+        let receiver = thread::spawn(move || until_last(&same));
+        thread::sleep(WAIT);
+        here.send(&"last".to_owned()).unwrap();
+        let left = receiver.join().unwrap();
+        assert!(left.is_empty() || (left == ["second"] && reached == Reached::Inside));
+    });
+}
+
 /// How long a waiter waits before it has what it waits for: it has counted itself by then as one
 /// that must not be overtaken.
 const WAIT: Duration = Duration::from_millis(5);

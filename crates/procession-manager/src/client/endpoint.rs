@@ -5,8 +5,7 @@ use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
 use crate::protocol::{NOTE, Note, RINGS, SessionId};
-use procession_pipe::Channel;
-use procession_shm::ring::RingEnd;
+use procession_pipe::{Channel, LinkEnd};
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind};
@@ -171,7 +170,7 @@ impl Endpoint {
             .server
             .receive(channel)?
             .expect(RINGS)?
-            .decode::<Option<RingEnd>>()
+            .decode::<Option<LinkEnd>>()
         {
             Ok(Some(end)) => {
                 channel.add_rings(end);

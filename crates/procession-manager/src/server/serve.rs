@@ -7,8 +7,7 @@ use nix::poll::{PollFd, PollFlags};
 use procession_os::pidfd::Pidfd;
 use procession_os::socket::peer_credentials;
 use procession_os::wait;
-use procession_pipe::{Channel, Deadline, RecvError, SendError};
-use procession_shm::ring::Rings;
+use procession_pipe::{Channel, Deadline, LinkEnd, RecvError, SendError};
 use procession_wire::{Kind, Message, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,7 +37,7 @@ pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &
 /// Has all further requests and replies go through rings, if there is memory for them.
 fn give_rings(home: &Home, client: &Channel) -> Result<(), SendError> {
     let RingsFor { after, capacity } = home.rings();
-    let made = after.and_then(|_| Rings::create(capacity).ok());
+    let made = after.and_then(|_| LinkEnd::pair(capacity).ok());
     let (ours, theirs) = made.unzip();
     // The answer goes the old way: the client does not have its end yet.
     client.send(Message::encode(RINGS, &theirs)?)?;

@@ -3,7 +3,7 @@
 use super::RingError;
 use super::atomic::{AtomicU32, Ordering};
 use super::index::{Count, Size};
-use super::mark::Mark;
+use super::mark::Marks;
 use crate::Segment;
 use procession_os::robust::{Acquired, RobustMutex};
 use procession_os::wait::Deadline;
@@ -92,7 +92,7 @@ pub(super) struct Head {
 /// Whether readers sleep, and whether they are there; in a line that is seldom written.
 #[repr(C, align(128))]
 struct Sleep {
-    mark: Mark,
+    marks: Marks,
     /// Not zero if a holder of the reading end has let go of it.
     left: AtomicU32,
 }
@@ -112,8 +112,8 @@ impl Head {
         unsafe { RobustMutex::init_at(reader) }
     }
 
-    pub(super) fn mark(&self) -> &Mark {
-        &self.sleep.mark
+    pub(super) fn marks(&self) -> &Marks {
+        &self.sleep.marks
     }
 
     pub(super) fn note_leaving(&self) {

@@ -2,8 +2,8 @@
 //!
 //! [`Rings::create`] makes the two ends. What one writes, the other reads, and the other way round.
 //! A ring holds whole messages only. What it has no room for, and file descriptors, go *beside* it, over whatever
-//! else connects the two; the ring keeps both in order. Nor can one sleep here: whoever uses the rings has a bell, such as
-//! a byte in a socket, that is rung when [`RingWriter::wake`] says so. `procession-pipe` puts it together.
+//! else connects the two; the ring keeps both in order. Nor can one sleep here: whoever uses the rings has bells, such as
+//! a byte in a socket, that are rung when [`RingWriter::wake`] says so. `procession-pipe` puts it together.
 //!
 //! ```
 //! use procession_os::wait::Deadline;
@@ -41,6 +41,7 @@ mod reader;
 mod writer;
 
 pub use error::RingError;
+pub use mark::Sleeper;
 pub use reader::{Next, RingReader};
 pub use writer::RingWriter;
 
@@ -177,20 +178,21 @@ impl RingEnd {
         reader::next(&self.back)
     }
 
-    /// Has the writers at the other end ring for the next message, then looks whether there is one.
+    /// Has the writers at the other end ring for the next message, as
+    /// [`Sleeper::Watchers`], then looks whether there is one.
     ///
     /// # Errors
     ///
     /// [`RingError::Damaged`].
     pub fn arm(&self) -> Result<Option<Next>, RingError> {
-        self.back.head().mark().watch();
+        self.back.head().marks().watch();
         self.next()
     }
 
     /// Has the writers at the other end ring no more until the next [`arm`](Self::arm), which saves
     /// them a bell for a reader that is awake. Nobody else may sleep at this end.
     pub fn disarm(&self) {
-        self.back.head().mark().unwatch();
+        self.back.head().marks().unwatch();
     }
 
     /// Returns whether all that was written at this end was read.

@@ -2,6 +2,7 @@
 
 use super::RingError;
 use super::atomic::Ordering;
+use super::mark::Marks;
 use super::memory::Memory;
 use super::writer::{PREFIX, outstanding};
 use std::fmt;
@@ -79,19 +80,20 @@ impl<'a> RingReader<'a> {
         self.memory.head().reader.is_partial()
     }
 
-    /// Says that the caller is going to take a bell: if it is killed behind that, the next message is
-    /// rung for all the same.
+    /// Says that the caller is going to take a bell of the watchers: if it is killed behind that, the next
+    /// message is rung for all the same.
     pub fn begin_taking(&self) {
-        self.memory.head().mark().set();
+        self.marks().begin_taking();
     }
 
-    /// Whether somebody may watch the bells beside whoever receives; then a bell may be taken only
+    /// Whether somebody may watch beside whoever receives; then a bell of theirs may be taken only
     /// after [`begin_taking`](Self::begin_taking).
     pub fn is_watched(&self) -> bool {
-        self.memory.head().mark().is_watched()
+        self.marks().is_watched()
     }
 
-    /// Calls `sleep` if there is no message, once the writers are bound to ring for the next one.
+    /// Calls `sleep` if there is no message, once the writers are bound to ring for the next one, as
+    /// [`Sleeper::Receiver`](super::Sleeper::Receiver).
     ///
     /// `sleep` waits for a bell and takes it.
     ///
@@ -99,14 +101,30 @@ impl<'a> RingReader<'a> {
     ///
     /// As [`next`](Self::next).
     pub fn sleep<R>(&self, sleep: impl FnOnce() -> R) -> Result<Option<R>, RingError> {
-        let mark = self.memory.head().mark();
-        let set = mark.set();
+        let set = self.marks().fall_asleep();
         let slept = match self.next()? {
             Some(_) => None,
             None => Some(sleep()),
         };
-        mark.unset(set);
+        self.marks().wake_up(set);
         Ok(slept)
+    }
+
+    /// Does as [`sleep`](Self::sleep), as one of the [`Sleeper::Watchers`](super::Sleeper::Watchers).
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    pub fn sleep_watching<R>(&self, sleep: impl FnOnce() -> R) -> Result<Option<R>, RingError> {
+        self.marks().watch();
+        Ok(match self.next()? {
+            Some(_) => None,
+            None => Some(sleep()),
+        })
+    }
+
+    fn marks(&self) -> &Marks {
+        self.memory.head().marks()
     }
 
     #[inline]

@@ -1,8 +1,8 @@
 //! The writing of messages to a ring.
 
-use super::RingError;
 use super::atomic::Ordering;
 use super::memory::Memory;
+use super::{RingError, Sleeper};
 use std::fmt;
 
 /// The bytes that say how long a message is, before its own.
@@ -89,14 +89,9 @@ impl<'a> RingWriter<'a> {
         (read, read == head.writer.count.load())
     }
 
-    /// Calls `ring` if the reader may be asleep, so that what was written or announced is found.
-    pub fn wake(&mut self, ring: impl FnOnce()) {
-        let mark = self.memory.head().mark();
-        if let Some(seen) = mark.seen() {
-            // First the bell: if this process is killed now, the mark is still there for the next.
-            ring();
-            mark.clear(seen);
-        }
+    /// Calls `ring` for those that may be asleep, so that what was written or announced is found.
+    pub fn wake(&mut self, ring: impl FnMut(Sleeper)) {
+        self.memory.head().marks().wake(ring);
     }
 
     fn check_whole(&self) -> Result<(), RingError> {
