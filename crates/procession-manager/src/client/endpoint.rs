@@ -5,7 +5,7 @@ use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
 use crate::protocol::{NOTE, Note, RINGS, SessionId};
-use procession_pipe::{Channel, LinkEnd};
+use procession_pipe::Channel;
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind};
@@ -166,18 +166,18 @@ impl Endpoint {
         }
         let channel = &connection.channel;
         channel.send(Message::encode(RINGS, &())?)?;
-        match self
-            .server
-            .receive(channel)?
-            .expect(RINGS)?
-            .decode::<Option<LinkEnd>>()
-        {
+        let answer = match self.server.receive(channel) {
+            Err(ManagerError::Gone) => return Err(ManagerError::Gone),
+            answer => answer.and_then(|answer| Ok(answer.expect(RINGS)?.decode()?)),
+        };
+        match answer {
             Ok(Some(end)) => {
                 channel.add_rings(end);
                 // The server has made them, so that both have them now.
                 channel.unlink_rings();
             }
             Ok(None) => {}
+            // Above all that there is no room for the memory, or for the descriptors.
             Err(_) => {
                 self.without_rings.store(true, Ordering::Relaxed);
                 return Ok(None);
