@@ -30,7 +30,9 @@ fn hold_memory() {
             park();
         }
     };
-    let _child = Process::spawn(parked, (array.clone(),)).unwrap();
+    // At its normal end, which a test that is given up brings about, the program waits for no daemon.
+    let daemon = Process::builder().daemon(true);
+    let _child = daemon.spawn(parked, (array.clone(),)).unwrap();
     say(array.segment().name().split('-').nth(1).unwrap());
     wait_for_end();
 }
