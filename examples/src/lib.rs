@@ -90,10 +90,10 @@ pub fn borrow(permits: BoundedSemaphore, _: usize) -> Result<()> {
 /// Waits for a notice, or, as the first, gives one when two wait; returns how often it was woken.
 pub fn wait_for_notice(condition: Condition, number: usize) -> Result<u32> {
     if number > 0 {
-        condition.acquire()?.wait()?;
+        drop(condition.wait(condition.acquire()?)?);
         return Ok(1);
     }
-    while condition.waiting()? < 2 {
+    while condition.waiters()? < 2 {
         yield_now();
     }
     condition.notify_all()?;
@@ -111,7 +111,7 @@ pub fn see(event: Event, number: usize) -> Result<u32> {
 
 /// Waits for the others; returns whether it is their leader.
 pub fn meet(barrier: Barrier, _: usize) -> Result<bool> {
-    Ok(barrier.wait()?.is_leader())
+    Ok(barrier.wait()? == 0)
 }
 
 /// Puts 50 items, if it is one of the first two, or else gets and returns 50.

@@ -6,8 +6,10 @@ use procession::manager::{
     ManagerError, ManagerHandle, Namespace, Object, Proxy, Queue, RLock, Semaphore, Value,
 };
 use procession::{Address, Fd};
+use procession::{BarrierError, LockError, PermitError};
 use procession_testkit::{eventually, watchdog};
 use std::io::{BufRead, BufReader};
+use std::mem::forget;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -122,7 +124,8 @@ fn locks_and_meeting_points() {
         let semaphore: Semaphore = get(client, "semaphore");
         let _permits = (semaphore.acquire().unwrap(), semaphore.acquire().unwrap());
         let brief = Duration::from_millis(1);
-        assert!(semaphore.acquire_timeout(brief).unwrap().is_none());
+        let refused = semaphore.acquire_timeout(brief).unwrap_err();
+        assert_eq!(refused, PermitError::TimedOut);
         let bounded: BoundedSemaphore = get(client, "bounded");
         drop(bounded.acquire().unwrap());
         let event: Event = get(client, "event");
@@ -342,6 +345,20 @@ fn a_wrong_key_is_refused_to_both() {
     }
 }
 
+fn in_permit(error: PermitError) -> LockError {
+    match error {
+        PermitError::Lock(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+fn in_barrier(error: BarrierError) -> LockError {
+    match error {
+        BarrierError::Lock(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
 // MGR-042
 #[test]
 fn a_killed_server_ends_every_call_that_waits() {
@@ -352,33 +369,48 @@ fn a_killed_server_ends_every_call_that_waits() {
         let (lock, rlock): (Lock, RLock) = (get(client, "lock"), get(client, "rlock"));
         let (semaphore, bounded): (Semaphore, BoundedSemaphore) =
             (get(client, "semaphore"), get(client, "bounded"));
-        lock.acquire().unwrap().leak().unwrap();
-        let _held = rlock.acquire().unwrap();
-        bounded.acquire().unwrap().leak().unwrap();
-        for _ in 0..2 {
-            semaphore.acquire().unwrap().leak().unwrap();
-        }
+        let _held = (lock.acquire().unwrap(), rlock.acquire().unwrap());
+        let _permits = (bounded.acquire().unwrap(), semaphore.acquire().unwrap());
+        let _other = semaphore.acquire().unwrap();
         let (event, barrier): (Event, Barrier) = (get(client, "event"), get(client, "barrier"));
         let queue: Queue<String> = get(client, "queue");
         let condition: Condition = get(client, "condition");
         let long = Duration::from_secs(3600);
         let gone = AtomicUsize::new(0);
-        let ends = |result: Result<(), ManagerError>| {
-            assert!(matches!(result, Err(ManagerError::Gone)), "{result:?}");
+        let ends = |result: Result<(), LockError>| {
+            assert_eq!(result, Err(LockError::Gone));
             gone.fetch_add(1, Ordering::Relaxed);
         };
         std::thread::scope(|scope| {
-            scope.spawn(|| ends(lock.acquire().map(std::mem::forget)));
-            scope.spawn(|| ends(lock.acquire_timeout(long).map(std::mem::forget)));
-            scope.spawn(|| ends(rlock.acquire().map(std::mem::forget)));
-            scope.spawn(|| ends(semaphore.acquire().map(std::mem::forget)));
-            scope.spawn(|| ends(bounded.acquire().map(std::mem::forget)));
-            scope.spawn(|| ends(event.wait()));
-            scope.spawn(|| ends(event.wait_timeout(long).map(|_| ())));
-            scope.spawn(|| ends(barrier.wait().map(|_| ())));
-            scope.spawn(|| ends(queue.get().map(|_| ())));
-            scope.spawn(|| ends(queue.get_timeout(long).map(|_| ())));
-            scope.spawn(|| ends(condition.acquire().and_then(|mut held| held.wait())));
+            scope.spawn(|| ends(lock.acquire().map(forget).map_err(LockError::from)));
+            scope.spawn(|| {
+                ends(
+                    lock.acquire_timeout(long)
+                        .map(forget)
+                        .map_err(LockError::from),
+                );
+            });
+            scope.spawn(|| ends(rlock.acquire().map(forget).map_err(LockError::from)));
+            scope.spawn(|| ends(semaphore.acquire().map(forget).map_err(in_permit)));
+            scope.spawn(|| ends(bounded.acquire().map(forget).map_err(in_permit)));
+            scope.spawn(|| ends(event.wait().map_err(LockError::from)));
+            scope.spawn(|| {
+                ends(
+                    event
+                        .wait_timeout(long)
+                        .map(|_| ())
+                        .map_err(LockError::from),
+                );
+            });
+            scope.spawn(|| ends(barrier.wait().map(|_| ()).map_err(in_barrier)));
+            scope.spawn(|| ends(queue.get().map(|_| ()).map_err(LockError::from)));
+            scope.spawn(|| {
+                ends(queue.get_timeout(long).map(|_| ()).map_err(LockError::from));
+            });
+            scope.spawn(|| {
+                let waited = condition.acquire().and_then(|held| condition.wait(held));
+                ends(waited.map(forget).map_err(LockError::from));
+            });
             eventually("all wait", || client.stats().unwrap().running() == 11);
             server.program.kill().unwrap();
         });

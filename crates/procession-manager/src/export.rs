@@ -6,6 +6,7 @@
 //! error; and the keys of all methods are compared when a client asks for an object by its name.
 
 use crate::call::{ConcurrentCall, LockedCall};
+use crate::error::ManagerError;
 use crate::hosting::{Access, Concurrent, Locked};
 use crate::proxy::Proxy;
 use crate::remote::Remote;
@@ -28,9 +29,9 @@ use std::marker::PhantomData;
             parameters have what the methods ask of them, such as `Clone` and `PartialEq`"
 )]
 pub trait Exported: Sized + 'static {
-    /// Makes the proxy.
+    /// Makes the proxy; one of several objects asks for the others.
     #[doc(hidden)]
-    fn from_remote(remote: Remote) -> Self;
+    fn from_remote(remote: Remote) -> Result<Self, ManagerError>;
 
     /// Returns the handle inside.
     #[doc(hidden)]
@@ -42,8 +43,8 @@ pub trait Exported: Sized + 'static {
 }
 
 impl<T: 'static, A: Access<T>> Exported for Proxy<T, A> {
-    fn from_remote(remote: Remote) -> Self {
-        Self::new(remote)
+    fn from_remote(remote: Remote) -> Result<Self, ManagerError> {
+        Ok(Self::new(remote))
     }
 
     fn remote(&self) -> &Remote {

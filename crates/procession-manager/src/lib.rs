@@ -151,6 +151,7 @@ mod shared;
 mod stats;
 mod threads;
 mod types;
+mod unreachable;
 mod visit;
 
 pub use address::Address;
@@ -171,9 +172,9 @@ pub use returns::Returns;
 pub use shared::Shared;
 pub use stats::{ClientStats, ObjectStats, Stats};
 pub use types::{
-    Array, ArrayIter, Barrier, BarrierWaitResult, BoundedSemaphore, Condition, ConditionGuard,
-    Dict, DictIter, Event, Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock,
-    RLockGuard, Semaphore, Value,
+    Array, ArrayIter, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, DictIter, Event,
+    Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock, RLockGuard, Semaphore,
+    Value,
 };
 
 /// What the code that `shared` generates may name.

@@ -203,7 +203,7 @@ impl ManagerHandle {
     pub fn get<P: Exported>(&self, name: &str) -> Result<P, ManagerError> {
         let args = (name.to_owned(), Interface::of(&P::export()));
         let found = self.ask_named::<Get, _, _>(GET, &args)?;
-        explained::<Remote>(name, found).map(|remote| P::from_remote(remote))
+        explained::<Remote>(name, found).and_then(P::from_remote)
     }
 
     /// Calls a constructor that is kept under a name, and returns the proxy of what it makes.
@@ -232,7 +232,7 @@ impl ManagerHandle {
         } else {
             server.order(Routine::of::<Make>()?, &order, &args)?
         };
-        explained::<Remote>(name, made).map(|remote| P::from_remote(remote))
+        explained::<Remote>(name, made).and_then(P::from_remote)
     }
 
     /// Has the server of this executable do something for itself.

@@ -22,19 +22,6 @@ pub enum Refusal {
     /// The size changed while a process was iterating.
     #[error("the size changed during the iteration")]
     Resized,
-    /// A lock was released that nobody holds.
-    #[error("the lock is not held")]
-    NotHeld,
-    /// A lock was released, or waited with, by a process or thread that does not hold it.
-    #[error("the lock is not held by the caller")]
-    NotOwner,
-    /// A bounded semaphore was released more often than acquired.
-    #[error("the semaphore was released more often than it was acquired")]
-    ReleasedTooOften,
-    /// Not all parties of a barrier will come: a wait ran out of time, a process died while it
-    /// waited, or somebody called `abort` or `reset`.
-    #[error("the barrier is broken")]
-    Broken,
     /// The queue has no room.
     #[error("the queue is full")]
     Full,
@@ -52,10 +39,6 @@ pub enum Refusal {
 procession_os::debug_in_words!(Refusal {
     Index,
     Resized,
-    NotHeld,
-    NotOwner,
-    ReleasedTooOften,
-    Broken,
     Full,
     Closed,
     DoneTooOften,

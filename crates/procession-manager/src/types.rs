@@ -10,8 +10,8 @@
 
 mod array;
 mod barrier;
-mod bounded;
 mod condition;
+mod condition_lock;
 mod create;
 mod dict;
 mod event;
@@ -27,9 +27,9 @@ mod semaphore;
 mod value;
 
 pub use array::{Array, ArrayIter};
-pub use barrier::{Barrier, BarrierWaitResult};
-pub use bounded::BoundedSemaphore;
-pub use condition::{Condition, ConditionGuard};
+pub use barrier::Barrier;
+pub use condition::Condition;
+pub use condition_lock::ConditionLock;
 pub use dict::{Dict, DictIter};
 pub use event::Event;
 pub use item::Item;
@@ -38,5 +38,5 @@ pub use lock::{Lock, LockGuard};
 pub use namespace::Namespace;
 pub use queue::Queue;
 pub use rlock::{RLock, RLockGuard};
-pub use semaphore::{Permit, Semaphore};
+pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 pub use value::Value;

@@ -112,6 +112,12 @@ pub enum LockError {
     /// The kernel has no room for another waiter or holder.
     #[error("the system has no resources for another lock: {0}")]
     Exhausted(Errno),
+    /// The lock is in a manager's server, which has ended.
+    #[error("the server that has the lock is gone")]
+    Gone,
+    /// The lock is in a manager's server, which could not be asked.
+    #[error("the server that has the lock cannot be asked: {0}")]
+    Unreachable(Errno),
 }
 
 crate::debug_in_words!(LockError {
@@ -122,7 +128,9 @@ crate::debug_in_words!(LockError {
     Damaged,
     TooManyProcesses,
     Poisoned,
-    Exhausted
+    Exhausted,
+    Gone,
+    Unreachable
 });
 
 /// A mutex between the threads of all processes that map its memory; see the

@@ -3,6 +3,7 @@
 use procession_os::robust::LockError;
 use procession_shm::ShmError;
 use procession_wire::{DecodeError, EncodeError};
+use std::error::Error;
 use std::io;
 
 /// The queue was closed or shut down, by this or by another process.
@@ -42,6 +43,10 @@ pub enum Fault {
     /// As many living processes as a joinable queue can tell apart have items that are not done.
     #[error("too many processes have items of this queue that are not done; call task_done")]
     TooManyConsumers,
+    /// The queue is in a manager's server, which could not be asked; the source is the manager's
+    /// error.
+    #[error("the queue's server cannot be asked: {0}")]
+    Server(#[source] Box<dyn Error + Send + Sync>),
 }
 
 procession_os::debug_in_words!(Fault {
@@ -51,7 +56,8 @@ procession_os::debug_in_words!(Fault {
     Open,
     Sleep,
     Count,
-    TooManyConsumers
+    TooManyConsumers,
+    Server
 });
 
 /// The state of a queue cannot be told.

@@ -226,7 +226,9 @@ pub struct Poisoned<G> {
 }
 
 impl<G> Poisoned<G> {
-    fn new(guard: G) -> Self {
+    /// Says that what `guard` guards is poisoned; for locks of other crates.
+    #[doc(hidden)]
+    pub fn new(guard: G) -> Self {
         Self { guard }
     }
 

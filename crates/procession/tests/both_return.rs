@@ -8,9 +8,9 @@
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork, getppid};
 use procession::{
-    Cause, ExitStatus, JoinableQueue, Lock, Manager, ManagerError, PipeReader, PipeWriter, Pool,
-    PoolError, Process, Queue, Semaphore, StartMethod, Stdio, Value, at_exit, inherit, manager,
-    pipe, preload,
+    Cause, ExitStatus, JoinableQueue, Lock, LockError, Manager, ManagerError, PipeReader,
+    PipeWriter, Pool, PoolError, Process, Queue, Semaphore, StartMethod, Stdio, Value, at_exit,
+    inherit, manager, pipe, preload,
 };
 use procession_testkit::{alive, eventually, kill9, watchdog};
 use std::io::{Read, Write, stdout};
@@ -437,8 +437,9 @@ fn the_end_of_a_client_is_noticed_though_a_copy_of_it_lives() {
     let copy = Value::new(0).unwrap();
     let client = Process::spawn(hold_and_die, (lock.clone(), copy.clone()));
     assert!(client.unwrap().join().is_err());
-    drop(lock.acquire().unwrap());
+    let poisoned = lock.acquire().map_err(LockError::from).err();
     kill9(copy.get());
+    assert_eq!(poisoned, Some(LockError::Poisoned));
 }
 
 // PRC-083

@@ -33,9 +33,9 @@ fn main() -> anyhow::Result<()> {
     println!("Semaphore: at most 2 of {} processes inside", seen.len());
     let permits = manager.bounded_semaphore(1)?;
     together(2, &permits, borrow)?;
-    assert!(permits.release().is_err());
+    assert!(permits.release(1).is_err());
     println!("BoundedSemaphore: releasing once too often is refused");
-    let woken = together(3, &manager.condition()?, wait_for_notice)?;
+    let woken = together(3, &manager.condition(&manager.lock()?)?, wait_for_notice)?;
     println!("Condition: {} waiters woken", woken.iter().sum::<u32>());
     let saw = together(3, &manager.event()?, see)?;
     println!("Event: {} waiters saw it set", saw.iter().sum::<u32>());

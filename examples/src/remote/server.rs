@@ -53,7 +53,7 @@ fn set_up(manager: &ManagerHandle, (): ()) -> Result<()> {
     manager.register("rlock", &manager.rlock()?)?;
     manager.register("semaphore", &manager.semaphore(2)?)?;
     manager.register("bounded", &manager.bounded_semaphore(1)?)?;
-    manager.register("condition", &manager.condition()?)?;
+    manager.register("condition", &manager.condition(&manager.lock()?)?)?;
     manager.register("event", &manager.event()?)?;
     manager.register("barrier", &manager.barrier(2)?)?;
 

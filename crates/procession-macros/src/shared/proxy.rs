@@ -193,8 +193,10 @@ fn exports(target: &Target, methods: &[Method]) -> TokenStream {
     quote! {
         const _: () = {
             impl #parameters #private::Exported for #proxy #arguments #bounds {
-                fn from_remote(remote: #private::Remote) -> Self {
-                    Self { proxy: #private::Proxy::from_remote(remote) }
+                fn from_remote(
+                    remote: #private::Remote,
+                ) -> ::core::result::Result<Self, #private::ManagerError> {
+                    ::core::result::Result::Ok(Self { proxy: #private::Proxy::from_remote(remote) })
                 }
 
                 fn remote(&self) -> &#private::Remote {

@@ -1,79 +1,94 @@
-//! A point at which processes wait for each other.
+//! The barrier.
 
 use super::room::{Leave, Room};
-use crate::error::ManagerError;
 use crate::protocol::SessionId;
-use crate::refusal::{Refusal, Result};
 use crate::server::caller;
 use procession_macros::shared;
+use procession_sync::{BarrierError, LockError};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The barrier in the server.
 pub(crate) struct HostedBarrier {
     room: Arc<Room<State>>,
+    timeout: Option<Duration>,
 }
 
 struct State {
-    parties: usize,
-    is_broken: bool,
-    /// Those who have arrived and have not left, by the number of their arrival.
+    parties: u32,
+    /// The parties that came in this round, also those that have ended since.
+    arrived: u32,
+    broken: bool,
+    /// The last party, while it acts before any may go on.
+    acting: Option<SessionId>,
+    /// The parties that wait, by number.
     waiting: HashMap<u64, Waiter>,
     last: u64,
 }
 
 struct Waiter {
     session: SessionId,
-    verdict: Verdict,
+    /// What the round came to; `None` while it goes on.
+    passed: Option<bool>,
 }
 
-/// What a waiter is to be told. It is decided once, and stays until the waiter has seen it,
-/// whatever happens to the barrier afterwards.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Wait,
-    Pass,
+/// What a party is told.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Arrival {
+    Passed {
+        index: u32,
+    },
+    /// It is the last one, and acts before any goes on.
+    Acts {
+        index: u32,
+    },
     Broken,
+    TimedOut,
 }
 
 impl HostedBarrier {
-    pub(super) fn new(parties: usize) -> Self {
-        let (parties, waiting) = (parties.max(1), HashMap::new());
-        Self {
-            room: Room::new(State {
-                parties,
-                is_broken: false,
-                waiting,
-                last: 0,
-            }),
-        }
+    pub(super) fn new(parties: u32, timeout: Option<Duration>) -> Self {
+        let room = Room::new(State {
+            parties,
+            arrived: 0,
+            broken: false,
+            acting: None,
+            waiting: HashMap::new(),
+            last: 0,
+        });
+        Self { room, timeout }
     }
 }
 
-/// A point that a number of parties pass together, as often as they like.
+/// A point that so many parties reach before any of them goes on: [`procession_sync::Barrier`], in
+/// a manager's server.
 ///
-/// If one of them will not come, nobody waits for it: a barrier is *broken* when a wait runs out
-/// of time, when a process ends while it waits, or when somebody calls `abort`. Every wait is then
-/// an error, until the barrier is `reset`.
+/// # When the other side is gone
+///
+/// A party that ends after it arrived has arrived. If one ends before, the others wait until their
+/// timeout, which breaks the barrier for all, or until [`abort`](Self::abort) or
+/// [`reset`](Self::reset). If the last party ends in its action, the barrier is broken.
 ///
 /// # Examples
 ///
 /// ```
-/// use procession_manager::{Barrier, Manager};
-/// use procession_process::Process;
-///
-/// fn meet(barrier: Barrier) -> anyhow::Result<bool> {
-///     Ok(barrier.wait()?.is_leader())
-/// }
+/// use procession::manager::Barrier;
+/// use procession::{Manager, Process};
 ///
 /// # fn main() -> anyhow::Result<()> {
-/// # procession_process::init();
+/// # procession::init();
 /// let manager = Manager::start()?;
 /// let barrier = manager.barrier(2)?;
-/// let child = Process::spawn(meet, (barrier.clone(),))?;
-/// let leads = meet(barrier)?;
-/// assert_ne!(leads, child.join()?); // one of the two
+/// let other = Process::spawn(
+///     |barrier: Barrier| anyhow::Ok(barrier.wait()?),
+///     (barrier.clone(),),
+/// )?;
+/// let mut indices = [barrier.wait()?, other.join()?];
+/// indices.sort();
+/// assert_eq!(indices, [0, 1]);
 /// # Ok(())
 /// # }
 /// ```
@@ -83,114 +98,140 @@ impl HostedBarrier {
     reason = "the proxy's methods are as visible as these"
 )]
 impl HostedBarrier {
-    pub(crate) fn pass(&self, timeout: Option<Duration>) -> Result<usize> {
-        let session = caller::current().ok_or(Refusal::NotOwner)?.session.id();
-        let (number, index) = self.room.change(|state| state.arrive(session))?;
-        let verdict = self.room.wait(timeout, |state, _| state.verdict(number));
-        let verdict = verdict.unwrap_or_else(|| self.room.change(|state| state.give_up(number)));
-        if verdict == Verdict::Pass {
-            Ok(index)
-        } else {
-            Err(Refusal::Broken)
+    pub(crate) fn arrive(&self, timeout: Option<Duration>, acts: bool) -> Arrival {
+        let timeout = timeout.or(self.timeout);
+        let arrive = |state: &mut State, session| state.arrive(session, acts);
+        let arrived = self
+            .room
+            .wait(timeout, |state, caller| arrive(state, caller.session.id()));
+        // Not even arrived: the last party of the round before acts for so long.
+        let arrived = arrived.unwrap_or(Err(Arrival::TimedOut));
+        self.room.wake();
+        let (number, index) = match arrived {
+            Ok(waits) => waits,
+            Err(arrival) => return arrival,
+        };
+        let passed = self.room.wait(timeout, |state, _| state.passed(number));
+        let is_present = caller::current().is_some_and(|caller| caller.session.is_present());
+        // A party that has ended has arrived, and breaks nothing.
+        let give_up = || self.room.change(|state| state.give_up(number));
+        match passed.or_else(|| is_present.then(give_up).flatten()) {
+            Some(true) => Arrival::Passed { index },
+            Some(false) => Arrival::Broken,
+            None => Arrival::TimedOut,
         }
     }
 
-    /// Breaks the barrier: all who wait, and all who come, get an error.
+    /// Ends the last party's action, well or not; false if the barrier is broken.
+    pub(crate) fn acted(&self, well: bool) -> bool {
+        let Some(caller) = caller::current() else {
+            return false;
+        };
+        self.room
+            .change(|state| state.acted(caller.session.id(), well))
+    }
+
+    /// Breaks the barrier: those who wait, and those who come, are told so.
     pub fn abort(&self) {
         self.room.change(State::break_up);
     }
 
-    /// Makes the barrier whole again; those who wait get an error.
-    pub fn reset(&self) {
-        self.room.change(|state| {
-            state.break_up();
-            state.is_broken = false;
-        });
+    pub(crate) fn set_back(&self) {
+        self.room.change(State::reset);
     }
 
-    /// Returns how many parties pass together.
+    /// Returns how many parties there are.
     pub fn parties(&self) -> usize {
-        self.room.look(|state| state.parties)
+        self.room.look(|state| state.parties) as usize
     }
 
-    /// Returns how many wait at this moment.
+    /// Returns how many parties wait at this moment.
     pub fn waiting(&self) -> usize {
-        self.room.look(State::arrived)
+        self.room.look(|state| state.arrived) as usize
     }
 
-    /// Returns whether the barrier is broken.
+    /// Returns whether it is broken.
     pub fn is_broken(&self) -> bool {
-        self.room.look(|state| state.is_broken)
+        self.room.look(|state| state.broken)
     }
 }
 
 impl State {
-    /// Returns how many wait for the others.
-    fn arrived(&self) -> usize {
-        self.waiting
-            .values()
-            .filter(|waiter| waiter.verdict == Verdict::Wait)
-            .count()
+    /// Has a party arrive; `None` while the last party of the round acts.
+    fn arrive(&mut self, session: SessionId, acts: bool) -> Option<Result<(u64, u32), Arrival>> {
+        if self.broken {
+            return Some(Err(Arrival::Broken));
+        }
+        if self.acting.is_some() {
+            return None;
+        }
+        let index = self.arrived;
+        self.arrived += 1;
+        if self.arrived < self.parties {
+            self.last += 1;
+            let passed = None;
+            self.waiting.insert(self.last, Waiter { session, passed });
+            return Some(Ok((self.last, index)));
+        }
+        if acts {
+            self.acting = Some(session);
+            return Some(Err(Arrival::Acts { index }));
+        }
+        self.end_round(true);
+        Some(Err(Arrival::Passed { index }))
     }
 
-    /// Adds a waiter; the last of the parties lets all of them pass.
-    fn arrive(&mut self, session: SessionId) -> Result<(u64, usize)> {
-        if self.is_broken {
-            return Err(Refusal::Broken);
+    fn acted(&mut self, session: SessionId, well: bool) -> bool {
+        if self.acting != Some(session) {
+            return false;
         }
-        let (number, index) = (self.last, self.arrived());
-        self.last += 1;
-        self.waiting.insert(
-            number,
-            Waiter {
-                session,
-                verdict: Verdict::Wait,
-            },
-        );
-        if index + 1 == self.parties {
-            self.decide(Verdict::Pass);
+        if well {
+            self.end_round(true);
+        } else {
+            self.break_up();
         }
-        Ok((number, index))
+        well
     }
 
-    fn decide(&mut self, verdict: Verdict) {
-        let undecided = |waiter: &&mut Waiter| waiter.verdict == Verdict::Wait;
+    fn end_round(&mut self, passed: bool) {
+        (self.arrived, self.acting) = (0, None);
+        let undecided = |waiter: &&mut Waiter| waiter.passed.is_none();
         for waiter in self.waiting.values_mut().filter(undecided) {
-            waiter.verdict = verdict;
+            waiter.passed = Some(passed);
         }
     }
 
     fn break_up(&mut self) {
-        self.is_broken = true;
-        self.decide(Verdict::Broken);
+        self.broken = true;
+        self.end_round(false);
     }
 
-    /// Takes the verdict on a waiter, if there is one.
-    fn verdict(&mut self, number: u64) -> Option<Verdict> {
-        self.waiting
-            .get(&number)
-            .filter(|waiter| waiter.verdict != Verdict::Wait)?;
-        self.waiting.remove(&number).map(|waiter| waiter.verdict)
+    fn reset(&mut self) {
+        self.end_round(false);
+        self.broken = false;
     }
 
-    /// Takes the verdict on a waiter whose time has run out; without one, the barrier breaks.
-    fn give_up(&mut self, number: u64) -> Verdict {
-        if self
-            .waiting
-            .get(&number)
-            .is_some_and(|waiter| waiter.verdict == Verdict::Wait)
-        {
+    /// Returns what the party's round came to, and forgets the party; `None` if it goes on.
+    fn passed(&mut self, number: u64) -> Option<bool> {
+        let passed = self.waiting.get(&number)?.passed?;
+        self.waiting.remove(&number);
+        Some(passed)
+    }
+
+    /// Breaks the barrier, unless the round is over.
+    fn give_up(&mut self, number: u64) -> Option<bool> {
+        let passed = self.passed(number);
+        if passed.is_none() {
+            self.waiting.remove(&number);
             self.break_up();
         }
-        self.verdict(number).unwrap_or(Verdict::Broken)
+        passed
     }
 }
 
 impl Leave for State {
     fn leave(&mut self, session: SessionId) {
-        let is_missed =
-            |waiter: &Waiter| waiter.session == session && waiter.verdict == Verdict::Wait;
-        if self.waiting.values().any(is_missed) {
+        if self.acting == Some(session) {
             self.break_up();
         }
         self.waiting.retain(|_, waiter| waiter.session != session);
@@ -198,87 +239,118 @@ impl Leave for State {
 }
 
 impl Barrier {
-    /// Waits until all parties are there.
+    /// Waits for the other parties; returns how many came before this one in this round.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Broken`] if not all will come; otherwise as every call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the wait. A process that ends while
-    /// it waits breaks the barrier; one that ends before it comes is waited for.
-    pub fn wait(&self) -> std::result::Result<BarrierWaitResult, ManagerError> {
-        Ok(BarrierWaitResult {
-            index: self.pass(None)?,
-        })
+    /// [`BarrierError::Broken`], [`BarrierError::TimedOut`] after the barrier's own timeout if it
+    /// has one, [`BarrierError::Lock`] if there is no server.
+    pub fn wait(&self) -> Result<usize, BarrierError> {
+        self.pass(None, None::<fn()>)
     }
 
-    /// As [`wait`](Self::wait), for at most `timeout`, after which the barrier is broken.
+    /// As [`wait`](Self::wait), for `timeout` at the longest; then the barrier is broken for all.
     ///
     /// # Errors
     ///
-    /// [`Refusal::Broken`] if not all came; otherwise as every call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// As [`wait`](Self::wait).
+    /// As `wait`.
     ///
     /// # Examples
     ///
     /// ```
-    /// use procession_manager::{ManagerError, Refusal};
+    /// use procession::{BarrierError, Manager};
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = Manager::start()?;
     /// let barrier = manager.barrier(2)?;
-    /// let error = barrier.wait_timeout(Duration::from_millis(1)).unwrap_err();
-    /// assert!(matches!(error, ManagerError::Refused(Refusal::Broken)));
+    /// assert_eq!(barrier.wait_timeout(Duration::from_millis(1)), Err(BarrierError::TimedOut));
+    /// assert_eq!(barrier.wait(), Err(BarrierError::Broken));
     /// barrier.reset()?;
     /// assert!(!barrier.is_broken()?);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wait_timeout(
-        &self,
-        timeout: Duration,
-    ) -> std::result::Result<BarrierWaitResult, ManagerError> {
-        Ok(BarrierWaitResult {
-            index: self.pass(Some(timeout))?,
-        })
-    }
-}
-
-/// What a party learns when it has passed a [`Barrier`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BarrierWaitResult {
-    index: usize,
-}
-
-impl BarrierWaitResult {
-    /// Returns how many of the parties came earlier; each gets another number.
-    pub fn index(self) -> usize {
-        self.index
+    pub fn wait_timeout(&self, timeout: Duration) -> Result<usize, BarrierError> {
+        self.pass(Some(timeout), None::<fn()>)
     }
 
-    /// Returns whether this is the one party that is the leader this time, the first that came.
+    /// As [`wait`](Self::wait); if this party is the last one, it runs `action` before any may go
+    /// on. A panic in it breaks the barrier.
+    ///
+    /// # Errors
+    ///
+    /// As `wait`.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let alone = manager.barrier(1)?;
-    /// let passed = alone.wait()?;
-    /// assert!(passed.is_leader());
-    /// assert_eq!(passed.index(), 0);
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let barrier = manager.barrier(1)?;
+    /// let mut acted = false;
+    /// assert_eq!(barrier.wait_with(|| acted = true)?, 0);
+    /// assert!(acted);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn is_leader(self) -> bool {
-        self.index == 0
+    pub fn wait_with(&self, action: impl FnOnce()) -> Result<usize, BarrierError> {
+        self.pass(None, Some(action))
+    }
+
+    /// As [`wait_with`](Self::wait_with), for `timeout` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait_timeout`](Self::wait_timeout).
+    pub fn wait_timeout_with(
+        &self,
+        timeout: Duration,
+        action: impl FnOnce(),
+    ) -> Result<usize, BarrierError> {
+        self.pass(Some(timeout), Some(action))
+    }
+
+    /// Makes it usable again; who waits is told that it broke.
+    ///
+    /// # Errors
+    ///
+    /// [`LockError::Gone`] and its like if there is no server.
+    pub fn reset(&self) -> Result<(), LockError> {
+        Ok(self.set_back()?)
+    }
+
+    fn pass(
+        &self,
+        timeout: Option<Duration>,
+        action: Option<impl FnOnce()>,
+    ) -> Result<usize, BarrierError> {
+        let index = match self.arrive(timeout, action.is_some())? {
+            Arrival::Passed { index } => index,
+            Arrival::Broken => return Err(BarrierError::Broken),
+            Arrival::TimedOut => return Err(BarrierError::TimedOut),
+            Arrival::Acts { index } => {
+                let panicked = BreakOnDrop(self);
+                if let Some(action) = action {
+                    action();
+                }
+                mem::forget(panicked);
+                let passed = self.acted(true)?;
+                passed.then_some(index).ok_or(BarrierError::Broken)?
+            }
+        };
+        Ok(index as usize)
+    }
+}
+
+/// Breaks the barrier if the action panics.
+struct BreakOnDrop<'a>(&'a Barrier);
+
+impl Drop for BreakOnDrop<'_> {
+    fn drop(&mut self) {
+        // A server that is gone has no barrier.
+        let _ = self.0.acted(false);
     }
 }

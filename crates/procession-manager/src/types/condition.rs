@@ -1,27 +1,33 @@
-//! A lock whose owner can wait until somebody notifies it.
+//! The condition.
 
-use super::ownership::{Ownership, Taken};
+use super::condition_lock::ConditionLock;
+use super::lock::Lock;
+use super::ownership::guarded;
 use super::room::{Leave, Room};
 use crate::error::ManagerError;
+use crate::export::{Exported, Listed};
 use crate::protocol::SessionId;
-use crate::refusal::{Refusal, Result};
+use crate::remote::Remote;
 use crate::server::caller;
 use procession_macros::shared;
+use procession_os::wait::Deadline;
+use procession_sync::{LockError, LockResult};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// The condition in the server.
-pub(crate) struct HostedCondition {
+pub(crate) struct HostedCondition<L> {
     room: Arc<Room<State>>,
+    lock: L,
 }
 
 /// A wait is in `waiting`, then, if it is notified, in `notified` until its thread has seen that.
 #[derive(Default)]
 struct State {
-    lock: Ownership,
-    /// The waits that nobody has notified, the longest first.
+    /// The waits that were not notified, the longest first.
     waiting: VecDeque<Waiter>,
     notified: HashMap<u64, SessionId>,
     last: u64,
@@ -35,115 +41,61 @@ struct Waiter {
 /// How a wait ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Waited {
-    taken: Taken,
-    was_notified: bool,
+    poisoned: bool,
+    notified: bool,
 }
 
-impl HostedCondition {
-    pub(super) fn new() -> Self {
-        Self {
-            room: Room::new(State::default()),
-        }
+impl<L> HostedCondition<L> {
+    pub(super) fn new(lock: L) -> Self {
+        let room = Room::new(State::default());
+        Self { room, lock }
     }
 }
 
-/// A lock, and a way to wait for what others do under it.
-///
-/// Whoever has the lock can [wait](ConditionGuard::wait): that releases the lock until somebody
-/// notifies, and takes it again. Notifying never waits for anybody, dead or alive. If a process
-/// ends after it was notified and before it could go on, the next one is notified in its place.
-///
-/// # Examples
-///
-/// ```
-/// use procession_manager::{Condition, List, Manager};
-/// use procession_process::Process;
-///
-/// fn produce(ready: Condition, items: List<u32>) -> anyhow::Result<()> {
-///     let _held = ready.acquire()?;
-///     items.append(7)?;
-///     Ok(ready.notify_one()?)
-/// }
-///
-/// # fn main() -> anyhow::Result<()> {
-/// # procession_process::init();
-/// let manager = Manager::start()?;
-/// let (ready, items) = (manager.condition()?, manager.list()?);
-/// let child = Process::spawn(produce, (ready.clone(), items.clone()))?;
-///
-/// let mut held = ready.acquire()?;
-/// held.wait_while(|| items.is_empty())?;
-/// assert_eq!(items.pop()?, Some(7));
-/// # drop(held);
-/// # Ok(child.join()?)
-/// # }
-/// ```
-#[shared(concurrent, proxy = "Condition", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
-impl HostedCondition {
-    pub(crate) fn take(&self, timeout: Option<Duration>) -> Option<Taken> {
-        self.room.wait(timeout, |state, caller| {
-            state.lock.take(caller.session.id())
-        })
-    }
-
-    pub(crate) fn give_back(&self, ticket: u64) -> Result<()> {
-        self.room.change(|state| state.lock.give_back(ticket))
-    }
-
-    /// Returns nothing to a client that has ended meanwhile.
-    pub(crate) fn wait(&self, ticket: u64, timeout: Option<Duration>) -> Result<Option<Waited>> {
-        let session = caller::current().ok_or(Refusal::NotOwner)?.session.id();
-        let number = self.room.change(|state| state.begin(ticket, session))?;
+#[shared(concurrent, proxy = "ConditionProxy", crate = "crate")]
+impl<L: ConditionLock> HostedCondition<L> {
+    pub(crate) fn wait(&self, timeout: Option<Duration>) -> anyhow::Result<Waited> {
+        let caller = caller::current().ok_or(ManagerError::Gone)?;
+        let id = caller.session.id();
+        // Before the lock is released: who changes something under it from then on, and notifies,
+        // reaches this waiter.
+        let number = self.room.change(|state| state.join(id));
+        let depth = self.lock.suspend().inspect_err(|_| self.give_up(number))?;
         let noticed = self
             .room
             .wait(timeout, |state, _| state.notified.remove(&number));
-        let was_notified = noticed.is_some() || self.room.change(|state| state.give_up(number));
-        let Some(taken) = self.take(None) else {
+        let notified = noticed.is_some() || self.room.change(|state| state.leave(number));
+        let Some(poisoned) = self.lock.resume(depth)? else {
             // The client has ended: what woke it is for the next one.
-            self.notify(usize::from(was_notified));
-            return Ok(None);
+            self.notify(usize::from(notified));
+            return Err(ManagerError::Gone.into());
         };
-        Ok(Some(Waited {
-            taken,
-            was_notified,
-        }))
+        Ok(Waited { poisoned, notified })
     }
 
-    /// Wakes the one that has waited longest, if any waits.
-    pub fn notify_one(&self) {
-        self.notify(1);
-    }
-
-    /// Wakes the `count` that have waited longest, or as many as there are.
-    pub fn notify(&self, count: usize) {
+    pub(crate) fn notify(&self, count: usize) {
         self.room.change(|state| state.notify(count));
     }
 
-    /// Wakes all that wait.
-    pub fn notify_all(&self) {
-        self.notify(usize::MAX);
+    pub(crate) fn waiters(&self) -> usize {
+        self.room.look(|state| state.waiting.len())
     }
 
-    /// Returns how many wait at this moment.
-    pub fn waiting(&self) -> usize {
-        self.room.look(|state| state.waiting.len())
+    pub(crate) fn lock(&self) -> L {
+        self.lock.clone()
+    }
+
+    fn give_up(&self, number: u64) {
+        self.room.change(|state| state.leave(number));
     }
 }
 
 impl State {
-    /// Releases the lock and queues a wait.
-    fn begin(&mut self, ticket: u64, session: SessionId) -> Result<u64> {
-        self.lock.give_back(ticket)?;
+    fn join(&mut self, session: SessionId) -> u64 {
         self.last += 1;
-        self.waiting.push_back(Waiter {
-            number: self.last,
-            session,
-        });
-        Ok(self.last)
+        let number = self.last;
+        self.waiting.push_back(Waiter { number, session });
+        number
     }
 
     fn notify(&mut self, count: usize) {
@@ -155,8 +107,8 @@ impl State {
         self.notified.extend(woken);
     }
 
-    /// Ends a wait whose time has run out; true if it was notified in the last moment.
-    fn give_up(&mut self, number: u64) -> bool {
+    /// Ends a wait; true if it was notified after all.
+    fn leave(&mut self, number: u64) -> bool {
         self.waiting.retain(|waiter| waiter.number != number);
         self.notified.remove(&number).is_some()
     }
@@ -164,7 +116,6 @@ impl State {
 
 impl Leave for State {
     fn leave(&mut self, session: SessionId) {
-        self.lock.leave(session);
         self.waiting.retain(|waiter| waiter.session != session);
         let before = self.notified.len();
         self.notified.retain(|_, notified| *notified != session);
@@ -172,213 +123,285 @@ impl Leave for State {
     }
 }
 
-impl Condition {
-    /// Waits for the lock and takes it.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the wait. An owner that ends does not
-    /// keep the lock.
-    pub fn acquire(&self) -> std::result::Result<ConditionGuard, ManagerError> {
-        self.guard(None)?.ok_or(ManagerError::Gone)
+/// A place to wait, while not holding a lock, for what happens under it:
+/// [`procession_sync::Condition`], in a manager's server.
+///
+/// The lock is a [`Lock`] or an [`RLock`](crate::RLock) of the same manager. Waiting gives up the
+/// lock's guard and gives one back after the notification, in one call of the server.
+///
+/// # When the other side is gone
+///
+/// Notifying never waits for a waiter that has ended, and no notice is lost to it: if a process
+/// ends after it was notified and before it could go on, the next one is notified in its place.
+///
+/// # Examples
+///
+/// ```
+/// use procession::manager::{Condition, List};
+/// use procession::{Manager, Process};
+///
+/// fn produce(ready: Condition, items: List<u32>) -> anyhow::Result<()> {
+///     let _held = ready.acquire()?;
+///     items.append(7)?;
+///     Ok(ready.notify_one()?)
+/// }
+///
+/// # fn main() -> anyhow::Result<()> {
+/// # procession::init();
+/// let manager = Manager::start()?;
+/// let (ready, items) = (manager.condition(&manager.lock()?)?, manager.list()?);
+/// let child = Process::spawn(produce, (ready.clone(), items.clone()))?;
+///
+/// let held = ready.acquire()?;
+/// let held = ready.wait_for(held, || items.len().is_ok_and(|len| len > 0))?;
+/// assert_eq!(items.pop()?, Some(7));
+/// drop(held);
+/// child.join()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Condition<L: ConditionLock = Lock> {
+    hosted: ConditionProxy<L>,
+    lock: L,
+}
+
+impl<L: ConditionLock> Exported for Condition<L> {
+    fn from_remote(remote: Remote) -> Result<Self, ManagerError> {
+        let hosted = ConditionProxy::from_remote(remote)?;
+        let lock = hosted.lock()?;
+        Ok(Self { hosted, lock })
     }
 
-    /// Takes the lock if it is free now.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    pub fn try_acquire(&self) -> std::result::Result<Option<ConditionGuard>, ManagerError> {
-        self.guard(Some(Duration::ZERO))
+    fn remote(&self) -> &Remote {
+        self.hosted.remote()
     }
 
-    /// Waits for the lock for at most `timeout`; `None` if it was not free in that time.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// As [`acquire`](Self::acquire).
-    pub fn acquire_timeout(
-        &self,
-        timeout: Duration,
-    ) -> std::result::Result<Option<ConditionGuard>, ManagerError> {
-        self.guard(Some(timeout))
-    }
-
-    fn guard(
-        &self,
-        timeout: Option<Duration>,
-    ) -> std::result::Result<Option<ConditionGuard>, ManagerError> {
-        let taken = self.take(timeout)?;
-        Ok(taken.map(|taken| ConditionGuard {
-            condition: self.clone(),
-            taken,
-            is_over: false,
-        }))
+    fn export() -> Listed {
+        ConditionProxy::<L>::export()
     }
 }
 
-/// The lock of a [`Condition`] that this process has, until the guard is dropped.
-#[derive(Debug)]
-#[must_use = "the lock is released when the guard is dropped"]
-pub struct ConditionGuard {
-    condition: Condition,
-    taken: Taken,
-    is_over: bool,
-}
-
-impl ConditionGuard {
-    /// Releases the lock, waits to be notified, and takes the lock again.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the wait. If those who would notify
-    /// have ended, nobody does: wait with a timeout then.
-    pub fn wait(&mut self) -> std::result::Result<(), ManagerError> {
-        self.wait_for(None).map(|_| ())
+impl<L: ConditionLock> Condition<L> {
+    pub(super) fn new(hosted: ConditionProxy<L>, lock: L) -> Self {
+        Self { hosted, lock }
     }
 
-    /// As [`wait`](Self::wait), for at most `timeout`; false if nobody notified in that time.
-    ///
-    /// The lock is taken again in either case, for which there is no limit.
+    /// Returns the lock that it is bound to.
+    pub fn lock(&self) -> &L {
+        &self.lock
+    }
+
+    /// Acquires that lock.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
+    /// As [`Lock::acquire`].
+    pub fn acquire(&self) -> LockResult<L::Guard<'_>> {
+        self.lock.acquire()
+    }
+
+    /// Releases the lock, waits for a notice, and acquires the lock again.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Lock::acquire`]: [`Poisoned`](procession_sync::AcquireError::Poisoned) if an
+    /// owner of the lock ended or panicked, [`LockError::Gone`] if the server is gone.
+    ///
+    /// # Panics
+    ///
+    /// If the guard is of another lock.
     ///
     /// # When the other side is gone
     ///
-    /// [`ManagerError::Gone`], also if the server ends during the wait.
+    /// It waits, though no process may be left that could notify.
+    pub fn wait<'a>(&'a self, guard: L::Guard<'a>) -> LockResult<L::Guard<'a>> {
+        self.wait_within(guard, None, |guard, _| guard)
+    }
+
+    /// Waits as [`wait`](Self::wait) does, for `timeout` at the longest; tells beside the guard
+    /// whether it was notified.
+    ///
+    /// Acquiring the lock again afterwards has no timeout.
+    ///
+    /// # Errors
+    ///
+    /// As `wait`.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`.
     ///
     /// # Examples
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let condition = manager.condition()?;
-    /// let mut held = condition.acquire()?;
-    /// assert!(!held.wait_timeout(Duration::from_millis(1))?); // nobody notified
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let condition = manager.condition(&manager.lock()?)?;
+    /// let guard = condition.acquire()?;
+    /// let (guard, notified) = condition.wait_timeout(guard, Duration::from_millis(1))?;
+    /// assert!(!notified && condition.locked()?);
+    /// # drop(guard);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wait_timeout(&mut self, timeout: Duration) -> std::result::Result<bool, ManagerError> {
-        self.wait_for(Some(timeout))
+    pub fn wait_timeout<'a>(
+        &'a self,
+        guard: L::Guard<'a>,
+        timeout: Duration,
+    ) -> LockResult<(L::Guard<'a>, bool)> {
+        self.wait_within(guard, Some(timeout), |guard, notified| (guard, notified))
     }
 
-    /// Waits as long as `condition` is true; it is asked under the lock.
+    /// Waits until `holds` returns true. It is called with the lock held, at first before waiting.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`], from the wait or from `condition`.
+    /// As [`wait`](Self::wait); then `holds` was not called again.
     ///
-    /// # When the other side is gone
+    /// # Panics
+    ///
+    /// As `wait`.
+    pub fn wait_for<'a>(
+        &'a self,
+        guard: L::Guard<'a>,
+        mut holds: impl FnMut() -> bool,
+    ) -> LockResult<L::Guard<'a>> {
+        let mut guard = guard;
+        while !holds() {
+            guard = self.wait(guard)?;
+        }
+        Ok(guard)
+    }
+
+    /// Waits as [`wait_for`](Self::wait_for) does, for `timeout` at the longest, however often it
+    /// is notified; tells beside the guard what `holds` returned last.
+    ///
+    /// # Errors
+    ///
+    /// As `wait_for`.
+    ///
+    /// # Panics
     ///
     /// As [`wait`](Self::wait).
-    pub fn wait_while(
-        &mut self,
-        mut condition: impl FnMut() -> std::result::Result<bool, ManagerError>,
-    ) -> std::result::Result<(), ManagerError> {
-        while condition()? {
-            self.wait()?;
-        }
-        Ok(())
-    }
-
-    /// As [`wait_while`](Self::wait_while), for at most `timeout`; false if `condition` is still
-    /// true then.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`], from the wait or from `condition`.
-    ///
-    /// # When the other side is gone
-    ///
-    /// As [`wait_timeout`](Self::wait_timeout).
     ///
     /// # Examples
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let (condition, items) = (manager.condition()?, manager.list::<u8>()?);
-    /// let mut held = condition.acquire()?;
-    /// assert!(!held.wait_timeout_while(Duration::from_millis(1), || items.is_empty())?);
-    /// items.append(1)?;
-    /// assert!(held.wait_timeout_while(Duration::from_millis(1), || items.is_empty())?);
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let condition = manager.condition(&manager.rlock()?)?;
+    /// let held = condition.acquire()?;
+    /// let waited = condition.wait_for_timeout(held, Duration::from_millis(1), || false);
+    /// let (held, came_true) = waited?;
+    /// assert!(!came_true);
+    /// # drop(held);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn wait_timeout_while(
-        &mut self,
+    pub fn wait_for_timeout<'a>(
+        &'a self,
+        guard: L::Guard<'a>,
         timeout: Duration,
-        mut condition: impl FnMut() -> std::result::Result<bool, ManagerError>,
-    ) -> std::result::Result<bool, ManagerError> {
-        let start = Instant::now();
-        while condition()? {
-            let left = timeout.saturating_sub(start.elapsed());
-            if left.is_zero() {
-                return Ok(false);
-            }
-            self.wait_timeout(left)?;
+        mut holds: impl FnMut() -> bool,
+    ) -> LockResult<(L::Guard<'a>, bool)> {
+        let deadline = Deadline::after(timeout);
+        let (mut guard, mut held) = (guard, holds());
+        while !held && !deadline.passed() {
+            (guard, _) = self.wait_timeout(guard, deadline.left().unwrap_or(timeout))?;
+            held = holds();
         }
-        Ok(true)
+        Ok((guard, held))
     }
 
-    /// Returns whether the owner before this one ended without releasing the lock.
-    pub fn was_abandoned(&self) -> bool {
-        self.taken.was_abandoned
-    }
-
-    /// Releases the lock, as dropping the guard does, and reports what went wrong.
+    /// Wakes one of those who wait, if there is one.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
+    /// [`LockError::Gone`] and its like if there is no server.
     ///
-    /// # When the other side is gone
+    /// # Examples
     ///
-    /// [`ManagerError::Gone`].
-    pub fn release(mut self) -> std::result::Result<(), ManagerError> {
-        self.is_over = true;
-        self.condition.give_back(self.taken.ticket)
+    /// ```
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let condition = manager.condition(&manager.lock()?)?;
+    /// condition.notify_one()?; // nobody waits, so nobody is told, then or later
+    /// assert_eq!(condition.waiters()?, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn notify_one(&self) -> Result<(), LockError> {
+        self.notify(1)
     }
 
-    fn wait_for(&mut self, timeout: Option<Duration>) -> std::result::Result<bool, ManagerError> {
-        let waited = self
-            .condition
-            .wait(self.taken.ticket, timeout)?
-            .ok_or(ManagerError::Gone)?;
-        self.taken = waited.taken;
-        Ok(waited.was_notified)
+    /// Wakes `count` of those who wait, or all if they are fewer.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify_one`](Self::notify_one).
+    pub fn notify(&self, count: usize) -> Result<(), LockError> {
+        Ok(self.hosted.notify(count)?)
+    }
+
+    /// Wakes all who wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`notify_one`](Self::notify_one).
+    pub fn notify_all(&self) -> Result<(), LockError> {
+        self.notify(usize::MAX)
+    }
+
+    /// Returns how many wait at this moment and have not been notified.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`] if the server cannot be asked.
+    pub fn waiters(&self) -> Result<usize, ManagerError> {
+        self.hosted.waiters()
+    }
+
+    /// Returns whether the lock is held at this moment.
+    ///
+    /// # Errors
+    ///
+    /// [`ManagerError`] if the server cannot be asked.
+    pub fn locked(&self) -> Result<bool, ManagerError> {
+        self.lock.locked()
+    }
+
+    fn wait_within<'a, G>(
+        &'a self,
+        guard: L::Guard<'a>,
+        timeout: Option<Duration>,
+        wrap: impl FnOnce(L::Guard<'a>, bool) -> G,
+    ) -> LockResult<G> {
+        assert!(
+            self.lock.is_of(&guard),
+            "the guard is of another lock than the one the condition is bound to"
+        );
+        // The server releases the lock, and takes it again.
+        std::mem::forget(guard);
+        let waited = self.hosted.wait(timeout)?;
+        let guard = wrap(self.lock.guard(), waited.notified);
+        guarded(waited.poisoned, guard)
     }
 }
 
-impl Drop for ConditionGuard {
-    fn drop(&mut self) {
-        if !self.is_over {
-            // A server that is gone has no lock.
-            let _ = self.condition.give_back(self.taken.ticket);
-        }
+impl<L: ConditionLock> fmt::Debug for Condition<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition")
+            .field("hosted", &self.hosted)
+            .field("lock", &self.lock)
+            .finish()
     }
 }

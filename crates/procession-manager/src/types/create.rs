@@ -13,12 +13,13 @@ use super::rlock::HostedRLock;
 use super::semaphore::HostedSemaphore;
 use super::value::HostedValue;
 use super::{
-    Array, Barrier, BoundedSemaphore, Condition, Dict, Event, Item, List, Lock, Namespace, Queue,
-    RLock, Semaphore, Value,
+    Array, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, Event, Item, List, Lock,
+    Namespace, Queue, RLock, Semaphore, Value,
 };
 use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
 use std::hash::Hash;
+use std::time::Duration;
 
 /// The built-in objects.
 ///
@@ -87,19 +88,20 @@ impl ManagerHandle {
     }
 
     /// Makes a [`Semaphore`] with that many permits.
-    pub fn semaphore(&self, permits: usize) -> Result<Semaphore, ManagerError> {
+    pub fn semaphore(&self, permits: u32) -> Result<Semaphore, ManagerError> {
         self.create(HostedSemaphore::new, (permits,))
     }
 
     /// Makes a [`BoundedSemaphore`] with that many permits.
-    pub fn bounded_semaphore(&self, permits: usize) -> Result<BoundedSemaphore, ManagerError> {
+    pub fn bounded_semaphore(&self, permits: u32) -> Result<BoundedSemaphore, ManagerError> {
         self.create(HostedSemaphore::bounded, (permits,))
             .map(BoundedSemaphore::new)
     }
 
-    /// Makes a [`Condition`].
-    pub fn condition(&self) -> Result<Condition, ManagerError> {
-        self.create(HostedCondition::new, ())
+    /// Makes a [`Condition`] that is bound to `lock`, a [`Lock`] or an [`RLock`] of this manager.
+    pub fn condition<L: ConditionLock>(&self, lock: &L) -> Result<Condition<L>, ManagerError> {
+        let hosted = self.create(HostedCondition::<L>::new, (lock.clone(),))?;
+        Ok(Condition::new(hosted, lock.clone()))
     }
 
     /// Makes an [`Event`] that is not set.
@@ -108,8 +110,18 @@ impl ManagerHandle {
     }
 
     /// Makes a [`Barrier`] for that many parties; none are one.
-    pub fn barrier(&self, parties: usize) -> Result<Barrier, ManagerError> {
-        self.create(HostedBarrier::new, (parties,))
+    pub fn barrier(&self, parties: u32) -> Result<Barrier, ManagerError> {
+        self.create(HostedBarrier::new, (parties, None::<Duration>))
+    }
+
+    /// Makes a [`Barrier`] whose parties wait for `timeout` at the longest if they do not say
+    /// otherwise.
+    pub fn barrier_with_timeout(
+        &self,
+        parties: u32,
+        timeout: Duration,
+    ) -> Result<Barrier, ManagerError> {
+        self.create(HostedBarrier::new, (parties, Some(timeout)))
     }
 
     /// Makes a [`Queue`] without a limit.

@@ -1,41 +1,38 @@
-//! A lock that any process may take, and any may release.
+//! A lock that one thread of one process holds.
 
-use super::ownership::{Ownership, Taken};
-use super::room::{Leave, Room};
-use crate::error::ManagerError;
-use crate::protocol::SessionId;
-use crate::refusal::Result;
+use super::ownership::{Ownership, Since, Taken};
 use procession_macros::shared;
-use std::sync::Arc;
+use procession_sync::{LockError, LockResult, Repair};
 use std::time::Duration;
 
 /// The lock in the server.
-pub(crate) struct HostedLock {
-    room: Arc<Room<Ownership>>,
-}
+pub(crate) struct HostedLock(Ownership);
 
 impl HostedLock {
     pub(super) fn new() -> Self {
-        Self {
-            room: Room::new(Ownership::default()),
-        }
+        Self(Ownership::new(false))
     }
 }
 
-/// A lock that one caller at a time has, across all processes.
+/// Mutual exclusion between the threads of several processes: [`procession_sync::Lock`], in a
+/// manager's server.
 ///
-/// If its owner ends, killed or not, the server releases the lock, and the guard of the next owner
-/// says so: [`was_abandoned`](LockGuard::was_abandoned). What the lock protects may then be
-/// half-changed.
+/// It belongs to the thread that acquired it, and is released by dropping the guard, which cannot
+/// be sent to another thread. For what one process acquires and another releases, take a
+/// [`Semaphore`](crate::Semaphore) with one permit.
 ///
-/// Acquiring it twice without releasing it in between waits for ever, in the same thread too; see
-/// [`RLock`](crate::RLock).
+/// # When the other side is gone
+///
+/// If the owner's process ends, killed or not, or its thread panics, the lock is free and
+/// *poisoned*: acquiring it gives
+/// [`AcquireError::Poisoned`](procession_sync::AcquireError::Poisoned), with the guard in it, until
+/// the poison is cleared. If the server is gone, it is [`LockError::Gone`].
 ///
 /// # Examples
 ///
 /// ```
-/// use procession_manager::{Lock, Manager, Value};
-/// use procession_process::Process;
+/// use procession::manager::{Lock, Value};
+/// use procession::{Manager, Process};
 ///
 /// fn count(lock: Lock, count: Value<u32>) -> anyhow::Result<()> {
 ///     for _ in 0..10 {
@@ -46,7 +43,7 @@ impl HostedLock {
 /// }
 ///
 /// # fn main() -> anyhow::Result<()> {
-/// # procession_process::init();
+/// # procession::init();
 /// let manager = Manager::start()?;
 /// let (lock, value) = (manager.lock()?, manager.value(0)?);
 /// let child = Process::spawn(count, (lock.clone(), value.clone()))?;
@@ -62,243 +59,156 @@ impl HostedLock {
     reason = "the proxy's methods are as visible as these"
 )]
 impl HostedLock {
-    pub(crate) fn take(&self, timeout: Option<Duration>) -> Option<Taken> {
-        self.room
-            .wait(timeout, |lock, caller| lock.take(caller.session.id()))
+    pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken {
+        self.0.take(timeout)
     }
 
-    pub(crate) fn give_back(&self, ticket: u64) -> Result<()> {
-        self.room.change(|lock| lock.give_back(ticket))
+    pub(crate) fn give_back(&self, poison: bool) {
+        self.0.give_back(poison);
     }
 
-    pub(crate) fn detach(&self, ticket: u64) -> Result<()> {
-        self.room.change(|lock| lock.detach(ticket))
+    pub(crate) fn suspend(&self) -> Option<u32> {
+        self.0.suspend()
     }
 
-    /// Releases the lock, whoever has it.
-    ///
-    /// Guards release it by themselves. This is for a lock whose guard was
-    /// [leaked](LockGuard::leak), perhaps by another process. A guard that is still there does
-    /// nothing any more.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotHeld`](crate::Refusal::NotHeld) if nobody has it; otherwise as every call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn release(&self) -> Result<()> {
-        self.room.change(Ownership::release)
+    pub(crate) fn resume(&self, depth: u32) -> Option<bool> {
+        self.0.resume(depth)
     }
 
-    /// Returns whether somebody has the lock at this moment.
-    pub fn is_locked(&self) -> bool {
-        self.room.look(Ownership::is_held)
+    /// Returns whether a thread of any process holds the lock at this moment.
+    pub fn locked(&self) -> bool {
+        self.0.depth() != 0
     }
-}
 
-impl Leave for Ownership {
-    fn leave(&mut self, session: SessionId) {
-        Self::leave(self, session);
+    /// Returns whether an owner ended or panicked since the poison was last cleared.
+    pub fn is_poisoned(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
+    /// Declares what the lock protects sound again.
+    pub fn clear_poison(&self) {
+        self.0.clear_poison();
     }
 }
 
 impl Lock {
-    /// Waits for the lock and takes it.
+    /// Waits until the lock is free, and holds it.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the wait. An owner that ends does not
-    /// keep the lock.
+    /// [`Poisoned`](procession_sync::AcquireError::Poisoned), with the guard in it, if an owner
+    /// ended or panicked; [`LockError::HeldByThisThread`], and [`LockError::Gone`] if there is no
+    /// server.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// use procession::{AcquireError, LockError, Manager};
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = Manager::start()?;
     /// let lock = manager.lock()?;
     /// let held = lock.acquire()?;
-    /// assert!(lock.is_locked()?);
+    /// assert!(lock.locked()?);
+    /// let refused = lock.acquire().unwrap_err();
+    /// assert!(matches!(refused, AcquireError::Failed(LockError::HeldByThisThread)));
     /// drop(held);
-    /// assert!(!lock.is_locked()?);
+    /// assert!(!lock.locked()?);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn acquire(&self) -> std::result::Result<LockGuard, ManagerError> {
-        self.guard(None)?.ok_or(ManagerError::Gone)
+    pub fn acquire(&self) -> LockResult<LockGuard<'_>> {
+        self.guard(None, LockError::Gone)
     }
 
-    /// Takes the lock if it is free now.
+    /// Holds the lock if it is free at this moment.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
+    /// `Failed(LockError::WouldBlock)` if it is not, and those of [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
     /// let lock = manager.lock()?;
-    /// let _held = lock.acquire()?;
-    /// assert!(lock.try_acquire()?.is_none());
+    /// let held = lock.try_acquire()?;
+    /// assert!(std::thread::scope(|scope| {
+    ///     scope.spawn(|| lock.try_acquire().is_err()).join().unwrap()
+    /// }));
+    /// # drop(held);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_acquire(&self) -> std::result::Result<Option<LockGuard>, ManagerError> {
-        self.guard(Some(Duration::ZERO))
+    pub fn try_acquire(&self) -> LockResult<LockGuard<'_>> {
+        self.guard(Some(Duration::ZERO), LockError::WouldBlock)
     }
 
-    /// Waits for the lock for at most `timeout`; `None` if it was not free in that time.
+    /// Waits until the lock is free, for `timeout` at the longest, and holds it.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// As [`acquire`](Self::acquire).
+    /// `Failed(LockError::TimedOut)` if it was not, and those of [`acquire`](Self::acquire).
     ///
     /// # Examples
     ///
     /// ```
-    /// use std::time::Duration;
+    /// use std::{thread, time::Duration};
     ///
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
     /// let lock = manager.lock()?;
-    /// let _held = lock.acquire()?;
-    /// assert!(lock.acquire_timeout(Duration::from_millis(1))?.is_none());
+    /// let held = lock.acquire_timeout(Duration::from_secs(1))?;
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| assert!(lock.acquire_timeout(Duration::from_millis(1)).is_err()));
+    /// });
+    /// # drop(held);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn acquire_timeout(
-        &self,
-        timeout: Duration,
-    ) -> std::result::Result<Option<LockGuard>, ManagerError> {
-        self.guard(Some(timeout))
+    pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<LockGuard<'_>> {
+        self.guard(Some(timeout), LockError::TimedOut)
     }
 
-    fn guard(
-        &self,
-        timeout: Option<Duration>,
-    ) -> std::result::Result<Option<LockGuard>, ManagerError> {
-        let taken = self.take(timeout)?;
-        Ok(taken.map(|taken| LockGuard {
-            lock: self.clone(),
-            taken,
-            is_over: false,
-        }))
+    fn guard(&self, timeout: Option<Duration>, in_vain: LockError) -> LockResult<LockGuard<'_>> {
+        self.take(timeout)?.guard(in_vain, || LockGuard::new(self))
     }
 }
 
-/// A [`Lock`] that this process has, until the guard is dropped.
+/// The proof that this thread holds a [`Lock`]; dropping it releases the lock.
+///
+/// Dropping it in a panic that began after it was acquired poisons the lock. If it is leaked, the
+/// lock is held until its process ends, and poisoned then.
 #[derive(Debug)]
-#[must_use = "the lock is released when the guard is dropped"]
-pub struct LockGuard {
-    lock: Lock,
-    taken: Taken,
-    is_over: bool,
+#[must_use = "the lock is released when this is dropped"]
+pub struct LockGuard<'a> {
+    pub(super) lock: &'a Lock,
+    since: Since,
 }
 
-impl LockGuard {
-    /// Returns whether the owner before this one ended without releasing the lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use procession_manager::Lock;
-    /// use procession_process::Process;
-    ///
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.lock()?;
-    /// let forget = |lock: Lock| std::mem::forget(lock.acquire().unwrap());
-    /// Process::spawn(forget, (lock.clone(),)).unwrap().join().unwrap();
-    /// assert!(lock.acquire()?.was_abandoned());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn was_abandoned(&self) -> bool {
-        self.taken.was_abandoned
-    }
-
-    /// Releases the lock, as dropping the guard does, and reports what went wrong.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotOwner`](crate::Refusal::NotOwner) if somebody has released the lock with
-    /// [`Lock::release`]; otherwise as every call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.lock()?;
-    /// lock.acquire()?.release()?;
-    /// assert!(!lock.is_locked()?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn release(mut self) -> std::result::Result<(), ManagerError> {
-        self.is_over = true;
-        self.lock.give_back(self.taken.ticket)
-    }
-
-    /// Gives up the guard and leaves the lock held, also after this process has ended: until some
-    /// process calls [`Lock::release`].
-    ///
-    /// # Errors
-    ///
-    /// As [`release`](Self::release).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.lock()?;
-    /// lock.acquire()?.leak()?;
-    /// assert!(lock.is_locked()?);
-    /// lock.release()?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn leak(mut self) -> std::result::Result<(), ManagerError> {
-        self.is_over = true;
-        self.lock.detach(self.taken.ticket)
+impl<'a> LockGuard<'a> {
+    pub(super) fn new(lock: &'a Lock) -> Self {
+        let since = Since::now();
+        Self { lock, since }
     }
 }
 
-impl Drop for LockGuard {
+impl Repair for LockGuard<'_> {
+    fn clear_poison(&self) {
+        // A server that is gone has no lock.
+        let _ = self.lock.clear_poison();
+    }
+}
+
+impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
-            // A server that is gone has no lock; one that took it back has told the next owner.
-            let _ = self.lock.give_back(self.taken.ticket);
+        if self.since.is_ours() {
+            // A server that is gone has no lock.
+            let _ = self.lock.give_back(self.since.panicked());
         }
     }
 }

@@ -116,7 +116,7 @@ impl<T: Item> HostedQueue<T> {
     ///
     /// [`ManagerError::Gone`](crate::ManagerError::Gone).
     pub fn task_done(&self) -> Result<()> {
-        let caller = caller::current().ok_or(Refusal::NotOwner)?;
+        let caller = caller::current().ok_or(Refusal::DoneTooOften)?;
         self.room.change(|state| state.done(caller.session.id()))
     }
 

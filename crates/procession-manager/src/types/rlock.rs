@@ -1,59 +1,42 @@
-//! A lock that its owner may take again.
+//! A lock that the thread which holds it may acquire again.
 
-use super::room::{Leave, Room};
-use crate::error::ManagerError;
-use crate::protocol::SessionId;
-use crate::refusal::{Refusal, Result};
-use crate::server::caller::{self, Caller};
+use super::ownership::{Ownership, Since, Taken};
 use procession_macros::shared;
-use std::marker::PhantomData;
-use std::sync::Arc;
+use procession_sync::{LockError, LockResult, Repair};
 use std::time::Duration;
 
 /// The lock in the server.
-pub(crate) struct HostedRLock {
-    room: Arc<Room<State>>,
-}
-
-#[derive(Default)]
-struct State {
-    owner: Option<Owner>,
-    /// Whether an owner has ended, and nobody has been told yet.
-    is_abandoned: bool,
-}
-
-struct Owner {
-    session: SessionId,
-    thread: u64,
-    depth: u64,
-}
+pub(crate) struct HostedRLock(Ownership);
 
 impl HostedRLock {
     pub(super) fn new() -> Self {
-        Self {
-            room: Room::new(State::default()),
-        }
+        Self(Ownership::new(true))
     }
 }
 
-/// A lock that belongs to one thread of one process, which may take it again while it has it.
+/// A lock that the thread which holds it may acquire again: [`procession_sync::RLock`], in a
+/// manager's server.
 ///
-/// It is free again when it was released as often as it was acquired. If the owner's process ends,
-/// the server releases it, and the next guard says so.
+/// It is released with the last guard. Guards cannot be sent to another thread.
+///
+/// # When the other side is gone
+///
+/// As for a [`Lock`](crate::Lock).
 ///
 /// # Examples
 ///
 /// ```
-/// # fn main() -> Result<(), procession_manager::ManagerError> {
-/// # procession_process::init();
-/// let manager = procession_manager::Manager::start()?;
+/// # fn main() -> anyhow::Result<()> {
+/// # procession::init();
+/// let manager = procession::Manager::start()?;
 /// let lock = manager.rlock()?;
 /// let outer = lock.acquire()?;
-/// let inner = lock.acquire()?; // an ordinary lock would wait for ever
-/// drop(inner);
-/// assert!(lock.is_locked()?);
+/// let inner = lock.acquire()?;
+/// assert_eq!(lock.depth()?, 2);
 /// drop(outer);
-/// assert!(!lock.is_locked()?);
+/// assert!(lock.locked()?);
+/// drop(inner);
+/// assert!(!lock.locked()?);
 /// # Ok(())
 /// # }
 /// ```
@@ -63,213 +46,156 @@ impl HostedRLock {
     reason = "the proxy's methods are as visible as these"
 )]
 impl HostedRLock {
-    /// Returns whether the owner before ended while it had the lock.
-    pub(crate) fn take(&self, timeout: Option<Duration>) -> Option<bool> {
-        self.room.wait(timeout, State::take)
+    pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken {
+        self.0.take(timeout)
     }
 
-    /// Undoes one acquisition by the calling thread, whose guard was forgotten.
-    ///
-    /// # Errors
-    ///
-    /// [`Refusal::NotHeld`](crate::Refusal::NotHeld) if nobody has the lock,
-    /// [`Refusal::NotOwner`](crate::Refusal::NotOwner) if another thread or process has it;
-    /// otherwise as every call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn release(&self) -> Result<()> {
-        let caller = caller::current().ok_or(Refusal::NotOwner)?;
-        self.room.change(|state| state.release(&caller))
+    pub(crate) fn give_back(&self, poison: bool) {
+        self.0.give_back(poison);
     }
 
-    /// Returns whether some thread has the lock at this moment.
-    pub fn is_locked(&self) -> bool {
-        self.room.look(|state| state.owner.is_some())
-    }
-}
-
-impl Owner {
-    fn is(&self, caller: &Caller) -> bool {
-        (self.session, self.thread) == (caller.session.id(), caller.thread)
-    }
-}
-
-impl State {
-    fn take(&mut self, caller: &Caller) -> Option<bool> {
-        match &mut self.owner {
-            Some(owner) if owner.is(caller) => {
-                owner.depth += 1;
-                Some(false)
-            }
-            Some(_) => None,
-            None => {
-                let (session, thread) = (caller.session.id(), caller.thread);
-                self.owner = Some(Owner {
-                    session,
-                    thread,
-                    depth: 1,
-                });
-                Some(std::mem::take(&mut self.is_abandoned))
-            }
-        }
+    pub(crate) fn suspend(&self) -> Option<u32> {
+        self.0.suspend()
     }
 
-    fn release(&mut self, caller: &Caller) -> Result<()> {
-        let owner = self.owner.as_mut().ok_or(Refusal::NotHeld)?;
-        if !owner.is(caller) {
-            return Err(Refusal::NotOwner);
-        }
-        owner.depth -= 1;
-        if owner.depth == 0 {
-            self.owner = None;
-        }
-        Ok(())
+    pub(crate) fn resume(&self, depth: u32) -> Option<bool> {
+        self.0.resume(depth)
     }
-}
 
-impl Leave for State {
-    fn leave(&mut self, session: SessionId) {
-        if self
-            .owner
-            .as_ref()
-            .is_some_and(|owner| owner.session == session)
-        {
-            self.owner = None;
-            self.is_abandoned = true;
-        }
+    /// Returns whether a thread of any process holds the lock at this moment.
+    pub fn locked(&self) -> bool {
+        self.0.depth() != 0
+    }
+
+    /// Returns how often the thread that holds it has acquired it; zero if nobody holds it.
+    pub fn depth(&self) -> usize {
+        self.0.depth()
+    }
+
+    /// Returns whether an owner ended or panicked since the poison was last cleared.
+    pub fn is_poisoned(&self) -> bool {
+        self.0.is_poisoned()
+    }
+
+    /// Declares what the lock protects sound again.
+    pub fn clear_poison(&self) {
+        self.0.clear_poison();
     }
 }
 
 impl RLock {
-    /// Waits for the lock, unless this thread has it, and takes it.
+    /// Waits until the lock is free, and holds it.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the wait. An owner that ends does not
-    /// keep the lock.
-    pub fn acquire(&self) -> std::result::Result<RLockGuard, ManagerError> {
-        self.guard(None)?.ok_or(ManagerError::Gone)
-    }
-
-    /// Takes the lock if it is free now or this thread has it.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
+    /// [`Poisoned`](procession_sync::AcquireError::Poisoned), with the guard in it, if an owner
+    /// ended or panicked; [`LockError::Gone`] if there is no server.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
     /// let lock = manager.rlock()?;
-    /// let _outer = lock.acquire()?;
-    /// assert!(lock.try_acquire()?.is_some()); // this thread has it
-    /// let elsewhere = std::thread::scope(|scope| {
-    ///     scope.spawn(|| lock.try_acquire().map(|guard| guard.is_some())).join().unwrap()
+    /// let held = lock.acquire()?;
+    /// assert!(lock.locked()?);
+    /// drop(held);
+    /// assert!(!lock.locked()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn acquire(&self) -> LockResult<RLockGuard<'_>> {
+        self.guard(None, LockError::Gone)
+    }
+
+    /// Holds the lock if it is free at this moment.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::WouldBlock)` if it is not, and those of [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let lock = manager.rlock()?;
+    /// let held = lock.try_acquire()?;
+    /// assert!(std::thread::scope(|scope| {
+    ///     scope.spawn(|| lock.try_acquire().is_err()).join().unwrap()
+    /// }));
+    /// # drop(held);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_acquire(&self) -> LockResult<RLockGuard<'_>> {
+        self.guard(Some(Duration::ZERO), LockError::WouldBlock)
+    }
+
+    /// Waits until the lock is free, for `timeout` at the longest, and holds it.
+    ///
+    /// # Errors
+    ///
+    /// `Failed(LockError::TimedOut)` if it was not, and those of [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{thread, time::Duration};
+    ///
+    /// # fn main() -> anyhow::Result<()> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let lock = manager.rlock()?;
+    /// let held = lock.acquire_timeout(Duration::from_secs(1))?;
+    /// thread::scope(|scope| {
+    ///     scope.spawn(|| assert!(lock.acquire_timeout(Duration::from_millis(1)).is_err()));
     /// });
-    /// assert_eq!(elsewhere?, false);
+    /// # drop(held);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn try_acquire(&self) -> std::result::Result<Option<RLockGuard>, ManagerError> {
-        self.guard(Some(Duration::ZERO))
+    pub fn acquire_timeout(&self, timeout: Duration) -> LockResult<RLockGuard<'_>> {
+        self.guard(Some(timeout), LockError::TimedOut)
     }
 
-    /// Waits for the lock for at most `timeout`; `None` if it was not free in that time.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// As [`acquire`](Self::acquire).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let lock = manager.rlock()?;
-    /// assert!(lock.acquire_timeout(Duration::from_secs(1))?.is_some());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn acquire_timeout(
-        &self,
-        timeout: Duration,
-    ) -> std::result::Result<Option<RLockGuard>, ManagerError> {
-        self.guard(Some(timeout))
-    }
-
-    fn guard(
-        &self,
-        timeout: Option<Duration>,
-    ) -> std::result::Result<Option<RLockGuard>, ManagerError> {
-        let taken = self.take(timeout)?;
-        let guard = |was_abandoned| RLockGuard {
-            lock: self.clone(),
-            was_abandoned,
-            is_over: false,
-            of_this_thread: PhantomData,
-        };
-        Ok(taken.map(guard))
+    fn guard(&self, timeout: Option<Duration>, in_vain: LockError) -> LockResult<RLockGuard<'_>> {
+        self.take(timeout)?.guard(in_vain, || RLockGuard::new(self))
     }
 }
 
-/// An [`RLock`] that this thread has, until the guard is dropped.
+/// The proof that this thread holds a [`RLock`]; dropping the last one releases it.
 ///
-/// It cannot go to another thread, which could not release the lock.
+/// The lock is free when the last guard is dropped. Otherwise as for a
+/// [`LockGuard`](crate::LockGuard).
 #[derive(Debug)]
-#[must_use = "the lock is released when the guard is dropped"]
-pub struct RLockGuard {
-    lock: RLock,
-    was_abandoned: bool,
-    is_over: bool,
-    of_this_thread: PhantomData<*const ()>,
+#[must_use = "the lock is released when the last guard is dropped"]
+pub struct RLockGuard<'a> {
+    pub(super) lock: &'a RLock,
+    since: Since,
 }
 
-impl RLockGuard {
-    /// Returns whether the owner before this one ended without releasing the lock.
-    pub fn was_abandoned(&self) -> bool {
-        self.was_abandoned
-    }
-
-    /// Undoes this acquisition, as dropping the guard does, and reports what went wrong.
-    ///
-    /// # Errors
-    ///
-    /// As [`RLock::release`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    pub fn release(mut self) -> std::result::Result<(), ManagerError> {
-        self.is_over = true;
-        self.lock.release()
+impl<'a> RLockGuard<'a> {
+    pub(super) fn new(lock: &'a RLock) -> Self {
+        let since = Since::now();
+        Self { lock, since }
     }
 }
 
-impl Drop for RLockGuard {
+impl Repair for RLockGuard<'_> {
+    fn clear_poison(&self) {
+        // A server that is gone has no lock.
+        let _ = self.lock.clear_poison();
+    }
+}
+
+impl Drop for RLockGuard<'_> {
     fn drop(&mut self) {
-        if !self.is_over {
+        if self.since.is_ours() {
             // A server that is gone has no lock.
-            let _ = self.lock.release();
+            let _ = self.lock.give_back(self.since.panicked());
         }
     }
 }

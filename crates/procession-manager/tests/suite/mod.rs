@@ -1,18 +1,12 @@
 //! What the manager does, whatever its connections go over.
 
-mod barrier;
-mod condition;
 mod dict;
 mod ending;
-mod event;
 mod hosting;
 mod list;
-mod lock;
 mod namespace;
 mod nesting;
 mod queue;
-mod rlock;
-mod semaphore;
 mod shared;
 mod value;
 

@@ -1,0 +1,128 @@
+//! One contract for each type, in shared memory and in a manager: the same source runs over both,
+//! and over a manager's sockets and rings. What a program changes to move is the constructor, and
+//! a `?` where memory cannot fail and a server can.
+
+#![expect(
+    clippy::duplicate_mod,
+    reason = "the same tests run over several places"
+)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a child process fails by panicking, like a test"
+)]
+#![expect(
+    clippy::unit_arg,
+    clippy::unused_self,
+    reason = "in memory there is no answer where a server has one, and no manager"
+)]
+
+use procession::ManagerError;
+
+procession::enable_in_tests!();
+
+/// What a call answers, which cannot fail in memory.
+trait Told {
+    type Answer;
+
+    fn told(self) -> Self::Answer;
+}
+
+macro_rules! told {
+    ($($answer:ty)*) => {
+        $(impl Told for $answer {
+            type Answer = Self;
+
+            fn told(self) -> Self {
+                self
+            }
+        })*
+    };
+}
+
+told!(() bool u32 usize);
+
+impl<T> Told for Option<T> {
+    type Answer = Self;
+
+    fn told(self) -> Self {
+        self
+    }
+}
+
+impl<T> Told for Result<T, ManagerError> {
+    type Answer = T;
+
+    fn told(self) -> T {
+        self.unwrap()
+    }
+}
+
+/// Makes everything in a manager.
+macro_rules! manager {
+    ($builder:expr) => {
+        pub(crate) mod types {
+            use procession::Manager;
+            pub(crate) use procession::manager::{
+                Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore, Value,
+            };
+            use std::time::Duration;
+
+            /// A manager, which makes everything.
+            pub(crate) struct Place(Manager);
+
+            impl Place {
+                pub(crate) fn new() -> Self {
+                    Self($builder.start().unwrap())
+                }
+
+                pub(crate) fn lock(&self) -> Lock {
+                    self.0.lock().unwrap()
+                }
+
+                pub(crate) fn rlock(&self) -> RLock {
+                    self.0.rlock().unwrap()
+                }
+
+                pub(crate) fn semaphore(&self, permits: u32) -> Semaphore {
+                    self.0.semaphore(permits).unwrap()
+                }
+
+                pub(crate) fn bounded_semaphore(&self, permits: u32) -> BoundedSemaphore {
+                    self.0.bounded_semaphore(permits).unwrap()
+                }
+
+                pub(crate) fn condition(&self, lock: &Lock) -> Condition {
+                    self.0.condition(lock).unwrap()
+                }
+
+                pub(crate) fn condition_of_rlock(&self, lock: &RLock) -> Condition<RLock> {
+                    self.0.condition(lock).unwrap()
+                }
+
+                pub(crate) fn event(&self) -> Event {
+                    self.0.event().unwrap()
+                }
+
+                pub(crate) fn barrier(&self, parties: u32) -> Barrier {
+                    self.0.barrier(parties).unwrap()
+                }
+
+                pub(crate) fn barrier_with_timeout(
+                    &self,
+                    parties: u32,
+                    timeout: Duration,
+                ) -> Barrier {
+                    self.0.barrier_with_timeout(parties, timeout).unwrap()
+                }
+
+                pub(crate) fn value(&self, value: u32) -> Value<u32> {
+                    self.0.value(value).unwrap()
+                }
+            }
+        }
+    };
+}
+
+mod memory;
+mod rings;
+mod sockets;

@@ -1,0 +1,6 @@
+//! Everything in a manager whose clients go over rings in shared memory.
+
+manager!(procession::Manager::builder().rings(4096));
+
+#[path = "sync.rs"]
+mod sync;

@@ -1,0 +1,6 @@
+//! Everything in a manager whose clients go over sockets.
+
+manager!(procession::Manager::builder().without_rings());
+
+#[path = "sync.rs"]
+mod sync;
