@@ -173,7 +173,7 @@ impl<'a, F, S> PoolTask<'a, F, S> {
     /// Gives each call so long a time: an `apply`, or a `map` with all its items.
     ///
     /// When it is over, items that no worker has begun are not run any more, and those without a result fail with
-    /// [`PoolError::NotInTime`]. An item that a worker is at is run to its end, and nobody hears of it; to end a
+    /// [`PoolError::NotInTime`](crate::PoolError::NotInTime). An item that a worker is at is run to its end, and nobody hears of it; to end a
     /// worker whose task takes too long is the pool's own
     /// [`task_timeout`](crate::PoolBuilder::task_timeout).
     ///
@@ -204,7 +204,7 @@ impl<'a, F, S> PoolTask<'a, F, S> {
     }
 
     /// Has [`apply_async`](Self::apply_async) and [`map_async`](Self::map_async) wait no longer than this for room in a
-    /// pool that has [as much queued](crate::PoolBuilder::max_queued) as it may: then they are [`PoolError::Full`].
+    /// pool that has [as much queued](crate::PoolBuilder::max_queued) as it may: then they are [`PoolError::Full`](crate::PoolError::Full).
     /// With zero they do not wait. Of a sequence, each chunk has so much time; what was queued of it is cancelled.
     ///
     /// # Examples

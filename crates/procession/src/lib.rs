@@ -55,7 +55,6 @@
 #![forbid(unsafe_code)]
 
 pub mod manager;
-pub mod pool;
 pub mod values;
 
 pub use procession_call::{Failure, Panic, RoutineError, Task, TaskError, TaskOnce};
@@ -68,6 +67,8 @@ pub use procession_pipe::{
     PeerCredentials, Pipe, PipeBuilder, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError,
     SendError, Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
+#[doc(inline)]
+pub use procession_pool as pool;
 pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
 pub use procession_process::{
     ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, ParentProcess, Process,
