@@ -10,7 +10,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-/// A task with settings for the calls to it, from [`Pool::task`].
+/// A task with settings for the calls to it, from [`Pool::task`](crate::Pool::task).
 ///
 /// The methods of [`Pool`] are this without settings.
 ///
@@ -78,7 +78,7 @@ impl<'a, F> PoolTask<'a, F> {
         self
     }
 
-    /// Has each item be a tuple of the task's arguments, as [`Pool::starmap`] does.
+    /// Has each item be a tuple of the task's arguments, as [`Pool::starmap`](crate::Pool::starmap) does.
     ///
     /// # Examples
     ///
@@ -98,7 +98,7 @@ impl<'a, F> PoolTask<'a, F> {
     }
 
     /// Has the task take its worker's state by reference, and the item behind it, as
-    /// [`Pool::map_with_state`] does.
+    /// [`Pool::map_with_state`](crate::Pool::map_with_state) does.
     ///
     /// # Examples
     ///
@@ -125,7 +125,7 @@ impl<'a, F, S> PoolTask<'a, F, S> {
     /// Sends a worker so many items at once. Many small items are faster in large chunks; a few that take long
     /// are spread more evenly in small ones.
     ///
-    /// With 0, every call is [`PoolError::NoChunk`].
+    /// With 0, every call is [`PoolError::NoChunk`](crate::PoolError::NoChunk).
     pub fn chunk(mut self, items: usize) -> Self {
         self.chunk = Some(items);
         self
@@ -143,7 +143,7 @@ impl<'a, F, S> PoolTask<'a, F, S> {
     }
 
     /// Shows an item in its error, shortened, as its `Debug` does: the error is then
-    /// [`PoolError::OfItem`].
+    /// [`PoolError::OfItem`](crate::PoolError::OfItem).
     ///
     /// It is written before the item is run, for it may be in no state to be shown after that, and kept until
     /// there is a result. So it costs time and memory for each item.

@@ -8,13 +8,13 @@ use crate::shape::{Item, Shape};
 use procession_os::wait::Deadline;
 
 impl<F, S: Shape> PoolTask<'_, F, S> {
-    /// Calls the task once and returns the result, as [`Pool::apply`].
+    /// Calls the task once and returns the result, as [`Pool::apply`](crate::Pool::apply).
     ///
     /// The arguments are a tuple of all of them, or what goes [with the state](Self::with_state).
     ///
     /// # Errors
     ///
-    /// As `Pool::apply`, and [`PoolError::NotInTime`].
+    /// As `Pool::apply`, and [`PoolError::NotInTime`](crate::PoolError::NotInTime).
     ///
     /// # When the other side is gone
     ///
@@ -47,7 +47,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         result.get()
     }
 
-    /// As [`apply`](Self::apply), without waiting for the result, as [`Pool::apply_async`].
+    /// As [`apply`](Self::apply), without waiting for the result, as [`Pool::apply_async`](crate::Pool::apply_async).
     ///
     /// # Errors
     ///
@@ -80,12 +80,12 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         self.start(args, self.timeout, false)
     }
 
-    /// Calls the task with each item and returns the results in the items' order, as [`Pool::map`].
+    /// Calls the task with each item and returns the results in the items' order, as [`Pool::map`](crate::Pool::map).
     ///
     /// # Errors
     ///
-    /// The error of the first item that failed, as `Pool::map`; [`PoolError::NoChunk`],
-    /// [`PoolError::NotInTime`].
+    /// The error of the first item that failed, as `Pool::map`; [`PoolError::NoChunk`](crate::PoolError::NoChunk),
+    /// [`PoolError::NotInTime`](crate::PoolError::NotInTime).
     ///
     /// # When the other side is gone
     ///
@@ -116,7 +116,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
     /// # Errors
     ///
     /// For each item, the error that `map` would return. The outer error is that of a pool that has ended before
-    /// the call, or [`PoolError::NoChunk`].
+    /// the call, or [`PoolError::NoChunk`](crate::PoolError::NoChunk).
     ///
     /// # When the other side is gone
     ///
@@ -146,11 +146,11 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         self.gather(items)
     }
 
-    /// As [`map`](Self::map), without waiting for the results, as [`Pool::map_async`].
+    /// As [`map`](Self::map), without waiting for the results, as [`Pool::map_async`](crate::Pool::map_async).
     ///
     /// # Errors
     ///
-    /// As `Pool::map_async`, and [`PoolError::NoChunk`].
+    /// As `Pool::map_async`, and [`PoolError::NoChunk`](crate::PoolError::NoChunk).
     ///
     /// # When the other side is gone
     ///
@@ -212,11 +212,11 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         self.queue(items, each, |call| all::<T::Output>(call).map(drop))
     }
 
-    /// Returns an iterator over the results, in the items' order, as [`Pool::imap`].
+    /// Returns an iterator over the results, in the items' order, as [`Pool::imap`](crate::Pool::imap).
     ///
     /// # Errors
     ///
-    /// As `Pool::imap`, and [`PoolError::NoChunk`].
+    /// As `Pool::imap`, and [`PoolError::NoChunk`](crate::PoolError::NoChunk).
     ///
     /// # When the other side is gone
     ///
@@ -248,7 +248,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
     }
 
     /// As [`imap`](Self::imap), with the results in the order in which they come, as
-    /// [`Pool::imap_unordered`].
+    /// [`Pool::imap_unordered`](crate::Pool::imap_unordered).
     ///
     /// # Errors
     ///
