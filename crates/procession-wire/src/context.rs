@@ -51,10 +51,12 @@ impl<C: Default> Contexts<C> {
         {
             self.push(Box::default());
         }
-        self.stack.with_borrow_mut(|stack| {
+        let innermost = self.stack.try_with(|stack| {
+            let mut stack = stack.borrow_mut();
             let (_, context) = stack.last_mut()?;
             Some(change(context))
-        })
+        });
+        innermost.ok().flatten()
     }
 
     /// Runs `work` with `context` as this thread's innermost one, and gives it back.
