@@ -6,7 +6,7 @@
 //! and the hash of the entry's type name.
 //!
 //! The receiver calls nothing before it has checked that the offset is aligned and lies, whole, in
-//! the executable's own data, that the table begins with 128 bits that stand nowhere else in the
+//! the executable's own constants, where nobody can write, that the table begins with 128 bits that stand nowhere else in the
 //! image, and that the table's hash is the one that was sent. Whatever bytes arrive, only the
 //! `run` function of such a table can be called. Every `run` has the same signature and decodes
 //! its arguments with their types checked, so naming the wrong entry is an error and no more.
@@ -66,7 +66,8 @@ pub struct Routine {
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RoutineError {
-    /// The function was compiled into a dynamic library.
+    /// The function was compiled into a dynamic library, or the executable was linked so that what names its
+    /// functions can be written to (`-C relro-level=off`).
     #[error("the function lies in a dynamic library; only functions of the executable can be sent")]
     OutsideExecutable,
     /// No function has this name in this executable.
@@ -150,15 +151,16 @@ impl Routine {
     /// garbage.
     pub fn resolve(self) -> Result<Run, RoutineError> {
         let table = image()
-            .data::<Table>(self.offset)
+            .constant::<Table>(self.offset)
             .ok_or(RoutineError::Unknown)?;
-        // SAFETY: `data` found room for a whole, aligned table in the mapped, initialised data of
+        // SAFETY: `constant` found room for a whole, aligned table in the mapped, initialised constants of
         // the executable, and any bytes are valid integers.
         let magic = unsafe { table.cast::<[u64; 2]>().read() };
         if !is_magic(magic) {
             return Err(RoutineError::Unknown);
         }
-        // SAFETY: nothing but a `HasTable::TABLE` begins with these 128 bits.
+        // SAFETY: among the constants nothing but a `HasTable::TABLE` begins with these 128 bits, and nobody can
+        // have written there.
         let table = unsafe { &*table };
         if (table.schema)() != self.schema {
             return Err(RoutineError::Unknown);

@@ -5,6 +5,9 @@ use procession_testkit::watchdog;
 use procession_wire::{Encoder, Kind, Packet, schema};
 use proptest::prelude::*;
 use std::any::Any;
+use std::fs;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 struct Seven;
 
@@ -52,6 +55,33 @@ fn no_other_offset_of_the_image_is_a_routine() {
         .filter(|&offset| routine(offset, hash).resolve().is_ok());
     let found: Vec<u64> = found.collect();
     assert!(found.len() <= 1, "{found:?}");
+}
+
+static FORGED: [AtomicU64; 4] = [const { AtomicU64::new(1) }; 4];
+
+#[test]
+fn a_copy_of_a_table_where_the_program_can_write_is_none() {
+    let _watchdog = watchdog();
+    let real = Routine::of::<Seven>().unwrap();
+    let [offset, hash] = [0, 8].map(|at| {
+        let bytes = real.to_bytes();
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+    });
+    // As safe code finds out where the executable is, and what stands there.
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let base = maps.split('-').next().unwrap();
+    let base = u64::from_str_radix(base, 16).unwrap();
+    let memory = fs::File::open("/proc/self/mem").unwrap();
+    for (at, word) in (0..).step_by(8).zip(&FORGED) {
+        let mut bytes = [0; 8];
+        memory
+            .read_exact_at(&mut bytes, base + offset + at)
+            .unwrap();
+        word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
+    }
+    let forged = (&raw const FORGED).addr() as u64 - base;
+    assert!(routine(offset, hash).resolve().is_ok());
+    assert!(routine(forged, hash).resolve().is_err());
 }
 
 proptest! {

@@ -1,8 +1,9 @@
-//! The running executable: its identity, and which addresses lie in its data.
+//! The running executable: its identity, and which addresses lie in its constants.
 //!
 //! Two processes of one executable have its parts at different addresses but at the same offsets
-//! from the image's base. An offset that came from elsewhere is worth nothing until [`Image::data`]
-//! has found it inside the image's own data.
+//! from the image's base. An offset that came from elsewhere is worth nothing until [`Image::constant`]
+//! has found it inside the image's own constants. What the program can write is none of them: whoever writes
+//! there, safe code with a static of atomics for example, says nothing about the executable.
 
 use std::ffi::{c_int, c_void};
 use std::ops::Range;
@@ -13,7 +14,7 @@ use std::sync::OnceLock;
 #[derive(Debug)]
 pub struct Image {
     base: usize,
-    data: Vec<Range<usize>>,
+    constants: Vec<Range<usize>>,
     identity: u64,
     through_loader: bool,
 }
@@ -32,7 +33,7 @@ impl Image {
         let identity = found.build_id.map_or_else(hash_of_file, |id| hash(&id));
         Self {
             base: found.base,
-            data: found.data,
+            constants: found.constants,
             identity,
             through_loader: found.names_loader && !has_loader(),
         }
@@ -56,18 +57,23 @@ impl Image {
         self.identity
     }
 
-    /// Returns the offset of `thing` from the image's base; `None` if it does not lie in the
-    /// image's data, as what a dynamic library owns does not.
+    /// Returns the offset of `thing` from the image's base; `None` if it is not among the
+    /// image's constants, as what a dynamic library owns is not, nor what may change.
     ///
     /// # Examples
     ///
     /// ```
     /// use procession_os::image::image;
     ///
+    /// use std::sync::atomic::AtomicU64;
+    ///
     /// static IN_THE_IMAGE: u64 = 7;
     /// let offset = image().offset(&IN_THE_IMAGE).unwrap();
-    /// assert_eq!(image().data::<u64>(offset), Some((&raw const IN_THE_IMAGE).cast_mut()));
+    /// assert_eq!(image().constant::<u64>(offset), Some(&raw const IN_THE_IMAGE));
     /// assert_eq!(image().offset(Box::leak(Box::new(7_u64))), None);
+    ///
+    /// static CHANGES: AtomicU64 = AtomicU64::new(7);
+    /// assert_eq!(image().offset(&CHANGES), None);
     /// ```
     pub fn offset<T>(&self, thing: &'static T) -> Option<u64> {
         let address = ptr::from_ref(thing).addr();
@@ -75,20 +81,21 @@ impl Image {
             .then(|| (address - self.base) as u64)
     }
 
-    /// Returns the address at `offset` if a whole, aligned `T` of the image's data fits there.
+    /// Returns the address at `offset` if a whole, aligned `T` of the image's constants fits there.
     ///
-    /// What is found there may be any bytes that the executable's file holds as data.
-    pub fn data<T>(&self, offset: u64) -> Option<*mut T> {
+    /// What is found there may be any bytes that the compiler and the linker have put into the executable,
+    /// and is not written by anybody.
+    pub fn constant<T>(&self, offset: u64) -> Option<*const T> {
         let address = self.base.checked_add(usize::try_from(offset).ok()?)?;
         let fits = address.is_multiple_of(align_of::<T>()) && self.holds(address, size_of::<T>());
-        fits.then(|| ptr::with_exposed_provenance_mut(address))
+        fits.then(|| ptr::with_exposed_provenance(address))
     }
 
     fn holds(&self, address: usize, len: usize) -> bool {
         let Some(end) = address.checked_add(len) else {
             return false;
         };
-        self.data
+        self.constants
             .iter()
             .any(|range| range.start <= address && end <= range.end)
     }
@@ -97,7 +104,7 @@ impl Image {
 #[derive(Default)]
 struct Found {
     base: usize,
-    data: Vec<Range<usize>>,
+    constants: Vec<Range<usize>>,
     build_id: Option<Vec<u8>>,
     /// Whether its file says which loader is to load it.
     names_loader: bool,
@@ -129,17 +136,24 @@ impl Found {
     fn add(&mut self, header: &libc::Elf64_Phdr) {
         let start = self.base + header.p_vaddr as usize;
         let range = start..start + header.p_filesz as usize;
-        let (readable, executable) = (
-            header.p_flags & libc::PF_R != 0,
-            header.p_flags & libc::PF_X != 0,
-        );
         match header.p_type {
-            libc::PT_LOAD if readable && !executable => self.data.push(range),
+            libc::PT_LOAD if header.p_flags == libc::PF_R => self.constants.push(range),
+            // What has addresses in it, which the loader has put there, before it took the right to write from
+            // all whole pages.
+            libc::PT_GNU_RELRO => {
+                let end = start + header.p_memsz as usize;
+                self.constants.push(start..end - end % page_size());
+            }
             libc::PT_INTERP => self.names_loader = true,
             libc::PT_NOTE if self.build_id.is_none() => self.build_id = build_id(range),
             _ => {}
         }
     }
+}
+
+fn page_size() -> usize {
+    // SAFETY: the call only looks a number up in a table that the kernel made.
+    unsafe { libc::getauxval(libc::AT_PAGESZ) as usize }
 }
 
 /// Finds the GNU build id among the notes at `range`: each is two lengths, a type, the owner's
