@@ -184,10 +184,24 @@ impl Channel {
     }
 
     /// Takes the names of the rings away, once both sides have them: their memory then goes with the two, even
-    /// if they are killed, and the channel cannot be handed on any more.
+    /// if they are killed, and the channel cannot be handed on any more. This side
+    /// [keeps](Self::keep_rings) it from then on.
     pub fn unlink_rings(&self) {
+        self.keep_rings();
         if let Some(rings) = self.rings.get() {
             rings.end().ring().segment().unlink();
+        }
+    }
+
+    /// Has this process keep this end of the rings to itself: the locks of the end lie in memory of its own from
+    /// now on, out of reach of the other side, and cost less.
+    ///
+    /// No other process may have the end, nor may this one have received it twice. The channel is not handed on any
+    /// more, and a copy of this process cannot use it. If a thread sends or receives at this moment, all stays as it is.
+    pub fn keep_rings(&self) {
+        if let Some(rings) = self.rings.get() {
+            // Whatever is wrong there, the next call says.
+            let _ = rings.end().ring().keep_here();
         }
     }
 

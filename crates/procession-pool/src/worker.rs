@@ -82,6 +82,8 @@ impl Worker {
     pub(crate) fn start(recipe: &Recipe, at: usize) -> Result<Self, StartError> {
         let (channel, of_worker) =
             Channel::pair_with_rings(RING).map_err(system("make a connection"))?;
+        // Before the worker has the other end, and runs what is the user's.
+        channel.keep_rings();
         let ledger =
             Ledger::new().map_err(|error| system("make a ledger")(io::Error::other(error)))?;
         let builder = (recipe.configure)(Process::builder())

@@ -405,8 +405,7 @@ fn scribble(seed: u64, places: u64) {
 }
 
 /// Such a worker may overlook what it is sent from then on, and what it returned may be lost, so it is killed. The
-/// pool sleeps while it writes: a lock in shared memory that is written over while somebody holds it is one thing
-/// that nobody survives (`procession_os::robust`).
+/// pool talks to it, and to the others, while it writes.
 // POL-186
 #[test]
 fn a_worker_that_writes_over_what_it_shares_with_the_pool_harms_no_other() {
@@ -420,17 +419,27 @@ fn a_worker_that_writes_over_what_it_shares_with_the_pool_harms_no_other() {
         let call = |pid: Value<u32>, seed: u64, places: u64| {
             pid.set(std::process::id());
             thread::sleep(Duration::from_millis(30));
-            scribble(seed, places);
+            for round in 0..20 {
+                scribble(seed + round, places);
+            }
         };
         let (seed, places) = (random.below(1 << 60), 1 + random.below(200));
         let args = (culprit.clone(), seed, places);
         let mut scribbled = pool.apply_async(call, args).unwrap();
-        for other in others {
-            assert_eq!(other.get().unwrap(), 150, "seed {seed}");
-        }
-        // Whatever came of it, it is a result.
-        let _ = scribbled.get_timeout(Duration::from_millis(100));
-        kill_if_there(culprit.get());
+        thread::scope(|scope| {
+            // The third worker is sent, and answers, one item after the other; so is the culprit, perhaps.
+            let busy = scope.spawn(|| {
+                let results = pool.imap_chunked(next, 0..2000, 1).unwrap();
+                results.count()
+            });
+            for other in others {
+                assert_eq!(other.get().unwrap(), 150, "seed {seed}");
+            }
+            // Whatever came of it, it is a result.
+            let _ = scribbled.get_timeout(Duration::from_millis(100));
+            kill_if_there(culprit.get());
+            assert_eq!(busy.join().unwrap(), 2000, "seed {seed}");
+        });
         eventually("its call ends", || scribbled.ready());
         eventually("it is gone", || {
             !pool.worker_pids().contains(&culprit.get())

@@ -9,6 +9,7 @@ use procession_os::wait::Deadline;
 use procession_shm::ring::{Next, RingEnd, RingError, RingReader, RingWriter, Rings, Sleeper};
 use procession_testkit::helper::{Helper, arrive, roundtrip, say, wait_for_end};
 use procession_testkit::watchdog;
+use procession_wire::{Encoder, Kind};
 use proptest::prelude::*;
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
@@ -314,6 +315,77 @@ fn write_in_part() {
         wait_for_end();
     })
     .unwrap();
+}
+
+/// Overwrites the whole of both heads, and what is in the rings, with this byte.
+fn scribble(end: &RingEnd, byte: u8) {
+    let name = format!("/dev/shm{}", end.segment().name());
+    let file = OpenOptions::new().write(true).open(name).unwrap();
+    let len = file.metadata().unwrap().len() - 256;
+    file.write_all_at(&vec![byte; len as usize], 256).unwrap();
+}
+
+#[test]
+fn scribbles_do_not_harm_whoever_is_at_an_end_that_is_kept() {
+    let _watchdog = watchdog();
+    for byte in [0x00, 0x01, 0x5a, 0x80, 0xff] {
+        let (here, there) = Rings::create(128).unwrap();
+        here.keep_here().unwrap();
+        assert!(push(&there, b"hello").unwrap());
+        // While it is held, at any moment: more than a lock survives that lies there.
+        here.write(NEVER, |writer| {
+            scribble(&there, byte);
+            let _ = writer.push(b"hello");
+        })
+        .unwrap();
+        here.read(NEVER, |reader| {
+            scribble(&there, byte);
+            if let Ok(Some(Next::InRing(len))) = reader.next() {
+                reader.pop(len, &mut Vec::new());
+            }
+        })
+        .unwrap();
+        // This thread holds other robust locks meanwhile and afterwards.
+        let (one, other) = Rings::create(128).unwrap();
+        assert!(push(&one, b"sound").unwrap());
+        assert_eq!(pop(&other).unwrap().unwrap(), b"sound");
+    }
+}
+
+#[test]
+fn an_end_that_is_kept_is_used_by_one_thread_at_a_time_and_not_handed_on() {
+    let _watchdog = watchdog();
+    let (here, there) = Rings::create(4096).unwrap();
+    // Not while it is in use.
+    let kept = here.write(NEVER, |_| {
+        let same = here.clone();
+        thread::spawn(move || same.keep_here()).join().unwrap()
+    });
+    assert_eq!(kept.unwrap(), Err(RingError::TimedOut));
+    here.keep_here().unwrap();
+    thread::scope(|scope| {
+        for writer in 0..3_u8 {
+            let here = here.clone();
+            scope.spawn(move || {
+                for number in 0..500_u16 {
+                    while !push(&here, &vec![writer; usize::from(number % 90)]).unwrap() {
+                        thread::yield_now();
+                    }
+                }
+            });
+        }
+        for _ in 0..1500 {
+            let message = await_one(&there);
+            assert!(message.iter().all(|byte| *byte == message[0]));
+        }
+    });
+    let mut encoder = Encoder::new(Kind::VALUE);
+    let refused = encoder.push(&here).unwrap_err();
+    assert!(
+        refused.to_string().contains("cannot be handed on"),
+        "{refused}"
+    );
+    roundtrip(&there);
 }
 
 proptest! {

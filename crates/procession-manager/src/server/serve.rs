@@ -43,6 +43,8 @@ fn give_rings(home: &Home, client: &Channel) -> Result<(), SendError> {
     client.send(Message::encode(RINGS, &theirs)?)?;
     if let Some(ours) = ours {
         client.add_rings(ours);
+        // The connection is this thread's alone.
+        client.keep_rings();
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ impl Channel {
         Ok((end(Side::Pool), end(Side::Worker)))
     }
 
+    pub(crate) fn keep_rings(&self) {}
+
     pub(crate) fn unlink_rings(&self) {}
 
     /// Returns the number of the worker.

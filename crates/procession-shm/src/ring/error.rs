@@ -13,6 +13,9 @@ pub enum RingError {
     /// and nobody else can go on with it.
     #[error("another process has left a message unfinished on this end of the connection")]
     CutShort,
+    /// Another process keeps this end to itself, of which this one is a copy.
+    #[error("the connection belongs to the process of which this is a copy")]
+    Copied,
     /// The memory was overwritten.
     #[error("the memory of the connection was overwritten: {0}")]
     Damaged(&'static str),
@@ -34,6 +37,7 @@ impl From<LockError> for RingError {
 procession_os::debug_in_words!(RingError {
     TimedOut,
     CutShort,
+    Copied,
     Damaged,
     Lock
 });

@@ -3,18 +3,20 @@
 use super::RingError;
 use super::atomic::{AtomicU32, Ordering};
 use super::index::{Count, Size};
+use super::local::LocalLock;
 use super::mark::Marks;
 use crate::Segment;
 use procession_os::robust::{Acquired, RobustMutex};
 use procession_os::wait::Deadline;
 use std::ops::Range;
 use std::ptr::NonNull;
+use std::time::Duration;
 
 /// What the writers write, and the readers look at, or the other way round; in cache lines of its
 /// own.
 #[repr(C, align(128))]
 pub(super) struct Side {
-    /// Held by whoever writes, or reads.
+    /// Held by whoever writes, or reads, at an end that several processes may have.
     mutex: RobustMutex,
     /// The bytes that were written to the ring, or read from it.
     pub(super) count: Count,
@@ -33,15 +35,36 @@ const BROKEN: u32 = 2;
 
 impl Side {
     /// Runs `work` while this thread has the side to itself.
+    #[inline]
     pub(super) fn hold<R>(
         &self,
+        local: &LocalLock,
         deadline: Deadline,
         work: impl FnOnce() -> R,
     ) -> Result<R, RingError> {
+        if local.is_in_use() {
+            let held = local.lock(deadline)?;
+            let result = work();
+            drop(held);
+            return Ok(result);
+        }
         let held = Hold::new(self, deadline)?;
+        if local.is_in_use() {
+            // It was taken over while this thread waited.
+            drop(held);
+            return self.hold(local, deadline, work);
+        }
         let result = work();
         drop(held);
         Ok(result)
+    }
+
+    /// Has `local` stand in for the mutex, unless somebody holds that at this moment.
+    pub(super) fn take_over(&self, local: &LocalLock) -> Result<(), RingError> {
+        let held = Hold::new(self, Deadline::after(Duration::ZERO))?;
+        local.take_over();
+        drop(held);
+        Ok(())
     }
 
     pub(super) fn is_partial(&self) -> bool {

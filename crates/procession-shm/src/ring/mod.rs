@@ -28,13 +28,16 @@
 //! Threads and processes can share an end: one of them at a time writes, and one reads, under a robust
 //! lock for each. A process that is killed while it has one leaves whole messages and blocks nobody. Only a
 //! message that it was sending, or receiving, beside the ring is cut short, and with it the use of
-//! that direction.
+//! that direction. Whoever overwrites such a lock while it is held can crash the holder (see
+//! [`robust`](procession_os::robust)); an end that one process has to itself has locks out of reach
+//! ([`RingEnd::keep_here`]).
 //!
 //! Nothing that is read from the memory is trusted: `index.rs` says what is checked.
 
 mod atomic;
 mod error;
 mod index;
+mod local;
 mod mark;
 mod memory;
 mod reader;
@@ -47,10 +50,12 @@ pub use writer::RingWriter;
 
 use crate::{Format, Segment, SegmentKind, ShmError};
 use index::Size;
+use local::LocalLock;
 use memory::{Head, Memory};
 use procession_os::wait::Deadline;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::sync::Arc;
 
 /// The maker of pairs of rings.
 #[derive(Debug)]
@@ -105,7 +110,15 @@ pub struct RingEnd {
     number: u8,
     out: Memory,
     back: Memory,
+    /// What stands in for the locks of this end, if one process has it to itself.
+    local: Arc<Local>,
     segment: Segment,
+}
+
+#[derive(Debug, Default)]
+struct Local {
+    writer: LocalLock,
+    reader: LocalLock,
 }
 
 /// The unit of a ring's memory.
@@ -135,6 +148,7 @@ impl RingEnd {
             number,
             out,
             back,
+            local: Arc::default(),
             segment,
         })
     }
@@ -143,7 +157,8 @@ impl RingEnd {
     ///
     /// # Errors
     ///
-    /// [`RingError::TimedOut`] at the deadline, [`RingError::Damaged`] and [`RingError::Lock`].
+    /// [`RingError::TimedOut`] at the deadline, [`RingError::Damaged`], [`RingError::Lock`], and
+    /// [`RingError::Copied`] in a copy of the process that [keeps](Self::keep_here) the end.
     #[inline]
     pub fn write<R>(
         &self,
@@ -151,7 +166,8 @@ impl RingEnd {
         work: impl FnOnce(&mut RingWriter<'_>) -> R,
     ) -> Result<R, RingError> {
         let mut writer = RingWriter::new(&self.out);
-        self.out.head().writer.hold(deadline, || work(&mut writer))
+        let side = &self.out.head().writer;
+        side.hold(&self.local.writer, deadline, || work(&mut writer))
     }
 
     /// Has `work` read, once no other thread or process reads at this end.
@@ -166,7 +182,8 @@ impl RingEnd {
         work: impl FnOnce(&mut RingReader<'_>) -> R,
     ) -> Result<R, RingError> {
         let mut reader = RingReader::new(&self.back);
-        self.back.head().reader.hold(deadline, || work(&mut reader))
+        let side = &self.back.head().reader;
+        side.hold(&self.local.reader, deadline, || work(&mut reader))
     }
 
     /// Looks where the next message is that can be read here, whoever reads it.
@@ -193,6 +210,37 @@ impl RingEnd {
     /// them a bell for a reader that is awake. Nobody else may sleep at this end.
     pub fn disarm(&self) {
         self.back.head().marks().unwatch();
+    }
+
+    /// Has this process keep the end to itself: its locks lie in memory of its own from now on, out of reach of
+    /// whoever has the other end, and cost less. No other process may have this end, nor may this process have
+    /// another handle to it than clones of this one; it is not handed on any more, and a copy of the process cannot use it.
+    ///
+    /// # Errors
+    ///
+    /// [`RingError::TimedOut`] if somebody writes or reads at this moment, [`RingError::Damaged`] and
+    /// [`RingError::Lock`]. Then the locks in the ring are used as before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_os::wait::Deadline;
+    ///
+    /// let (here, there) = procession_shm::ring::Rings::create(1000)?;
+    /// here.keep_here()?;
+    /// assert!(here.write(Deadline::NEVER, |writer| writer.push(b"hello"))??);
+    /// assert!(there.next()?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn keep_here(&self) -> Result<(), RingError> {
+        let writer = (&self.out.head().writer, &self.local.writer);
+        let reader = (&self.back.head().reader, &self.local.reader);
+        for (side, local) in [writer, reader] {
+            if !local.is_in_use() {
+                side.take_over(local)?;
+            }
+        }
+        Ok(())
     }
 
     /// Returns whether all that was written at this end was read.
@@ -239,6 +287,9 @@ impl fmt::Debug for RingEnd {
 /// Encodes a handle; only into a message to another process.
 impl Serialize for RingEnd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.local.writer.is_in_use() || self.local.reader.is_in_use() {
+            return Err(serde::ser::Error::custom(KEPT));
+        }
         (self.number, &self.segment).serialize(serializer)
     }
 }
@@ -250,6 +301,8 @@ impl<'de> Deserialize<'de> for RingEnd {
         end.ok_or_else(|| serde::de::Error::custom("the memory of a connection has no size"))
     }
 }
+
+const KEPT: &str = "this end of the connection is kept by its process and cannot be handed on";
 
 struct Decoded(Segment);
 
