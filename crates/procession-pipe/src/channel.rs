@@ -130,7 +130,7 @@ impl Channel {
     /// `capacity` bytes in shared memory, for processes of one family.
     ///
     /// A message that takes up to a quarter of a ring goes through it, without a call of the kernel
-    /// while the other side is awake; any other over the socket. A process has four descriptors for an end.
+    /// while the other side is awake; any other over the socket. A process has three descriptors for an end.
     ///
     /// # Errors
     ///

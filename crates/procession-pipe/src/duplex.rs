@@ -74,8 +74,8 @@ impl PipeBuilder {
     /// in it, goes over the socket, in its order. Making such a pipe takes some ten times longer
     /// than one without. Its memory, twice `capacity` rounded up to a power of two and one page, is
     /// reserved from the start, and given back with the last handle to either end. A process has
-    /// four descriptors for an end, for the socket, for the memory and for two bells, where it would have
-    /// one; three of them go in a message that the end is a part of.
+    /// three descriptors for an end, for the socket and for two bells, where it would have one; and so many
+    /// go in a message that the end is a part of.
     ///
     /// Code that polls the descriptor of such a connection by itself has to
     /// [`arm`](Connection::arm) it first.

@@ -178,7 +178,7 @@ fn descriptors() -> usize {
 
 // CON-040
 #[test]
-fn an_end_has_four_descriptors_and_its_clone_one_more() {
+fn an_end_has_three_descriptors_and_its_clone_one_more() {
     let _watchdog = watchdog();
     let alone = || {
         // The family and its fork server have what they need.
@@ -186,15 +186,15 @@ fn an_end_has_four_descriptors_and_its_clone_one_more() {
         let without = Process::spawn(descriptors, ()).unwrap().join().unwrap();
         let before = descriptors();
         let (here, there) = duplex::<(), ()>();
-        // In one process both ends have the memory and the bells in common.
-        assert_eq!(descriptors() - before, 2 + 2 + 1);
+        // In one process both ends have the bells in common.
+        assert_eq!(descriptors() - before, 2 + 2);
         let same = here.try_clone().unwrap();
-        assert_eq!(descriptors() - before, 6);
+        assert_eq!(descriptors() - before, 5);
         let child = Process::spawn(|_: Connection<(), ()>| descriptors(), (there,)).unwrap();
-        assert_eq!(child.join().unwrap() - without, 1 + 2 + 1);
+        assert_eq!(child.join().unwrap() - without, 1 + 2);
         let held = descriptors();
         drop((here, same));
-        assert_eq!(held - descriptors(), 2 + 2 + 1);
+        assert_eq!(held - descriptors(), 2 + 2);
     };
     Process::spawn(alone, ()).unwrap().join().unwrap();
 }

@@ -424,6 +424,7 @@ fn a_worker_that_writes_over_what_it_shares_with_the_pool_harms_no_other() {
             }
         };
         let (seed, places) = (random.below(1 << 60), 1 + random.below(200));
+        culprit.set(0);
         let args = (culprit.clone(), seed, places);
         let mut scribbled = pool.apply_async(call, args).unwrap();
         thread::scope(|scope| {
@@ -435,6 +436,7 @@ fn a_worker_that_writes_over_what_it_shares_with_the_pool_harms_no_other() {
             for other in others {
                 assert_eq!(other.get().unwrap(), 150, "seed {seed}");
             }
+            eventually("it has begun", || culprit.get() != 0);
             // Whatever came of it, it is a result.
             let _ = scribbled.get_timeout(Duration::from_millis(100));
             kill_if_there(culprit.get());

@@ -325,6 +325,7 @@ fn scribble(end: &RingEnd, byte: u8) {
     file.write_all_at(&vec![byte; len as usize], 256).unwrap();
 }
 
+// CON-037
 #[test]
 fn scribbles_do_not_harm_whoever_is_at_an_end_that_is_kept() {
     let _watchdog = watchdog();
