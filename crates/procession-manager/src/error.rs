@@ -73,6 +73,15 @@ pub enum ManagerError {
         /// Where the two differ first.
         difference: String,
     },
+    /// The call was collected, by a [`Batch`](crate::Batch) or [`call_async`](crate::call_async), from which its
+    /// result is had later.
+    #[error("the call was collected, and has not been made yet")]
+    Collected,
+    /// Something else than one call of one method was to be collected.
+    #[error(
+        "only one call of one method can be collected at a time, and nothing can be made of its result meanwhile"
+    )]
+    NotCollected,
     /// The call cannot be made from a program with another executable than the server's.
     #[error("{0}")]
     Elsewhere(&'static str),
@@ -107,6 +116,8 @@ procession_os::debug_in_words!(ManagerError {
     NoSuchName,
     NameTaken,
     Interface,
+    Collected,
+    NotCollected,
     Elsewhere,
     Connect,
     NotAdmitted,

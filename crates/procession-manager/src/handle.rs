@@ -7,7 +7,7 @@ use crate::error::ManagerError;
 use crate::protocol::Note;
 use crate::proxy::Proxy;
 use crate::remote::Remote;
-use crate::route::Route;
+use crate::route::{Route, Target};
 use crate::server::visitors::PublicAddress;
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -149,7 +149,8 @@ impl ManagerHandle {
         R: Makes<M>,
     {
         self.server.check_functions()?;
-        self.server.call(Routine::of::<Create<F, A, R, M>>()?, args)
+        let target = Target::Routine(Routine::of::<Create<F, A, R, M>>()?);
+        self.server.order(target, |encoder| encoder.push(args))
     }
 
     /// Returns how many objects the server hosts, after all that this process has dropped.

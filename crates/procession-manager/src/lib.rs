@@ -66,6 +66,33 @@
 //! sends nothing. Two objects that call each other at the same time wait for each other as two
 //! mutexes would; an object that calls itself gets an error.
 //!
+//! # Many calls at once
+//!
+//! A call is a trip to the server and back. A [`Batch`] makes one trip of many calls, in order, and with
+//! [`call_async`] the caller does not wait: what it gets is a future. Both take a closure that calls a method of
+//! a proxy.
+//!
+//! ```
+//! # fn main() -> Result<(), procession_manager::ManagerError> {
+//! # procession_process::init();
+//! # let manager = procession_manager::Manager::start()?;
+//! use procession_manager::{Batch, List, call_async};
+//!
+//! let list = manager.list::<u32>()?;
+//! let mut batch = Batch::new();
+//! for number in 0..1000 {
+//!     batch.add(&list, move |list| list.append(number))?;
+//! }
+//! let last = batch.add(&list, |list| list.get(999))?;
+//! batch.send()?;
+//! assert_eq!(last.get()?, Some(999));
+//!
+//! let len = call_async(&list, List::len);
+//! assert_eq!(len.wait()?, 1000); // or `.await`
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # How long objects live
 //!
 //! As long as any process has a proxy, or a message with one is on its way. A process that ends,
@@ -127,9 +154,12 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod awaited;
+mod batch;
 mod builder;
 mod call;
 mod client;
+mod collected;
 mod construct;
 mod error;
 mod export;
@@ -155,6 +185,8 @@ mod unreachable;
 mod visit;
 
 pub use address::Address;
+pub use awaited::{CallFuture, call_async};
+pub use batch::{Batch, Later};
 pub use builder::ManagerBuilder;
 pub use construct::{Constructor, Makes};
 pub use error::ManagerError;

@@ -6,7 +6,7 @@ use crate::export::{Exported, Interface, key};
 use crate::handle::ManagerHandle;
 use crate::protocol::{GET, MAKE};
 use crate::remote::Remote;
-use crate::route::Route;
+use crate::route::Target;
 use crate::server::names::{
     Export, Get, Make, NameError, Order, Register, RegisterConstructor, Unregister,
 };
@@ -227,11 +227,15 @@ impl ManagerHandle {
             args: key::<A, ()>(""),
         };
         let server = self.server();
-        let made = if server.is_elsewhere() {
-            server.order_named(MAKE, &order, &args)?
+        let target = if server.is_elsewhere() {
+            Target::Key(MAKE)
         } else {
-            server.order(Routine::of::<Make>()?, &order, &args)?
+            Target::Routine(Routine::of::<Make>()?)
         };
+        let made = server.order(target, |encoder| {
+            encoder.push(&order)?;
+            encoder.push(&args)
+        })?;
         explained::<Remote>(name, made).and_then(P::from_remote)
     }
 
@@ -247,7 +251,8 @@ impl ManagerHandle {
                 "only programs with the executable of the manager's server can say what it has under names",
             ));
         }
-        self.server().call(Routine::of::<E>()?, args)
+        let target = Target::Routine(Routine::of::<E>()?);
+        self.server().order(target, |encoder| encoder.push(args))
     }
 
     /// Has the server do something for itself that any program may ask for.
@@ -257,12 +262,12 @@ impl ManagerHandle {
         A: Serialize + DeserializeOwned,
         R: DeserializeOwned,
     {
-        match self.route() {
-            route @ Route::Client(_) if route.elsewhere().is_some() => {
-                self.server().call_named(method, args)
-            }
-            _ => self.server().call(Routine::of::<E>()?, args),
-        }
+        let target = if self.server().is_elsewhere() {
+            Target::Key(method)
+        } else {
+            Target::Routine(Routine::of::<E>()?)
+        };
+        self.server().order(target, |encoder| encoder.push(args))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::export::key;
 use crate::hosting::{Concurrent, Locked};
 use crate::remote::Remote;
 use crate::returns::Returns;
+use crate::route::Target;
 use procession_call::Routine;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -141,7 +142,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     {
         self.remote.check_functions()?;
         let routine = locked_routine(function)?;
-        R::receive(self.remote.call(routine, &args)?)
+        self.remote.call::<A, R, M>(Target::Routine(routine), &args)
     }
 
     /// Calls a method of the type, which a program with another executable knows by its name.
@@ -158,7 +159,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     {
         if self.remote.is_elsewhere() {
             let key = key::<A, R::Sent>(name);
-            return R::receive(self.remote.call_named(key, &args)?);
+            return self.remote.call::<A, R, M>(Target::Key(key), &args);
         }
         self.call(method, args)
     }
@@ -205,7 +206,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     {
         self.remote.check_functions()?;
         let routine = concurrent_routine(function)?;
-        R::receive(self.remote.call(routine, &args)?)
+        self.remote.call::<A, R, M>(Target::Routine(routine), &args)
     }
 
     /// Calls a method of the type, which a program with another executable knows by its name.
@@ -222,7 +223,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     {
         if self.remote.is_elsewhere() {
             let key = key::<A, R::Sent>(name);
-            return R::receive(self.remote.call_named(key, &args)?);
+            return self.remote.call::<A, R, M>(Target::Key(key), &args);
         }
         self.call(method, args)
     }

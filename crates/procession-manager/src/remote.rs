@@ -20,15 +20,17 @@
 //! until the manager ends.
 
 use crate::address::Address;
+use crate::collected;
 use crate::error::ManagerError;
 use crate::protocol::{HOME, Note, ObjectId, SERVER, Secured, SessionId};
 use crate::reply::is_replying;
-use crate::route::Route;
+use crate::returns::Returns;
+use crate::route::{Route, Target};
 use crate::server::caller;
 use crate::server::home::{Home, home_at};
 use crate::visit;
-use procession_call::Routine;
 use procession_wire::handle::{self, Claim};
+use procession_wire::{EncodeError, Encoder};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
@@ -79,53 +81,28 @@ impl Remote {
         &self.0.route
     }
 
-    /// Calls a routine on the object.
-    pub(crate) fn call<A, R>(&self, routine: Routine, args: &A) -> Result<R, ManagerError>
+    /// Calls something on the object; a thread that [collects](crate::collected) calls does so later.
+    pub(crate) fn call<A, R, M>(&self, target: Target, args: &A) -> Result<R::Output, ManagerError>
     where
         A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
+        R: Returns<M>,
     {
-        self.0.route.call(self.0.object, routine, args)
+        let Counted { route, object, .. } = &*self.0;
+        let push = |encoder: &mut Encoder| encoder.push(args);
+        R::receive(if collected::is_usual() {
+            route.call(*object, target, push)?
+        } else {
+            collected::leave_or_take(route, || route.request(*object, target, push))?
+        })
     }
 
-    /// Calls a method on the object that its server, which has another executable, knows by this key.
-    pub(crate) fn call_named<A, R>(&self, method: u64, args: &A) -> Result<R, ManagerError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        self.0.route.call_named(self.0.object, method, args)
-    }
-
-    /// As [`call`](Self::call), for arguments that come in two parts.
-    pub(crate) fn order<O, A, R>(
+    /// Has the server itself do something, with arguments that come one after the other.
+    pub(crate) fn order<R: DeserializeOwned>(
         &self,
-        routine: Routine,
-        order: &O,
-        args: &A,
-    ) -> Result<R, ManagerError>
-    where
-        O: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        self.0.route.order(self.0.object, routine, order, args)
-    }
-
-    /// As [`call_named`](Self::call_named), for arguments that come in two parts.
-    pub(crate) fn order_named<O, A, R>(
-        &self,
-        method: u64,
-        order: &O,
-        args: &A,
-    ) -> Result<R, ManagerError>
-    where
-        O: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        let route = &self.0.route;
-        route.order_named(self.0.object, method, order, args)
+        target: Target,
+        push: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
+    ) -> Result<R, ManagerError> {
+        self.0.route.call(self.0.object, target, push)
     }
 
     /// Tells whether the server has another executable.

@@ -5,15 +5,31 @@ use crate::client::endpoint::Endpoint;
 use crate::client::{endpoint_at, own_endpoint};
 use crate::error::ManagerError;
 use crate::protocol::{Call, Fault, NamedCall, Note, ObjectId};
+use crate::remote::Remote;
 use crate::reply::Reply;
 use crate::server::home::{Home, home_at};
 use crate::threads::this_thread;
 use crate::visit;
 use procession_call::{Routine, consume};
-use procession_wire::{EncodeError, Encoder, Kind, Message, Packet};
-use serde::Serialize;
+use procession_wire::{Body, EncodeError, Encoder, Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+/// What is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Target {
+    /// A function of this executable.
+    Routine(Routine),
+    /// A method, by the key with which another executable knows it.
+    Key(u64),
+}
+
+/// A call that has not been sent.
+pub(crate) struct Request {
+    pub(crate) message: Message,
+    /// The handles among its arguments that must be there until it has ended.
+    pub(crate) kept: Vec<Remote>,
+}
 
 /// How a handle reaches its server.
 #[derive(Clone)]
@@ -47,95 +63,81 @@ impl Route {
         }
     }
 
-    /// Calls a routine on an object and waits for what comes of it.
-    pub(crate) fn call<A, R>(
+    /// Calls something on an object and waits for what comes of it.
+    pub(crate) fn call<R: DeserializeOwned>(
         &self,
         object: ObjectId,
-        routine: Routine,
-        args: &A,
-    ) -> Result<R, ManagerError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        let mut encoder = begin(object, routine)?;
-        encoder.push(args)?;
-        read_reply(self.exchange(encoder.finish())?)
-    }
-
-    /// As [`call`](Self::call), for arguments that come in two parts.
-    pub(crate) fn order<O, A, R>(
-        &self,
-        object: ObjectId,
-        routine: Routine,
-        order: &O,
-        args: &A,
-    ) -> Result<R, ManagerError>
-    where
-        O: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        let mut encoder = begin(object, routine)?;
-        encoder.push(order)?;
-        encoder.push(args)?;
-        read_reply(self.exchange(encoder.finish())?)
-    }
-
-    /// Calls a method that a server with another executable knows by its key.
-    pub(crate) fn call_named<A, R>(
-        &self,
-        object: ObjectId,
-        method: u64,
-        args: &A,
-    ) -> Result<R, ManagerError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        self.visit(object, method, |encoder| encoder.push(args))
-    }
-
-    /// As [`call_named`](Self::call_named), for arguments that come in two parts.
-    pub(crate) fn order_named<O, A, R>(
-        &self,
-        object: ObjectId,
-        method: u64,
-        order: &O,
-        args: &A,
-    ) -> Result<R, ManagerError>
-    where
-        O: Serialize + DeserializeOwned,
-        A: Serialize + DeserializeOwned,
-        R: DeserializeOwned,
-    {
-        self.visit(object, method, |encoder| {
-            encoder.push(order)?;
-            encoder.push(args)
-        })
-    }
-
-    fn visit<R: DeserializeOwned>(
-        &self,
-        object: ObjectId,
-        method: u64,
+        target: Target,
         push: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
     ) -> Result<R, ManagerError> {
-        let endpoint = self.client()?;
         // The handles among the arguments must be there until the call has ended.
-        let (request, _sent) = visit::while_talking(&endpoint, || {
-            let mut encoder = Encoder::new(Kind::REQUEST);
-            encoder.push(&NamedCall {
-                object,
-                method,
-                thread: this_thread(),
-            })?;
-            push(&mut encoder).map(|()| encoder.finish())
-        });
-        let request = request?;
-        check_visit(&request)?;
-        let reply = endpoint.call(request)?;
-        visit::while_talking(&endpoint, || read_reply(reply)).0
+        let Request {
+            message,
+            kept: _kept,
+        } = self.request(object, target, push)?;
+        let reply = self.exchange(message)?;
+        self.read(reply)
+    }
+
+    /// Encodes a call.
+    pub(crate) fn request(
+        &self,
+        object: ObjectId,
+        target: Target,
+        push: impl FnOnce(&mut Encoder) -> Result<(), EncodeError>,
+    ) -> Result<Request, ManagerError> {
+        let thread = this_thread();
+        let mut encoder = Encoder::new(Kind::REQUEST);
+        match target {
+            Target::Routine(routine) => {
+                encoder.push(&Call {
+                    object,
+                    routine,
+                    thread,
+                })?;
+                push(&mut encoder)?;
+                Ok(Request {
+                    message: encoder.finish(),
+                    kept: Vec::new(),
+                })
+            }
+            Target::Key(method) => {
+                let (pushed, kept) = visit::while_talking(&self.client()?, || {
+                    encoder.push(&NamedCall {
+                        object,
+                        method,
+                        thread,
+                    })?;
+                    push(&mut encoder)
+                });
+                pushed?;
+                let message = encoder.finish();
+                check_visit(&message)?;
+                Ok(Request { message, kept })
+            }
+        }
+    }
+
+    /// Decodes what came of a call.
+    pub(crate) fn read<R: DeserializeOwned>(
+        &self,
+        reply: Packet<impl Body>,
+    ) -> Result<R, ManagerError> {
+        match self.elsewhere() {
+            None => read_reply(reply),
+            Some(_) => visit::while_talking(&self.client()?, || read_reply(reply)).0,
+        }
+    }
+
+    /// Tells whether both lead to one server in one way.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Client(one), Self::Client(other)) if Arc::ptr_eq(one, other) => true,
+            _ => {
+                self.address() == other.address()
+                    && self.elsewhere().is_some() == other.elsewhere().is_some()
+            }
+        }
     }
 
     /// Returns the endpoint of a server that has another executable.
@@ -146,7 +148,8 @@ impl Route {
         }
     }
 
-    fn exchange(&self, request: Message) -> Result<Packet, ManagerError> {
+    /// Sends a request and waits for the reply.
+    pub(crate) fn exchange(&self, request: Message) -> Result<Packet, ManagerError> {
         match self {
             Self::Client(_) => self.client()?.call(request),
             Self::Home(home) => home.call(request),
@@ -180,18 +183,7 @@ impl Route {
     }
 }
 
-/// Begins a request, to which the arguments are added.
-fn begin(object: ObjectId, routine: Routine) -> Result<Encoder, EncodeError> {
-    let mut encoder = Encoder::new(Kind::REQUEST);
-    encoder.push(&Call {
-        object,
-        routine,
-        thread: this_thread(),
-    })?;
-    Ok(encoder)
-}
-
-fn read_reply<R: DeserializeOwned>(reply: Packet) -> Result<R, ManagerError> {
+fn read_reply<R: DeserializeOwned>(reply: Packet<impl Body>) -> Result<R, ManagerError> {
     if reply.kind() == Kind::REPLY {
         return Err(match reply.decode()? {
             Fault::NoSuchObject => ManagerError::NoSuchObject,

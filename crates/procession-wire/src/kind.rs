@@ -52,6 +52,8 @@ kinds! {
     NOTE = 0x24,
     /// A client's wish for rings in shared memory, and the answer to it.
     RINGS = 0x25,
+    /// Several requests to a manager, and what came of them.
+    BATCH = 0x26,
     /// A pool's worker can take requests.
     READY = 0x30,
     /// A pool's worker cannot read a request.

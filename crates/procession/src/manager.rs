@@ -8,9 +8,9 @@ pub use procession_manager::__private;
 #[doc(no_inline)]
 pub use procession_manager::IndexMap;
 pub use procession_manager::{
-    Access, Address, Array, ArrayIter, Barrier, BoundedSemaphore, ClientStats, Concurrent,
-    Condition, ConditionLock, Constructor, Dict, DictIter, Event, Exported, Item, List, ListIter,
-    Lock, LockGuard, Locked, Makes, Manager, ManagerBuilder, ManagerError, ManagerHandle,
-    Namespace, Object, ObjectStats, Permit, Proxy, Queue, RLock, RLockGuard, Refusal, Returns,
-    Semaphore, Shared, Stats, UnexpectedKind, Value, shared,
+    Access, Address, Array, ArrayIter, Barrier, Batch, BoundedSemaphore, CallFuture, ClientStats,
+    Concurrent, Condition, ConditionLock, Constructor, Dict, DictIter, Event, Exported, Item,
+    Later, List, ListIter, Lock, LockGuard, Locked, Makes, Manager, ManagerBuilder, ManagerError,
+    ManagerHandle, Namespace, Object, ObjectStats, Permit, Proxy, Queue, RLock, RLockGuard,
+    Refusal, Returns, Semaphore, Shared, Stats, UnexpectedKind, Value, call_async, shared,
 };

@@ -5,12 +5,14 @@ use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
 use crate::protocol::{NOTE, Note, RINGS, SessionId};
-use procession_pipe::Channel;
+use procession_pipe::{Channel, Deadline, RecvError};
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
 use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// How many connections are kept when no call needs them.
 const IDLE: usize = 8;
@@ -43,6 +45,8 @@ pub(crate) struct Endpoint {
     /// Held by the one thread that waits for an answer on `presence`.
     asking: Mutex<()>,
     idle: Mutex<Vec<Calls>>,
+    /// Idle connections that never have rings.
+    unrung: Mutex<Vec<Channel>>,
     /// Whether this process could not use rings that the server had made.
     without_rings: AtomicBool,
     /// In a forked copy of the process that opened it: the copy's own.
@@ -71,6 +75,7 @@ impl Endpoint {
             rings_after,
             asking: Mutex::new(()),
             idle: Mutex::new(Vec::new()),
+            unrung: Mutex::new(Vec::new()),
             without_rings: AtomicBool::new(false),
             heir: OnceLock::new(),
         })
@@ -116,16 +121,51 @@ impl Endpoint {
 
     /// Sends a request and waits for the reply.
     pub(crate) fn call(&self, request: Message) -> Result<Packet, ManagerError> {
+        let (connection, number) = self.send(request)?;
+        let reply = self.reply(&connection, number)?;
+        self.keep(connection);
+        Ok(reply)
+    }
+
+    /// Sends a request and gives the replies to `take` until it has had enough.
+    pub(crate) fn call_many(
+        &self,
+        request: Message,
+        mut take: impl FnMut(Packet) -> Result<bool, ManagerError>,
+    ) -> Result<(), ManagerError> {
+        let (connection, number) = self.send(request)?;
+        while !take(self.reply(&connection, number)?)? {}
+        self.keep(connection);
+        Ok(())
+    }
+
+    fn send(&self, request: Message) -> Result<(Calls, u64), ManagerError> {
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         let mut connection = self.connection()?;
         connection.calls = connection.calls.saturating_add(1);
         connection.channel.send(request.with_number(number))?;
+        Ok((connection, number))
+    }
+
+    fn reply(&self, connection: &Calls, number: u64) -> Result<Packet, ManagerError> {
         let mut reply = self.server.receive(&connection.channel)?;
         if reply.take_number()? != number {
             return Err(stray());
         }
-        self.keep(connection);
         Ok(reply)
+    }
+
+    /// Sends a request over a connection without rings, on which [`Sent`] is told of the reply.
+    pub(crate) fn send_unrung(self: &Arc<Self>, request: Message) -> Result<Sent, ManagerError> {
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        let unrung = lock(&self.unrung).pop();
+        let channel = unrung.map_or_else(|| self.connect().map(|calls| calls.channel), Ok)?;
+        channel.send(request.with_number(number))?;
+        Ok(Sent {
+            endpoint: Arc::clone(self),
+            channel,
+            number,
+        })
     }
 
     /// Tells the server something; there is no answer.
@@ -190,6 +230,43 @@ impl Endpoint {
         let mut idle = lock(&self.idle);
         if idle.len() < IDLE {
             idle.push(connection);
+        }
+    }
+}
+
+/// A request that was sent, and has not been answered.
+pub(crate) struct Sent {
+    endpoint: Arc<Endpoint>,
+    channel: Channel,
+    number: u64,
+}
+
+impl Sent {
+    /// Returns what can be read when there is an answer or none will come: the connection, and the server's
+    /// end.
+    pub(crate) fn watched(&self) -> (BorrowedFd<'_>, Option<BorrowedFd<'_>>) {
+        (self.channel.as_fd(), self.endpoint.server.as_fd())
+    }
+
+    /// Takes the answer, if there is one; `is_over` says that no other will come.
+    pub(crate) fn take(&self, is_over: bool) -> Option<Result<Packet, ManagerError>> {
+        match self.channel.recv_by(Deadline::after(Duration::ZERO)) {
+            Err(RecvError::TimedOut) if is_over => Some(Err(ManagerError::Gone)),
+            Err(RecvError::TimedOut) => None,
+            Err(error) => Some(Err(error.into())),
+            Ok(mut reply) => Some(match reply.take_number() {
+                Ok(number) if number == self.number => Ok(reply),
+                Ok(_) => Err(stray()),
+                Err(error) => Err(error.into()),
+            }),
+        }
+    }
+
+    /// Has the connection used again, after its answer.
+    pub(crate) fn give_back(self) {
+        let mut unrung = lock(&self.endpoint.unrung);
+        if unrung.len() < IDLE {
+            unrung.push(self.channel);
         }
     }
 }

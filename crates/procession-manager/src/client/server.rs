@@ -4,7 +4,7 @@ use crate::error::ManagerError;
 use procession_os::wait;
 use procession_pipe::{Channel, Deadline, RecvError};
 use procession_wire::Packet;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// After how long a wait looks whether the server lives.
@@ -30,6 +30,11 @@ impl ServerProcess {
                 received => return Ok(received?),
             }
         }
+    }
+
+    /// Returns what can be read when the server has ended, if that is known.
+    pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(AsFd::as_fd)
     }
 
     fn has_ended(&self) -> bool {

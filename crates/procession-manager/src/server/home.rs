@@ -251,7 +251,11 @@ impl Home {
     /// Does what a hosted object asks of this or another one, on the same thread.
     pub(crate) fn call(&'static self, request: Message) -> Result<Packet, ManagerError> {
         let (bytes, fds) = request.deliver();
-        let mut request = Packet::parse(bytes, fds)?;
+        let (bytes, fds) = self.call_packet(Packet::parse(bytes, fds)?)?.deliver();
+        Ok(Packet::parse(bytes, fds)?)
+    }
+
+    fn call_packet(&'static self, mut request: Packet) -> Result<Message, ManagerError> {
         let call = request.take::<Call>()?;
         let own = || Caller {
             session: Arc::clone(&self.own),
@@ -263,8 +267,21 @@ impl Home {
             is_answered: false,
             ..caller
         };
-        let (bytes, fds) = self.run(caller, &call, request).deliver();
-        Ok(Packet::parse(bytes, fds)?)
+        Ok(self.run(caller, &call, request))
+    }
+
+    /// As [`call`](Self::call), without descriptors. A reply that nobody wants is empty.
+    pub(crate) fn call_bytes(
+        &'static self,
+        request: Vec<u8>,
+        is_wanted: bool,
+    ) -> Result<Vec<u8>, ManagerError> {
+        let reply = self.call_packet(Packet::parse(request, Vec::new())?)?;
+        Ok(if is_wanted {
+            reply.deliver().0
+        } else {
+            Vec::new()
+        })
     }
 
     fn run(&'static self, caller: Caller, call: &Call, mut request: Packet) -> Message {

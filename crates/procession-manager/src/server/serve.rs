@@ -2,13 +2,16 @@
 
 use super::home::Home;
 use super::session::Session;
+use crate::batch::{append, cut};
 use crate::protocol::{NOTE, Note, RINGS, RingsFor};
+use crate::route::is_bytes_alone;
 use nix::poll::{PollFd, PollFlags};
+use procession_call::{Failure, failed};
 use procession_os::pidfd::Pidfd;
 use procession_os::socket::peer_credentials;
 use procession_os::wait;
 use procession_pipe::{Channel, Deadline, LinkEnd, RecvError, SendError};
-use procession_wire::{Kind, Message, Packet};
+use procession_wire::{Kind, Message, Packet, buffer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::os::fd::AsFd;
@@ -21,16 +24,88 @@ pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &
         if packet.kind() == RINGS && !session.is_visitor() && give_rings(home, client).is_ok() {
             continue;
         }
-        if packet.kind() != Kind::REQUEST || session.has_ended() {
+        let is_batch = packet.kind() == Kind::BATCH;
+        if !is_batch && packet.kind() != Kind::REQUEST || session.has_ended() {
             return;
         }
         let Ok(number) = packet.take_number() else {
             return;
         };
+        if is_batch {
+            match answer_batch(home, session, client, packet, number) {
+                Ok(()) => continue,
+                Err(_) => return,
+            }
+        }
         let answer = home.answer(Arc::clone(session), packet);
         if client.send(answer.with_number(number)).is_err() {
             return;
         }
+    }
+}
+
+/// Answers several requests, one after the other. What came of them is sent as it becomes much, so that
+/// a client that asks for more than it takes waits, and costs no memory here.
+fn answer_batch(
+    home: &'static Home,
+    session: &Arc<Session>,
+    client: &Channel,
+    packet: Packet,
+    number: u64,
+) -> Result<(), SendError> {
+    let not_read = |_| SendError::Closed;
+    let requests = packet.decode::<Vec<u8>>().map_err(not_read)?;
+    let mut replies = Replies::default();
+    let mut rest = requests.as_slice();
+    while !rest.is_empty() {
+        let (is_wanted, request, behind) = cut(rest).ok_or(SendError::Closed)?;
+        let mut bytes = buffer::take(request.len());
+        bytes.extend_from_slice(request);
+        let request = Packet::parse(bytes, Vec::new()).map_err(not_read)?;
+        let reply = home.answer(Arc::clone(session), request);
+        replies.add(is_wanted, reply);
+        rest = behind;
+        if replies.bytes.len() >= MUCH || rest.is_empty() {
+            std::mem::take(&mut replies).send(client, number)?;
+        }
+    }
+    Ok(())
+}
+
+/// So many bytes of replies are not collected any further.
+const MUCH: usize = 256 << 10;
+
+/// Replies that are not sent yet.
+#[derive(Default)]
+struct Replies {
+    bytes: Vec<u8>,
+    /// Those with handles, which are counted to the client until it is known not to get them.
+    claims: Vec<Message>,
+}
+
+impl Replies {
+    /// Adds a reply; one that nobody wants is empty, and what is claimed for it is given back.
+    fn add(&mut self, is_wanted: bool, reply: Message) {
+        if !is_wanted {
+            return append(&mut self.bytes, &[]);
+        }
+        let reply = if is_bytes_alone(&reply) {
+            reply
+        } else {
+            let why = "shared memory and file descriptors cannot be sent in a batch";
+            failed(Failure::Result(why.to_owned())).message
+        };
+        append(&mut self.bytes, reply.bytes());
+        if reply.has_handles() {
+            self.claims.push(reply);
+        }
+    }
+
+    fn send(self, client: &Channel, number: u64) -> Result<(), SendError> {
+        let message = Message::encode(Kind::BATCH, &self.bytes)?;
+        client.send(message.with_number(number))?;
+        self.claims.into_iter().for_each(Message::delivered);
+        Ok(())
     }
 }
 
