@@ -61,7 +61,9 @@ use crate::family::holders::Holder;
 use crate::family::{self, FamilyError, Lease};
 use crate::mapping::Mapping;
 use crate::registry;
+use crate::slab;
 use std::fmt;
+use std::io;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -152,6 +154,9 @@ static THINGS: Mutex<Vec<Weak<dyn Counted>>> = Mutex::new(Vec::new());
 pub fn before() -> Result<Prepared, FamilyError> {
     let lease = family::lease_for_child()?;
     let holder = lease.take_holder_of_child();
+    slab::reserve_rows(lease.family(), holder)
+        .map_err(|error| FamilyError::Lease(io::Error::other(error)))?;
+    slab::forked::expect(true);
     let mut mappings = registry::living();
     mappings.retain(|mapping| mapping.hold_for(holder));
     let registered = THINGS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -188,6 +193,7 @@ impl Prepared {
     ///
     /// If the child was killed meanwhile, what it holds is given back when it is reaped.
     pub fn in_parent(mut self) {
+        slab::forked::expect(false);
         self.mappings.clear();
         self.things.clear();
     }
@@ -203,6 +209,7 @@ impl Prepared {
     ///
     /// It makes no difference whether the parent lives.
     pub fn in_child(mut self) {
+        slab::forked::expect(false);
         if let Some(lease) = self.lease.take() {
             family::enter_forked(lease, self.holder);
         }
@@ -218,6 +225,7 @@ impl Prepared {
 impl Drop for Prepared {
     fn drop(&mut self) {
         // In a child that did not take it over, the counts stay: too high is harmless.
+        slab::forked::expect(false);
         if self.process == process::id() {
             let mappings = self.mappings.iter();
             mappings.for_each(|mapping| mapping.give_up_for(self.holder));

@@ -1,6 +1,7 @@
 //! What is in a segment: its kind, and the type of its elements.
 
 use crate::claims::SideBySide;
+use crate::header::CORE_LEN;
 use crate::kind::SIDE_BY_SIDE;
 use crate::{OpenError, SegmentKind, ShmError};
 use procession_wire::schema;
@@ -111,7 +112,29 @@ pub(crate) fn has_readers(kind: u32) -> bool {
     kind & SIDE_BY_SIDE != 0
 }
 
+/// The largest object that lies in a slab.
+pub(crate) const LARGEST_IN_CELL: usize = 16 << 10;
+
 impl Measure {
+    /// As [`new`](Self::new), for what lies in a slab; `None` if it is too large for that.
+    pub(crate) fn in_cell(kind: u32, size: usize, align: usize, elements: usize) -> Option<Self> {
+        let payload_at = if has_readers(kind) {
+            (CORE_LEN + size_of::<SideBySide>()).next_multiple_of(CORE_LEN)
+        } else {
+            CORE_LEN
+        };
+        if !align.is_power_of_two() || align > CORE_LEN {
+            return None;
+        }
+        let payload_len = size.checked_mul(elements)?;
+        let total = payload_at.checked_add(payload_len)?;
+        (total <= LARGEST_IN_CELL).then_some(Self {
+            payload_at,
+            payload_len,
+            total,
+        })
+    }
+
     /// `None` if it is more than a process can address, or if the alignment is none.
     pub(crate) fn new(kind: u32, size: usize, align: usize, elements: usize) -> Option<Self> {
         if !align.is_power_of_two() || align > MAX_ALIGN {

@@ -2,9 +2,8 @@
 //!
 //! A segment is a file of the user who made it, which nobody else may open. What is encoded for a
 //! process that will be another user's gets an entry for that user in the file's access control list.
-//! Nobody is let in beside that user.
+//! Nobody is let in beside that user. What lies in a slab is opened with all of the slab.
 
-use crate::family::DIRECTORY;
 use crate::name::Name;
 use nix::errno::Errno;
 use nix::libc;
@@ -20,7 +19,7 @@ thread_local! {
 /// Lets `user` open the segments whose handles `encode` encodes.
 ///
 /// That user can change them, as every process of the family can, and their sizes, which no process of
-/// the family does.
+/// the family does. A small object, such as a lock, lies in a slab with others, which that user can change too.
 ///
 /// # Examples
 ///
@@ -76,7 +75,7 @@ const NO_ID: u32 = u32::MAX;
 type Entry = (u16, u16, u32);
 
 fn grant(name: Name, user: u32) -> io::Result<()> {
-    let path = format!("{DIRECTORY}{name}");
+    let path = name.file_path();
     let owner = fs::symlink_metadata(&path)?.uid();
     if owner == user {
         return Ok(());

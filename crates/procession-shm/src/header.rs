@@ -59,10 +59,19 @@ pub(crate) struct Header {
     elements: AtomicU64,
     counted: AtomicU64,
     whole_counter: AtomicU64,
-    pub(crate) mutex: RobustMutex,
-    pub(crate) poison: AtomicU32,
+    core: Core,
     holders: Holders,
 }
+
+/// What an object has of its own wherever it lies: a mutex, and whether a holder of it died.
+#[repr(C, align(64))]
+pub(crate) struct Core {
+    pub(crate) mutex: RobustMutex,
+    pub(crate) poison: AtomicU32,
+}
+
+pub(crate) const CORE_LEN: usize = 64;
+const _: () = assert!(size_of::<Core>() == CORE_LEN);
 
 /// Who holds the segment, in cache lines that only those write that gain or drop it.
 #[repr(C, align(64))]
@@ -76,8 +85,10 @@ const SLOT_WORDS: usize = 15;
 /// How many processes can have a slot at one time.
 pub(crate) const SLOTS: usize = SLOT_WORDS * 64;
 
-const MAGIC: u64 = u64::from_le_bytes(*b"processn");
-const VERSION: u32 = 3;
+/// What every file of a family begins with that others map.
+pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"processn");
+/// The version of what lies behind it.
+pub(crate) const VERSION: u32 = 3;
 
 /// The part of `state` that the constants are of; the rest counts the transitions.
 const STATE: u32 = 3;
@@ -126,8 +137,20 @@ impl SlotSet {
         self.0.iter().all(|&word| word == 0)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> {
-        (0..SLOTS as u32).filter(|&slot| self.contains(slot))
+    /// Makes one of its words.
+    pub(crate) fn from_words(word: impl FnMut(usize) -> u64) -> Self {
+        Self(std::array::from_fn(word))
+    }
+
+    #[inline]
+    pub(crate) fn iter(self) -> impl Iterator<Item = u32> {
+        (0..).zip(self.0).flat_map(|(at, mut word)| {
+            std::iter::from_fn(move || {
+                let bit = (word != 0).then(|| word.trailing_zeros())?;
+                word &= word - 1;
+                Some(at * 64 + bit)
+            })
+        })
     }
 }
 
@@ -150,7 +173,7 @@ impl Header {
         maker: Holder,
     ) -> io::Result<()> {
         // SAFETY: the mutex lies inside of what `at` points to.
-        let mutex = unsafe { &raw mut (*at).mutex };
+        let mutex = unsafe { &raw mut (*at).core.mutex };
         // SAFETY: the caller vouches for the memory, and that nobody else uses it.
         unsafe { RobustMutex::init_at(mutex) }?;
         // SAFETY: zeros are valid for every other field.
@@ -270,9 +293,7 @@ impl Header {
 
     /// Returns the slots of those who hold it.
     pub(crate) fn slots(&self) -> SlotSet {
-        SlotSet(std::array::from_fn(|at| {
-            self.holders.slots[at].load(SeqCst)
-        }))
+        SlotSet::from_words(|at| self.holders.slots[at].load(SeqCst))
     }
 
     /// Returns how many processes hold it without a slot, and messages that are counted.

@@ -9,8 +9,9 @@ use crate::name::{Link, Name};
 use crate::registry;
 use procession_wire::handle::{Claim, Parcel};
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process;
 use std::sync::Arc;
 
@@ -46,14 +47,35 @@ impl InFlight {
 
     /// What a process has of its parent, of a fork that the library does not know of, may be gone.
     fn check(&self) -> io::Result<()> {
-        if self.mapping.header().is_gone() {
+        if self.mapping.is_gone() {
             return Err(io::Error::other(OpenError::Gone));
         }
         Ok(())
     }
 
+    fn mark(&self, mark: u32) -> io::Result<()> {
+        if self.mapping.mark(mark) {
+            return Ok(());
+        }
+        Err(io::Error::other(OpenError::Gone))
+    }
+
+    /// Sees to it that there is a file to which names can be given.
+    fn make_anchor(&self) -> io::Result<()> {
+        if self.mapping.name.cell.is_none() {
+            return Ok(());
+        }
+        let mut options = OpenOptions::new();
+        let made =
+            (options.write(true).create_new(true).mode(0o600)).open(self.mapping.name.path());
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn count(&self) -> io::Result<()> {
-        if !self.mapping.header().admit(Holder::Counted) {
+        if !self.mapping.admit(Holder::Counted) {
             return Err(io::Error::other(OpenError::Gone));
         }
         self.kept.set(Kept::Count);
@@ -93,7 +115,7 @@ impl Claim for InFlight {
         };
         self.check()?;
         // First: whoever closes the segment looks for parcels from here on.
-        self.mapping.header().mark(SENT);
+        self.mark(SENT)?;
         enclose(file, self.mapping.name)
     }
 
@@ -101,11 +123,13 @@ impl Claim for InFlight {
         self.check()?;
         let place = Name::parse(place).ok_or(io::ErrorKind::InvalidInput)?;
         let mapped = registry::find(place).ok_or(io::ErrorKind::NotFound)?;
+        let header = mapped.header().ok_or(io::ErrorKind::InvalidInput)?;
         let link = Link::fresh(self.mapping.name, place);
         // In this order, lest the place goes without looking for what lies in it.
-        mapped.header().mark_as_place();
+        header.mark_as_place();
         // First: whoever closes the segment looks for links from here on.
-        self.mapping.header().mark(LINKED);
+        self.mark(LINKED)?;
+        self.make_anchor()?;
         match fs::hard_link(self.mapping.name.path(), link.path()) {
             Ok(()) => {
                 self.kept.set(Kept::Link(link));

@@ -76,6 +76,7 @@ mod reserve;
 pub mod ring;
 mod segment;
 mod shared;
+mod slab;
 mod value;
 mod writing;
 

@@ -1,4 +1,6 @@
-//! A segment in this process's memory, and what this process holds of it.
+//! An object in this process's memory, and what this process holds of it.
+//!
+//! It has a segment of its own, or lies in a [slab](crate::slab).
 //!
 //! The [header](crate::header) says who holds the segment. This process is a holder from the time at
 //! which a mapping is entered into the [registry](crate::registry) until it is dropped, however many
@@ -8,11 +10,13 @@ use crate::claims::SideBySide;
 use crate::family::holders::Holder;
 use crate::family::{self, Lease, Stay, remains};
 use crate::format::{Format, Found, HEADER_LEN, has_readers};
-use crate::header::{Header, LINKED, SENT};
-use crate::name::Name;
+use crate::header::{CORE_LEN, Core, Header, LINKED, SENT};
+use crate::name::{CellName, Name};
 use crate::pages::Pages;
+use crate::slab::{self, Admitted, Cell, forked};
 use crate::{OpenError, ShmError, registry, reserve};
 use nix::unistd::geteuid;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind::PermissionDenied;
 use std::mem::ManuallyDrop;
@@ -20,8 +24,8 @@ use std::os::unix::fs::MetadataExt;
 use std::panic::RefUnwindSafe;
 use std::process;
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub(crate) struct Mapping {
     pub(crate) name: Name,
@@ -30,9 +34,9 @@ pub(crate) struct Mapping {
     pub(crate) held: AtomicBool,
     /// Which process writes; written by the holder only.
     pub(crate) writer: AtomicU64,
-    memory: ManuallyDrop<Pages>,
-    /// Where the memory begins.
-    header: NonNull<Header>,
+    lies: Lies,
+    /// Where its mutex is.
+    core: NonNull<Core>,
     /// Where the state of readers and of parts is, if there is one.
     side_by_side: Option<NonNull<SideBySide>>,
     /// Where the first element is.
@@ -44,7 +48,23 @@ pub(crate) struct Mapping {
     holder: AtomicU32,
     /// Whether it holds it no more, or not yet.
     released: AtomicBool,
+    /// Whether this process has made it.
+    is_made: bool,
+    /// Whether it has to be held until this process ends.
+    pinned: AtomicBool,
+    /// How often this process had been forked when it mapped it.
+    forks: u32,
 }
+
+/// Where an object lies.
+enum Lies {
+    /// In a segment of its own.
+    Alone(ManuallyDrop<Pages>),
+    InSlab(Cell),
+}
+
+/// Where in a segment the mutex is.
+const HEADER_CORE_AT: usize = 64;
 
 /// Stands for [`Holder::Counted`].
 const COUNTED: u32 = u32::MAX;
@@ -67,22 +87,54 @@ impl Mapping {
     ) -> Result<Arc<Self>, ShmError> {
         let measure = format.measure(elements)?;
         // First, so that a segment that is being made is known to be a living process's.
-        let holder = family::stay()?.holder();
+        let (process, holder) = family::stay()?.ours();
         let (name, memory) = reserve::make(measure.total)?;
         // SAFETY: the memory is new and zeroed, and begins on a page.
         unsafe { Header::init_at(memory.as_ptr().cast(), format, elements, holder) }
             .inspect_err(|_| reserve::unlink(name))
             .map_err(ShmError::System)?;
-        let mut mapping = Self::new(name, memory, format.found(elements, measure), holder);
+        let found = format.found(elements, measure);
+        let mut mapping = Self::alone(name, memory, found, (process, holder));
+        mapping.is_made = true;
         // From here on dropping it removes the name.
         let unlink = reserve::Unlink::of(name);
         init(mapping.payload_of_new());
-        mapping.header().set_ready();
-        let mapping = registry::enter(Arc::new(mapping), |mapping| {
+        if let Some(header) = mapping.header() {
+            header.set_ready();
+        }
+        let mapping = mapping.enter_made();
+        unlink.keep();
+        mapping
+    }
+
+    /// As [`create`](Self::create), in a slab if it is small enough and this process can have one.
+    pub(crate) fn create_small(
+        format: &Format,
+        elements: usize,
+        init: impl FnOnce(&mut [u8]),
+    ) -> Result<Arc<Self>, ShmError> {
+        let stay = family::stay()?;
+        let Some((taken, measure)) = slab::take(&stay, format, elements) else {
+            drop(stay);
+            return Self::create(format, elements, init);
+        };
+        let at = taken.clear(&measure).map_err(ShmError::System)?;
+        let (cell, found) = (taken.cell(), format.found(elements, measure));
+        let mut mapping = Self::new(cell.name(), Lies::InSlab(cell), at, found, stay.ours());
+        mapping.is_made = true;
+        drop(stay);
+        init(mapping.payload_of_new());
+        HELD_CELLS.fetch_add(1, Ordering::Relaxed);
+        taken.set_ready(format, elements);
+        mapping.enter_made()
+    }
+
+    /// Enters what this process has made, and holds.
+    fn enter_made(self) -> Result<Arc<Self>, ShmError> {
+        let mapping = registry::enter(Arc::new(self), |mapping| {
             mapping.released.store(false, Ordering::Relaxed);
             true
         });
-        unlink.keep();
         mapping.ok_or_else(|| ShmError::System(std::io::ErrorKind::AlreadyExists.into()))
     }
 
@@ -92,24 +144,33 @@ impl Mapping {
         if let Some(mapping) = registry::find(name) {
             return Ok(mapping);
         }
-        let mapping = Arc::new(Self::open(name, &stay)?);
-        registry::enter(mapping, Self::hold).ok_or(OpenError::Gone)
+        let mapping = match name.cell {
+            Some(cell) => Self::open_in_slab(name, cell, &stay),
+            None => Self::open(name, &stay),
+        };
+        let hold = |mapping: &Self| mapping.hold(stay.lease());
+        registry::enter(Arc::new(mapping?), hold).ok_or(OpenError::Gone)
+    }
+
+    fn open_in_slab(name: Name, cell: CellName, stay: &Stay) -> Result<Self, OpenError> {
+        let mut owner = geteuid().as_raw();
+        let check = || {
+            owner = check_owner(name, stay)?;
+            Ok(())
+        };
+        let cell = slab::find(name, cell, check).map_err(|error| explained(error, owner))?;
+        if let Holder::Slot(slot) = stay.holder() {
+            cell.reserve_row(slot)?;
+        }
+        let (at, found) = cell.find()?;
+        let lies = Lies::InSlab(cell);
+        Ok(Self::new(name, lies, at, found, stay.ours()))
     }
 
     fn open(name: Name, stay: &Stay) -> Result<Self, OpenError> {
         let owner = check_owner(name, stay)?;
-        let memory = reserve::find(&name.to_string()).map_err(|error| {
-            let error = OpenError::from(error);
-            let this = geteuid().as_raw();
-            match &error {
-                OpenError::System(refused)
-                    if refused.kind() == PermissionDenied && owner != this =>
-                {
-                    OpenError::OtherUser { owner, this }
-                }
-                _ => error,
-            }
-        })?;
+        let memory = reserve::find(&name.to_string())
+            .map_err(|error| explained(OpenError::from(error), owner))?;
         if memory.len() < size_of::<Header>() {
             return Err(OpenError::Damaged("it is shorter than its header"));
         }
@@ -119,14 +180,63 @@ impl Mapping {
         if header.is_gone() {
             return Err(OpenError::Gone);
         }
-        Ok(Self::new(name, memory, found, stay.holder()))
+        Ok(Self::alone(name, memory, found, stay.ours()))
     }
 
     /// Becomes a holder; false if the segment is gone.
-    fn hold(&self) -> bool {
-        let held = self.header().admit(self.holder());
+    fn hold(&self, lease: Option<&Lease>) -> bool {
+        let held = match &self.lies {
+            Lies::Alone(_) => self.admit(self.holder()),
+            Lies::InSlab(cell) => {
+                let admitted = cell.admit(self.holder(), lease);
+                match admitted {
+                    Some(Admitted::Now) => drop(HELD_CELLS.fetch_add(1, Ordering::Relaxed)),
+                    Some(Admitted::Before) if pinned().contains(&self.name) => {
+                        self.pinned.store(true, Ordering::Relaxed);
+                    }
+                    _ => {}
+                }
+                admitted.is_some()
+            }
+        };
         self.released.store(!held, Ordering::Relaxed);
         held
+    }
+
+    /// Notes a new holder; false if the object is gone.
+    pub(crate) fn admit(&self, holder: Holder) -> bool {
+        match &self.lies {
+            Lies::Alone(_) => self.header().is_some_and(|header| header.admit(holder)),
+            Lies::InSlab(cell) => cell.admit(holder, None).is_some(),
+        }
+    }
+
+    fn dismiss(&self, holder: Holder) {
+        match (&self.lies, self.header()) {
+            (Lies::InSlab(cell), _) => cell.dismiss(holder),
+            (Lies::Alone(_), Some(header)) => header.dismiss(holder),
+            (Lies::Alone(_), None) => {}
+        }
+    }
+
+    /// Makes a mark that stays; false if the object is gone.
+    pub(crate) fn mark(&self, mark: u32) -> bool {
+        match (&self.lies, self.header()) {
+            (Lies::InSlab(cell), _) => cell.mark(mark),
+            (Lies::Alone(_), Some(header)) => {
+                header.mark(mark);
+                true
+            }
+            (Lies::Alone(_), None) => false,
+        }
+    }
+
+    /// Returns whether nobody held it at some moment, so that it cannot be had any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        match &self.lies {
+            Lies::Alone(_) => self.header().is_none_or(Header::is_gone),
+            Lies::InSlab(cell) => cell.is_gone(),
+        }
     }
 
     fn holder(&self) -> Holder {
@@ -144,35 +254,66 @@ impl Mapping {
         self.holder.store(holder, Ordering::Relaxed);
     }
 
-    /// A mapping for which nothing is held yet.
-    fn new(name: Name, memory: Pages, found: Found, holder: Holder) -> Self {
-        let start = memory.as_ptr();
+    /// The mapping of a segment for which nothing is held yet.
+    fn alone(name: Name, memory: Pages, found: Found, ours: (u32, Holder)) -> Self {
+        let start = memory.at();
+        let lies = Lies::Alone(ManuallyDrop::new(memory));
+        Self::new(name, lies, start, found, ours)
+    }
+
+    /// What lies at `start`, for which nothing is held yet.
+    fn new(
+        name: Name,
+        lies: Lies,
+        start: NonNull<u8>,
+        found: Found,
+        (process, holder): (u32, Holder),
+    ) -> Self {
+        let start = start.as_ptr();
+        let (core, behind) = match lies {
+            Lies::Alone(_) => (start.wrapping_add(HEADER_CORE_AT), HEADER_LEN),
+            Lies::InSlab(_) => (start, CORE_LEN),
+        };
         let payload = start.wrapping_add(found.measure.payload_at);
-        let side_by_side = start.wrapping_add(HEADER_LEN).cast();
+        let side_by_side = start.wrapping_add(behind).cast();
         let mapping = Self {
             name,
             found,
             held: AtomicBool::new(false),
             writer: AtomicU64::new(0),
-            memory: ManuallyDrop::new(memory),
+            lies,
             // SAFETY: no mapping is at zero.
-            header: unsafe { NonNull::new_unchecked(start.cast()) },
+            core: unsafe { NonNull::new_unchecked(core.cast()) },
             side_by_side: NonNull::new(side_by_side).filter(|_| has_readers(found.kind)),
             // SAFETY: the payload lies behind the header, in a mapping that is not at zero.
             payload: unsafe { NonNull::new_unchecked(payload) },
-            process: AtomicU32::new(process::id()),
+            process: AtomicU32::new(process),
             holder: AtomicU32::new(COUNTED),
             released: AtomicBool::new(true),
+            is_made: false,
+            pinned: AtomicBool::new(false),
+            forks: forked::forks(),
         };
         mapping.set_holder(holder);
         mapping
     }
 
+    /// Returns the mutex, and what is beside it.
     #[inline]
-    pub(crate) fn header(&self) -> &Header {
-        // SAFETY: the mapping begins on a page, is at least as long as a header, and lives as long
-        // as `self`; all fields are atomic.
-        unsafe { self.header.as_ref() }
+    pub(crate) fn core(&self) -> &Core {
+        // SAFETY: a segment and a cell have it in this place, aligned, and are mapped as long as
+        // `self` lives; all fields are atomic.
+        unsafe { self.core.as_ref() }
+    }
+
+    /// Returns the header; `None` if the object lies in a slab.
+    pub(crate) fn header(&self) -> Option<&Header> {
+        match &self.lies {
+            // SAFETY: the mapping begins on a page, is at least as long as a header, and lives as
+            // long as `self`; all fields are atomic.
+            Lies::Alone(memory) => Some(unsafe { memory.at().cast().as_ref() }),
+            Lies::InSlab(_) => None,
+        }
     }
 
     #[inline]
@@ -199,35 +340,76 @@ impl Mapping {
         self.process.load(Ordering::Relaxed) == process::id()
     }
 
-    /// Gives up what this process holds, once. Whoever holds a [`Stay`] passes its lease.
-    pub(crate) fn release(&self, lease: Option<&Lease>) {
-        if self.is_ours() && !self.released.swap(true, Ordering::Relaxed) {
-            self.header().dismiss(self.holder());
+    /// Gives up what this process holds, once. What lies in a slab stays its own unless the process `ends`:
+    /// it may be used still. Whoever holds a [`Stay`] passes its lease.
+    pub(crate) fn release(&self, ends: bool, lease: Option<&Lease>) {
+        let stays = matches!(self.lies, Lies::InSlab(_)) && (!ends || self.is_pinned());
+        if !self.is_ours() || stays {
+            return;
+        }
+        if !self.released.swap(true, Ordering::Relaxed) {
+            self.give_up();
             self.close(lease);
         }
     }
 
+    fn give_up(&self) {
+        self.dismiss(self.holder());
+        if let Lies::InSlab(_) = self.lies {
+            HELD_CELLS.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether its memory must not be another object's before this process has ended: the kernel
+    /// follows the list of a thread's locks through it, or a child has it of which nobody knows.
+    fn is_pinned(&self) -> bool {
+        if let Lies::Alone(_) = self.lies {
+            return false;
+        }
+        let is_pinned = self.held.load(Ordering::Relaxed)
+            || self.pinned.load(Ordering::Relaxed)
+            || self.forks != forked::forks() && forked::is_shared();
+        if is_pinned {
+            pinned().insert(self.name);
+        }
+        is_pinned
+    }
+
     /// Returns how many hold the segment; all messages that are on their way are one.
     pub(crate) fn holders(&self) -> u64 {
-        let header = self.header();
-        let links = fs::symlink_metadata(self.name.path()).map_or(0, |found| found.nlink() - 1);
-        let sent = header.is_marked(SENT)
-            && family::with_lease(|lease| lease.is_on_its_way(self.name)).unwrap_or(false);
-        let part = header.whole(self.name).is_some();
-        let slots = header.slots().iter().count() as u64;
-        slots + header.counted() + links + u64::from(sent) + u64::from(part)
+        let links = fs::symlink_metadata(self.name.path())
+            .map_or(0, |found| found.nlink().saturating_sub(1));
+        let (slots, counted, was_sent, part) = match (&self.lies, self.header()) {
+            (Lies::InSlab(cell), _) => (cell.slots(), cell.counted(), cell.was_sent(), false),
+            (Lies::Alone(_), Some(header)) => {
+                let part = header.whole(self.name).is_some();
+                (
+                    header.slots(),
+                    header.counted(),
+                    header.is_marked(SENT),
+                    part,
+                )
+            }
+            (Lies::Alone(_), None) => return 0,
+        };
+        let is_on_its_way = |lease: &Lease| lease.is_on_its_way(self.name);
+        let sent = was_sent && family::with_lease(is_on_its_way).unwrap_or(false);
+        slots.iter().count() as u64 + counted + links + u64::from(sent) + u64::from(part)
     }
 
     /// Takes a count over that a [counted](procession_wire::handle::Parcel::Counted) handle has.
     pub(crate) fn take_over_count(&self) {
-        self.header().dismiss(Holder::Counted);
+        self.dismiss(Holder::Counted);
         self.close(None);
     }
 
     /// Takes the name away if nobody holds the segment.
     fn close(&self, lease: Option<&Lease>) {
-        let header = self.header();
-        if !header.close(|| self.is_held_elsewhere(lease)) {
+        if let Lies::InSlab(cell) = &self.lies {
+            cell.close(self.is_made, lease);
+        }
+        let Some(header) = self.header() else { return };
+        if !header.close(|| self.is_held_elsewhere(header, lease)) {
             return;
         }
         reserve::unlink(self.name);
@@ -239,8 +421,7 @@ impl Mapping {
 
     /// Returns whether somebody holds it of whom the header does not know. It is as good as never asked of a
     /// segment that only this process has ever had.
-    fn is_held_elsewhere(&self, lease: Option<&Lease>) -> bool {
-        let header = self.header();
+    fn is_held_elsewhere(&self, header: &Header, lease: Option<&Lease>) -> bool {
         let sent = || match lease {
             Some(lease) => lease.is_on_its_way(self.name),
             None => family::with_lease(|lease| lease.is_on_its_way(self.name)).unwrap_or(true),
@@ -254,13 +435,13 @@ impl Mapping {
     /// none.
     pub(crate) fn hold_for(&self, child: Holder) -> bool {
         let holds = self.is_ours() && !self.released.load(Ordering::Relaxed);
-        holds && self.header().admit(child)
+        holds && self.admit(child)
     }
 
     /// In the parent: there is no child.
     pub(crate) fn give_up_for(&self, child: Holder) {
         // This process is a holder still.
-        self.header().dismiss(child);
+        self.dismiss(child);
     }
 
     /// In the child: it is the holder that its parent has made of it.
@@ -274,21 +455,50 @@ impl Drop for Mapping {
     fn drop(&mut self) {
         let mut was_last = false;
         registry::leave(self, || {
-            was_last = self.is_ours() && !self.released.swap(true, Ordering::Relaxed);
+            let stays = !self.is_ours() || self.is_pinned();
+            was_last = !stays && !self.released.swap(true, Ordering::Relaxed);
             if was_last {
-                self.header().dismiss(self.holder());
+                self.give_up();
             }
         });
         if was_last {
             self.close(None);
         }
+        let Lies::Alone(memory) = &mut self.lies else {
+            return;
+        };
         if self.held.load(Ordering::Relaxed) {
             // A guard was leaked: the list of locks that its thread holds goes through this
             // memory, which therefore stays mapped.
             return;
         }
         // SAFETY: it is dropped once, here, and not used again.
-        unsafe { ManuallyDrop::drop(&mut self.memory) };
+        unsafe { ManuallyDrop::drop(memory) };
+    }
+}
+
+/// The objects in slabs that this process holds until it ends, though it has dropped them.
+fn pinned() -> MutexGuard<'static, BTreeSet<Name>> {
+    static PINNED: Mutex<BTreeSet<Name>> = Mutex::new(BTreeSet::new());
+    PINNED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many objects in slabs this process holds; in a forked child, perhaps fewer.
+static HELD_CELLS: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns whether this process holds something in a slab.
+pub(crate) fn holds_cells() -> bool {
+    HELD_CELLS.load(Ordering::Relaxed) != 0
+}
+
+/// Says whose it is, if that is why it cannot be opened.
+fn explained(error: OpenError, owner: u32) -> OpenError {
+    let this = geteuid().as_raw();
+    match &error {
+        OpenError::System(refused) if refused.kind() == PermissionDenied && owner != this => {
+            OpenError::OtherUser { owner, this }
+        }
+        _ => error,
     }
 }
 
@@ -301,7 +511,7 @@ fn stay_in_family_of(name: Name) -> Result<Stay, OpenError> {
 
 /// Refuses what another user put in the place of a segment; returns the user whose it is.
 fn check_owner(name: Name, stay: &Stay) -> Result<u32, OpenError> {
-    let metadata = fs::symlink_metadata(name.path())?;
+    let metadata = fs::symlink_metadata(name.file_path())?;
     if !metadata.is_file() {
         return Err(OpenError::Damaged("it is not a file"));
     }

@@ -24,13 +24,13 @@ use std::os::fd::{AsFd, OwnedFd};
 /// # Examples
 ///
 /// ```
-/// use procession_shm::{Lookout, Presence, Value};
+/// use procession_shm::{Array, Lookout, Presence};
 ///
-/// let value = Value::new(5)?;
-/// let lookout = Lookout::open(value.segment())?;
+/// let array = Array::<u8>::zeroed(20_000)?;
+/// let lookout = Lookout::open(array.segment())?;
 /// assert!(!lookout.sees_anybody()?);
 ///
-/// let presence = Presence::in_segment(value.segment())?;
+/// let presence = Presence::in_segment(array.segment())?;
 /// assert!(lookout.sees_anybody()?);
 /// drop(presence);
 /// assert!(!lookout.sees_anybody()?);
@@ -46,7 +46,7 @@ impl Presence {
     /// # Errors
     ///
     /// What the system reports on opening the segment's file: no descriptor is left, or this
-    /// process has become a user who may not.
+    /// process has become a user who may not. A [small](Segment::create_small) one has no file.
     pub fn in_segment(segment: &Segment) -> io::Result<Self> {
         let file = open(segment)?;
         fcntl(&file, FcntlArg::F_OFD_SETLK(&whole_file(libc::F_RDLCK)))?;
@@ -98,6 +98,10 @@ impl Lookout {
 }
 
 fn open(segment: &Segment) -> io::Result<OwnedFd> {
+    if segment.key().cell.is_some() {
+        let problem = "a small object has no file of its own in which anybody could take part";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
     Ok(shm_open(segment.name().as_str(), flags, Mode::empty())?)
 }

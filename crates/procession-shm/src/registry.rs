@@ -6,12 +6,40 @@
 
 use crate::mapping::Mapping;
 use crate::name::Name;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-type Mappings = BTreeMap<Name, Weak<Mapping>>;
+type Mappings = HashMap<Name, Weak<Mapping>, BuildHasherDefault<Mixer>>;
 
-static MAPPINGS: Mutex<Mappings> = Mutex::new(Mappings::new());
+static MAPPINGS: Mutex<Mappings> = Mutex::new(HashMap::with_hasher(BuildHasherDefault::new()));
+
+/// Mixes the numbers of a name, which nobody chooses who means harm.
+#[derive(Default)]
+struct Mixer(u64);
+
+impl Hasher for Mixer {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(byte.into());
+        }
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        /// Odd, and about half of the bits are set.
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        self.0 = (self.0.rotate_left(23) ^ number).wrapping_mul(FACTOR);
+    }
+
+    fn finish(&self) -> u64 {
+        // The table looks at the lower bits, which depend on the fewest.
+        self.0 ^ self.0 >> 32
+    }
+}
 
 /// Returns this process's mapping, if it has one. What a fork copied is not its own.
 pub(crate) fn find(name: Name) -> Option<Arc<Mapping>> {

@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::sys::statvfs::fstatvfs;
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 use std::fs::{self, File, Metadata, Permissions};
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -60,6 +61,15 @@ fn make_in(family: u64, total: usize) -> Result<(Name, Pages), ShmError> {
     let (name, file) = make_sparse(family, total)?;
     let unlink = Unlink::of(name);
     reserve_file(file.as_fd(), total, total)?;
+    let pages = map(file.as_fd(), total)?;
+    unlink.keep();
+    Ok((name, pages))
+}
+
+/// Makes and maps `total` zeroed bytes of which none is reserved, under a new name.
+pub(crate) fn make_unreserved(family: u64, total: usize) -> Result<(Name, Pages), ShmError> {
+    let (name, file) = make_sparse(family, total)?;
+    let unlink = Unlink::of(name);
     let pages = map(file.as_fd(), total)?;
     unlink.keep();
     Ok((name, pages))
@@ -149,6 +159,14 @@ fn open(name: Name) -> Result<OwnedFd, Errno> {
         }
         opened => opened,
     }
+}
+
+/// Reserves a part of what exists under a name.
+pub(crate) fn reserve_range(name: Name, range: Range<usize>) -> Result<(), ShmError> {
+    let file = open(name).map_err(|errno| ShmError::from_errno(errno, range.len()))?;
+    check_room(file.as_fd(), range.len())?;
+    reserve_step(file.as_fd(), range.start, range.len())
+        .map_err(|errno| ShmError::from_errno(errno, range.len()))
 }
 
 /// Reserves all of a file, of which so many bytes are not there yet.

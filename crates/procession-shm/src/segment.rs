@@ -2,6 +2,7 @@
 
 use crate::format::Format;
 use crate::grant;
+use crate::header::Header;
 use crate::in_flight::InFlight;
 use crate::machine::place::Recover;
 use crate::mapping::Mapping;
@@ -82,6 +83,38 @@ impl Segment {
         Ok(Self { mapping })
     }
 
+    /// As [`create`](Self::create); what is small enough, 16 KiB with the lock and all, lies in a slab that it shares with
+    /// others, if this process can have one.
+    ///
+    /// Such an object has no name in `/dev/shm`, so there is nothing to [unlink](Self::unlink), no file for a
+    /// [`Presence`](crate::Presence), and no message can lie in it. Its payload is aligned to 64 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`create`](Self::create).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{Format, Segment, SegmentKind, family};
+    ///
+    /// let format = Format::of::<u64>(SegmentKind::new(0x4000_0004, "triple"));
+    /// let small: Vec<_> = (0..1000)
+    ///     .map(|_| Segment::create_small(format, 3, |_| {}))
+    ///     .collect::<Result<_, _>>()?;
+    /// assert!(family::usage()?.segments() < 3);
+    /// # drop(small);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn create_small(
+        format: Format,
+        elements: usize,
+        init: impl FnOnce(&mut [u8]),
+    ) -> Result<Self, ShmError> {
+        let mapping = Mapping::create_small(&format, elements, init)?;
+        Ok(Self { mapping })
+    }
+
     /// Opens a segment of this process's family by its name.
     ///
     /// Everything that the header says is checked; nothing in it is trusted afterwards.
@@ -142,7 +175,8 @@ impl Segment {
         })
     }
 
-    /// Returns the name, beginning with a slash as for `shm_open`.
+    /// Returns the name, beginning with a slash as for `shm_open`: that of a file in `/dev/shm`, or of a slab with the
+    /// place in it behind.
     ///
     /// # Examples
     ///
@@ -173,7 +207,9 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn unlink(&self) {
-        reserve::unlink(self.mapping.name);
+        if self.mapping.name.cell.is_none() {
+            reserve::unlink(self.mapping.name);
+        }
     }
 
     /// Returns the number of elements.
@@ -254,7 +290,7 @@ impl Segment {
     /// ```
     #[inline]
     pub fn lock(&self) -> Result<Held<'_>, LockError> {
-        Ok(self.hold(self.mapping.header().mutex.lock()?))
+        Ok(self.hold(self.mapping.core().mutex.lock()?))
     }
 
     /// Takes the segment's lock if nobody else holds it at this moment.
@@ -280,7 +316,7 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_lock(&self) -> Result<Held<'_>, LockError> {
-        Ok(self.hold(self.mapping.header().mutex.try_lock()?))
+        Ok(self.hold(self.mapping.core().mutex.try_lock()?))
     }
 
     /// Takes the segment's lock, waiting until `deadline` at the longest.
@@ -309,7 +345,7 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn lock_until(&self, deadline: Deadline) -> Result<Held<'_>, LockError> {
-        Ok(self.hold(self.mapping.header().mutex.lock_until(deadline)?))
+        Ok(self.hold(self.mapping.core().mutex.lock_until(deadline)?))
     }
 
     /// Makes the guard of the lock that [`Held::keep`] left held.
@@ -351,7 +387,7 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn holder(&self) -> Option<u32> {
-        self.mapping.header().mutex.holder()
+        self.mapping.core().mutex.holder()
     }
 
     /// Returns how many wait for the lock that have slept for a millisecond, and so must not be
@@ -365,7 +401,7 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn overdue(&self) -> u32 {
-        self.mapping.header().mutex.overdue()
+        self.mapping.core().mutex.overdue()
     }
 
     /// Returns whether a holder of the lock died or panicked since the poison was last cleared.
@@ -385,7 +421,7 @@ impl Segment {
     /// ```
     #[inline]
     pub fn is_poisoned(&self) -> bool {
-        self.mapping.header().poison.load(Ordering::Relaxed) != 0
+        self.mapping.core().poison.load(Ordering::Relaxed) != 0
     }
 
     /// Declares the elements sound again.
@@ -404,11 +440,15 @@ impl Segment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn clear_poison(&self) {
-        self.mapping.header().poison.store(0, Ordering::Relaxed);
+        self.mapping.core().poison.store(0, Ordering::Relaxed);
     }
 
     /// Makes this segment a part of another one, which holds it from here on: until it is
     /// [taken off](Self::detach), or the other is gone.
+    ///
+    /// # Panics
+    ///
+    /// If one of the two is a [small](Self::create_small) one.
     ///
     /// # Examples
     ///
@@ -429,13 +469,17 @@ impl Segment {
     /// ```
     pub fn attach_to(&self, whole: &Self) {
         // In this order, lest the whole goes without looking for its parts.
-        whole.mapping.header().mark_as_place();
-        self.mapping.header().attach_to(whole.mapping.name);
+        header_of(whole).mark_as_place();
+        header_of(self).attach_to(whole.mapping.name);
     }
 
     /// Has the segment be a part of another one no more. This process, which has it, goes on holding it.
+    ///
+    /// # Panics
+    ///
+    /// If it is a [small](Self::create_small) one.
     pub fn detach(&self) {
-        self.mapping.header().detach();
+        header_of(self).detach();
     }
 
     /// Takes the lock for a call that has no way to say that it cannot.
@@ -455,7 +499,7 @@ impl Segment {
 
     #[cold]
     pub(crate) fn poison(&self) {
-        self.mapping.header().poison.store(1, Ordering::Relaxed);
+        self.mapping.core().poison.store(1, Ordering::Relaxed);
     }
 
     /// Unlocks what [`hold`](Self::hold) noted as held.
@@ -468,7 +512,7 @@ impl Segment {
         // Noted first: as soon as it is unlocked, somebody else writes this.
         self.mapping.held.store(false, Ordering::Relaxed);
         // SAFETY: the caller vouches that this thread holds it.
-        if unsafe { self.mapping.header().mutex.unlock() }.is_err() {
+        if unsafe { self.mapping.core().mutex.unlock() }.is_err() {
             self.mapping.held.store(true, Ordering::Relaxed);
         }
     }
@@ -506,6 +550,15 @@ impl Segment {
     fn checked(self, format: &Format) -> Result<Self, OpenError> {
         format.check(&self.mapping.found)?;
         Ok(self)
+    }
+}
+
+/// Returns the header of what has one.
+#[track_caller]
+fn header_of(segment: &Segment) -> &Header {
+    match segment.mapping.header() {
+        Some(header) => header,
+        None => panic!("a small object in a slab is no part of another, and has none"),
     }
 }
 

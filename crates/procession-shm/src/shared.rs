@@ -69,7 +69,7 @@ impl<T: Atomics> Shared<T> {
         let first = (&raw const value).cast::<u8>();
         // SAFETY: such an atomic has no padding, and this one is nobody else's.
         let bytes = unsafe { slice::from_raw_parts(first, size_of::<T>()) };
-        let segment = Segment::create(Self::format(), 1, |to| to.copy_from_slice(bytes))?;
+        let segment = Segment::create_small(Self::format(), 1, |to| to.copy_from_slice(bytes))?;
         Ok(Self::of(segment))
     }
 

@@ -80,7 +80,7 @@ impl<T: Plain> Value<T> {
     /// ```
     pub fn new(value: T) -> Result<Self, ShmError> {
         let init = |bytes: &mut [u8]| bytes.copy_from_slice(bytemuck::bytes_of(&value));
-        let segment = Segment::create(Self::format(), 1, init)?;
+        let segment = Segment::create_small(Self::format(), 1, init)?;
         Ok(Self {
             segment,
             _type: PhantomData,

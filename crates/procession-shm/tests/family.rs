@@ -33,7 +33,7 @@ fn be_a_root() {
     if read().is_none() {
         return;
     }
-    let array = Array::from_iter(0..3).unwrap();
+    let array = Array::<u8>::zeroed(20_000).unwrap();
     let family = family::current().unwrap();
     say(&format!("{} {}", family.id(), hex(family.key())));
     wait_for_end();
@@ -45,10 +45,10 @@ fn be_a_child() {
     if adopt().is_none() {
         return;
     }
-    let value = Value::new(1).unwrap();
+    let array = Array::<u8>::zeroed(20_000).unwrap();
     say("adopted");
     wait_for_end();
-    std::mem::forget(value);
+    std::mem::forget(array);
 }
 
 // SHM-016
@@ -119,7 +119,7 @@ fn a_new_family_sweeps_dead_ones() {
 #[test]
 fn the_living_are_not_swept() {
     let _watchdog = watchdog();
-    let ours = Array::from_iter(0..3).unwrap();
+    let ours = Array::<u8>::zeroed(20_000).unwrap();
     let (mut first, id, key) = root();
     let mut second = Helper::start("be_a_child", &[id.clone(), key]);
     assert_eq!(second.hear(), "adopted");

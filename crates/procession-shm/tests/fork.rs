@@ -25,6 +25,7 @@ fn main() {
     hooks_run_once_each_in_reverse();
     a_forked_childs_exit_takes_nothing_away();
     a_forked_child_can_share_things_of_its_own();
+    what_a_forked_child_has_does_not_become_another_object();
     a_forked_child_does_not_unlock_its_parents_lock();
     a_forked_child_neither_reads_nor_writes_with_its_parents_guards();
     a_message_copied_by_a_fork_is_claimed_once();
@@ -115,15 +116,54 @@ fn a_forked_child_can_share_things_of_its_own() {
     let value = Value::new(1).expect("there is room");
     let before = names();
     ends_well(forked(|| {
-        let own = Value::new(2).expect("there is room");
+        let own = Array::<u8>::zeroed(20_000).expect("there is room");
+        let small = Value::new(2).expect("there is room");
         assert_eq!(names().len(), before.len() + 1);
-        value.set(own.get());
+        value.set(small.get());
+        mem::forget(small);
         mem::forget(own);
     }));
     assert_eq!(value.get(), 2);
     assert_eq!(names(), before);
     family::sweep();
     assert_eq!(names(), before);
+}
+
+fn what_a_forked_child_has_does_not_become_another_object() {
+    let value = Value::new(1).expect("there is room");
+    let number = |value: &Value<i32>| {
+        let name = value.segment().name();
+        name.rsplit_once('.').expect("it is small").0.to_owned()
+    };
+    let at = number(&value);
+    let (mut hear, mut say) = pipe().expect("there are descriptors");
+    let (mut wait, go) = pipe().expect("there are descriptors");
+    // SAFETY: the child uses the copy of the handle, and the parent its own.
+    let copy = unsafe { std::ptr::read(&raw const value) };
+    let child = forked(move || {
+        wait.read_exact(&mut [0]).expect("it is told");
+        // Its own hold is another process's, and so is what it drops.
+        copy.set(77);
+        write!(say, "{}", copy.get()).expect("it is heard");
+        mem::forget(copy);
+    });
+    drop(value);
+    let others: Vec<_> = (0..2000)
+        .map(|_| Value::new(0).expect("there is room"))
+        .collect();
+    assert!(others.iter().all(|other| number(other) != at));
+    (&go).write_all(&[1]).expect("it is heard");
+    ends_well(child);
+    let mut said = [0; 2];
+    hear.read_exact(&mut said).expect("it has said it");
+    assert_eq!(&said, b"77");
+    assert!(others.iter().all(|other| other.get() == 0));
+    // What is made after the fork is used again at once, and after its end, what was there before, too.
+    let next = Value::new(1).expect("there is room");
+    let at = number(&next);
+    ends_well(forked(|| ()));
+    drop(next);
+    assert_eq!(number(&Value::new(1).expect("there is room")), at);
 }
 
 fn a_forked_child_does_not_unlock_its_parents_lock() {
@@ -242,7 +282,9 @@ fn a_known_child_is_a_holder_of_its_own() {
     let child = known(|| {
         assert_eq!(value.segment().holders(), 2);
         let own = Value::new(2).expect("there is room");
+        let large = Array::<u8>::zeroed(20_000).expect("there is room");
         assert_eq!(names().len(), before.len() + 1);
+        mem::forget(large);
         // Found, not mapped a second time.
         let same = procession_testkit::helper::roundtrip(&value);
         assert_eq!(same.segment().payload(), value.segment().payload());
@@ -459,7 +501,7 @@ fn family_outlives_a_parent_that(ends: fn()) {
     // Until the grandchild has ended, and what runs when it exits has run.
     hear.read_to_string(&mut said).expect("it is text");
     let (id, rest) = said.split_once(' ').expect("the grandchild has got there");
-    assert_eq!(rest, "3 7");
+    assert_eq!(rest, "2 7");
     assert_eq!(shared_memory(id), BTreeSet::new());
 }
 

@@ -33,8 +33,15 @@ fn names() -> BTreeSet<String> {
     shared_memory(family::current().unwrap().id())
 }
 
+/// Whether there is such a segment, or such an object in a slab.
 fn exists(name: &str) -> bool {
-    Path::new(&format!("/dev/shm{name}")).exists()
+    let usage = family::usage().unwrap();
+    usage.objects().iter().any(|object| object.name == name)
+}
+
+/// What has a segment of its own.
+fn large() -> Array<u8> {
+    Array::zeroed(20_000).unwrap()
 }
 
 fn hold_alone() {
@@ -144,9 +151,10 @@ fn a_message_that_is_lost_holds_nothing_any_more() {
 #[test]
 fn what_is_left_in_a_place_lives_as_long_as_that() {
     let (_watchdog, _alone) = (watchdog(), alone());
-    let before = names();
-    let place = Value::new(0).unwrap();
+    // The slab is there.
     let array = Array::from_iter(0..3).unwrap();
+    let before = names();
+    let place = large();
     let name = array.segment().name();
     let leave = || {
         let message = Message::encode_to_lie(Kind::VALUE, &array).unwrap();
@@ -178,8 +186,7 @@ fn what_is_left_in_a_place_lives_as_long_as_that() {
 #[test]
 fn what_a_segment_was_a_part_of_takes_it_along_when_it_is_given_back() {
     let (_watchdog, _alone) = (watchdog(), alone());
-    let whole = Value::new(0).unwrap();
-    let part = Value::new(1).unwrap();
+    let (whole, part) = (large(), large());
     let name = part.segment().name();
     part.segment().attach_to(whole.segment());
     drop(part);
@@ -242,14 +249,14 @@ fn many_threads_of_a_process_are_one_holder() {
 #[test]
 fn usage_says_what_there_is_and_who_holds_it() {
     let (_watchdog, _alone) = (watchdog(), alone());
-    assert_eq!(family::usage().unwrap().segments(), names().len() - 1);
     let value = Value::new(5).unwrap();
+    assert_eq!(family::usage().unwrap().segments(), names().len() - 1);
     let array = Array::<u8>::zeroed(8 << 20).unwrap();
     let mut helper = Helper::with("hold_what_was_given", &value);
     helper.hear();
     let sent = send(&array);
-    let part = Value::new(6).unwrap();
-    part.segment().attach_to(value.segment());
+    let part = large();
+    part.segment().attach_to(array.segment());
     let name = part.segment().name();
     drop(part);
 
@@ -271,7 +278,7 @@ fn usage_says_what_there_is_and_who_holds_it() {
     let on_its_way = holders(&array.segment().name());
     assert_eq!(on_its_way, [HeldBy::Process(this), HeldBy::Messages]);
     assert_eq!(holders(&name), [HeldBy::Whole]);
-    assert_eq!(usage.by_kind()["array"].0, 1);
+    assert_eq!(usage.by_kind()["array"].0, 2);
     assert!(usage.by_kind()["array"].1 >= 8 << 20);
     assert_eq!(usage.by_process()[&other].0, 1);
     assert!(usage.bytes() >= 8 << 20);
@@ -317,7 +324,7 @@ fn send_and_receive() {
 }
 
 fn lie_and_open() {
-    let Some(place) = arrive::<Value<i32>>() else {
+    let Some(place) = arrive::<Array<u8>>() else {
         return;
     };
     stepped(|| {
@@ -403,10 +410,10 @@ fn who_is_killed_while_it_leaves_or_finds_something_leaves_at_most_what_goes_wit
     let (_watchdog, _alone) = (watchdog(), alone());
     family::current().unwrap();
     let before = names();
-    let place = Mutex::new(Some(Value::new(0).unwrap()));
+    let place = Mutex::new(Some(large()));
     let fresh = || {
         let mut place = place.lock().unwrap();
-        *place = Some(Value::new(0).unwrap());
+        *place = Some(large());
         Helper::with("lie_and_open", place.as_ref().unwrap())
     };
     cut_short(fresh, || {

@@ -79,15 +79,13 @@ fn exhaust_descriptors_everywhere() {
     if read().is_none() {
         return;
     }
-    let array = Array::from_iter(0..3).unwrap();
+    let array = Array::from_iter(0..9000).unwrap();
     let block = SharedMemory::create_anonymous(8).unwrap();
     let list = ShareableList::new([1, 2]).unwrap();
     let format = Format::of::<i32>(SegmentKind::ARRAY);
-    starve("Value", || Value::new(1));
-    starve("Array", || Array::from_iter(0..3));
-    starve("RawValue", || RawValue::new(1));
-    starve("RawArray", || RawArray::<u8>::zeroed(1));
-    starve("Shared", || Shared::new(AtomicU8::new(1)));
+    starve("Array", || Array::<u8>::zeroed(20_000));
+    starve("RawArray", || RawArray::<u8>::zeroed(20_000));
+    small_things_need_no_descriptor();
     starve("Rings", || Rings::create(1));
     starve("Segment::create", || Segment::create(format, 1, |_| {}));
     starve("create", || SharedMemory::create_anonymous(1));
@@ -106,10 +104,23 @@ fn exhaust_descriptors_everywhere() {
     say("done");
 }
 
+fn small_things_need_no_descriptor() {
+    // The slab that they lie in does.
+    let make = || {
+        Value::new(1).unwrap().set(2);
+        Array::from_iter(0..3).unwrap().set(1, 2);
+        RawValue::new(1).unwrap().set(2);
+        RawArray::<u8>::zeroed(1).unwrap().set(0, 2);
+        drop(Shared::new(AtomicU8::new(1)).unwrap());
+    };
+    make();
+    with_descriptors(0, make);
+}
+
 fn decoding_runs_out_of_descriptors(block: &SharedMemory, list: &ShareableList) {
     let packet = |bytes| Packet::parse(bytes, Vec::new()).unwrap();
     // Where this process has no mapping of it, decoding makes one.
-    let array = || packet(helper::send(&Array::from_iter(0..3).unwrap()));
+    let array = || packet(helper::send(&Array::from_iter(0..9000).unwrap()));
     starve_on("an array", array, Packet::decode::<Array<i32>>);
     let block = || packet(helper::send(block));
     starve_on("a block", block, Packet::decode::<SharedMemory>);
@@ -217,6 +228,8 @@ fn close_descriptor_0() {
         fcntl(std::io::stdin(), FcntlArg::F_GETFD),
         Err(Errno::EBADF)
     );
-    assert_eq!(procession_testkit::shared_memory(id).len(), 1);
+    // The lease and the slab.
+    assert_eq!(procession_testkit::shared_memory(id).len(), 2);
+    assert_eq!(family::usage().unwrap().objects().len(), 0);
     say("done");
 }

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-procession_testkit::helpers!(keep_a_value);
+procession_testkit::helpers!(keep_a_value, keep_an_array);
 
 const KIND: SegmentKind = SegmentKind::new(0x4000_0000, "test");
 /// Where the mutex begins, with the word that names its owner.
@@ -96,14 +96,14 @@ fn a_panic_in_init_leaves_nothing() {
 #[test]
 fn a_handle_on_its_way_holds_the_segment() {
     let _watchdog = watchdog();
-    let array = Array::from_iter(0..3).unwrap();
+    let array = Array::from_iter(0..9000).unwrap();
     let name = array.segment().name();
     let bytes = send(&array);
     assert_eq!(array.segment().holders(), 2);
     drop(array);
     assert!(path(&name).exists());
     let array: Array<i32> = helper::receive(bytes);
-    assert_eq!(array.to_vec(), [0, 1, 2]);
+    assert_eq!(array.to_vec(), (0..9000).collect::<Vec<_>>());
     assert_eq!(array.segment().holders(), 1);
     drop(array);
     assert!(!path(&name).exists());
@@ -171,6 +171,15 @@ fn keep_a_value() {
         std::process::exit(0);
     }
     assert_eq!(value.get(), 1);
+}
+
+fn keep_an_array() {
+    let Some(array) = arrive::<Array<u8>>() else {
+        return;
+    };
+    say("kept");
+    wait_for_end();
+    assert_eq!(array.get(1), 0);
 }
 
 #[test]
@@ -388,7 +397,7 @@ proptest! {
 #[test]
 fn an_overwritten_mutex_is_an_error() {
     let _watchdog = watchdog();
-    let array = Array::from_iter(0..3).unwrap();
+    let array = Array::from_iter(0..9000).unwrap();
     let file = OpenOptions::new()
         .write(true)
         .open(path(&array.segment().name()))
@@ -423,11 +432,11 @@ fn a_mutex_overwritten_while_held_keeps_the_memory() {
 #[test]
 fn another_process_keeps_the_memory_but_not_the_name() {
     let _watchdog = watchdog();
-    let value = Value::new(1).unwrap();
-    let name = value.segment().name();
-    let mut helper = Helper::with("keep_a_value", &(value.clone(), 0));
+    let array = Array::<u8>::zeroed(20_000).unwrap();
+    let name = array.segment().name();
+    let mut helper = Helper::with("keep_an_array", &array);
     assert_eq!(helper.hear(), "kept");
-    drop(value);
+    drop(array);
     assert!(path(&name).exists());
     assert!(helper.end().success());
     assert!(!path(&name).exists());

@@ -64,7 +64,7 @@ impl Lock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new() -> Result<Self, ShmError> {
-        let segment = Segment::create(format(), 0, |_| {})?;
+        let segment = Segment::create_small(format(), 0, |_| {})?;
         Ok(Self { segment })
     }
 

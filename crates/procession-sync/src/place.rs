@@ -31,7 +31,7 @@ mod shared {
     impl<S: Shared> Placed<S> {
         /// Makes a state of zeros, and lets `init` change it before anybody else can see it.
         pub(crate) fn new(init: impl FnOnce(&S)) -> Result<Self, ShmError> {
-            let placed = Self::at(Segment::create(Self::format(), 1, |_| {})?);
+            let placed = Self::at(Segment::create_small(Self::format(), 1, |_| {})?);
             init(placed.get());
             Ok(placed)
         }

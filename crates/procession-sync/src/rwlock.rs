@@ -77,7 +77,7 @@ impl RwLock {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn new() -> Result<Self, ShmError> {
-        let segment = Segment::create(format(), 0, |_| {})?;
+        let segment = Segment::create_small(format(), 0, |_| {})?;
         Ok(Self { segment })
     }
 

@@ -286,7 +286,7 @@ impl<T: Plain> Array<T> {
     }
 
     fn create(len: usize, init: impl FnOnce(&mut [u8])) -> Result<Self, ShmError> {
-        let segment = Segment::create(Self::format(), len, init)?;
+        let segment = Segment::create_small(Self::format(), len, init)?;
         Ok(Self {
             segment,
             _type: PhantomData,

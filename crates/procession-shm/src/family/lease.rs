@@ -68,7 +68,7 @@ impl Lease {
         }
     }
 
-    pub(super) fn family(&self) -> u64 {
+    pub(crate) fn family(&self) -> u64 {
         self.family
     }
 
@@ -140,8 +140,9 @@ impl Lease {
         self.file.metadata().ok().map(|found| found.uid())
     }
 
-    /// Gives up the lease; removes what the family made if nobody else holds it.
-    pub(super) fn leave(self) {
+    /// Gives up the lease; removes what the family made if nobody else holds it. The process `keeps` its slot if
+    /// it holds something still.
+    pub(super) fn leave(self, keeps: bool) {
         if self.shared {
             return;
         }
@@ -151,6 +152,9 @@ impl Lease {
         }
         if self.take_alone() || self.let_go_and_take_alone() {
             self.remove_family();
+        } else if keeps {
+            // With the file the slot's lock would go.
+            std::mem::forget(self);
         }
     }
 

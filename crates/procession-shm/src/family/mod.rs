@@ -59,8 +59,10 @@ use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::mapping::holds_cells;
 use holders::Holder;
 pub(crate) use lease::Lease;
+use procession_os::fork::threads;
 pub use remains::{give_back, reaped};
 pub(crate) use sweep::DIRECTORY;
 pub use sweep::{keep, leftovers, sweep};
@@ -365,6 +367,16 @@ pub fn hand_over() -> Result<Option<HandedLease>, FamilyError> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn leave() {
+    leave_and(false);
+}
+
+/// What runs last when the process exits.
+fn leave_at_end() {
+    // Other threads may be using what they have until the very end.
+    leave_and(threads().is_ok_and(|threads| threads == 1));
+}
+
+fn leave_and(ends: bool) {
     // Looked at before the lock is: a fork may have copied it while it was held.
     if MEMBER.load(Ordering::Relaxed) != process::id() {
         return;
@@ -372,13 +384,16 @@ pub fn leave() {
     let mut membership = write();
     if let Membership::Member(member) = std::mem::replace(&mut *membership, Membership::Left) {
         for mapping in crate::registry::living() {
-            mapping.release(Some(&member.lease));
+            mapping.release(ends, Some(&member.lease));
         }
-        if let Some(&Holder::Slot(slot)) = member.holder.get() {
-            // It holds nothing any more.
+        // What it holds still is given back when it has ended.
+        let holds = holds_cells();
+        if let Some(&Holder::Slot(slot)) = member.holder.get()
+            && !holds
+        {
             member.lease.note_slot(slot, 0);
         }
-        member.lease.leave();
+        member.lease.leave(holds);
     }
 }
 
@@ -423,6 +438,22 @@ impl Stay {
                 *(member.holder).get_or_init(|| member.lease.take_holder())
             }
             Membership::None | Membership::Left => Holder::Counted,
+        }
+    }
+
+    /// Returns this process, and as what it holds segments.
+    pub(crate) fn ours(&self) -> (u32, Holder) {
+        let process = match &*self.membership {
+            Membership::Member(member) => member.process,
+            Membership::None | Membership::Left => process::id(),
+        };
+        (process, self.holder())
+    }
+
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        match &*self.membership {
+            Membership::Member(member) => Some(&member.lease),
+            Membership::None | Membership::Left => None,
         }
     }
 
@@ -544,7 +575,7 @@ fn leave_at_exit() -> Result<(), FamilyError> {
     // A process that was forked from one that registered has inherited the registration.
     static REGISTERED: OnceLock<()> = OnceLock::new();
     if REGISTERED.get().is_none() {
-        procession_os::lifetime::at_exit_last(leave).map_err(FamilyError::Lease)?;
+        procession_os::lifetime::at_exit_last(leave_at_end).map_err(FamilyError::Lease)?;
         let _ = REGISTERED.set(());
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! | the bits of a dead process | they are cleared in every segment, then its slot is free |
 //! | a segment that nobody holds any more | its name goes: the holder may have been a message that was lost |
 //! | a segment that its maker has not finished | its name goes when the maker is dead |
+//! | the bits of a dead process in slabs, objects in slabs that nobody holds | the same |
 //! | what lies in a place, or is a part of a segment, that is gone | it is given up, which may leave more that nobody holds |
 //!
 //! Everything here can be done by several processes at once, and again if one of them was killed
@@ -15,8 +16,8 @@ use super::lease::Lease;
 use super::sweep::names_of;
 use super::{MEMBER, with_lease};
 use crate::header::{Header, LINKED, SlotSet};
-use crate::name::{Link, Name};
-use crate::reserve;
+use crate::name::{CellName, Link, Name};
+use crate::{OpenError, reserve, slab};
 use procession_os::identity::Identity;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -24,7 +25,8 @@ use std::path::Path;
 use std::process;
 use std::sync::atomic::Ordering;
 
-/// Gives back what dead processes of this process's family held; returns how many names are gone.
+/// Gives back what dead processes of this process's family held; returns how many names, and objects in slabs, are
+/// gone.
 ///
 /// It happens by itself when a process of the family is reaped by its parent, when
 /// memory is short, and in [`sweep`](super::sweep()).
@@ -138,6 +140,10 @@ impl<'a> Walk<'a> {
             for name in names_of(lease.family()) {
                 walk.look_at(&format!("/{name}"));
             }
+            // Some may have lost their names.
+            for slab in slab::mapped(lease.family()) {
+                walk.removed += slab::look_at(slab, &walk.dead, lease);
+            }
             if walk.removed == before {
                 return walk;
             }
@@ -149,10 +155,28 @@ impl<'a> Walk<'a> {
             if !exists(link.place) {
                 self.remove(&link.path());
             }
-        } else if let Some(name) = Name::parse(text)
-            && let Ok(found) = fs::symlink_metadata(name.path())
-        {
-            self.look_at_segment(name, &found);
+        } else if let Some(name) = Name::parse(text) {
+            match (name.cell, name.is_slab(), fs::symlink_metadata(name.path())) {
+                (Some(cell), ..) => self.look_at_anchor(name, cell),
+                (None, true, _) => self.find_slab(name),
+                (None, false, Ok(found)) => self.look_at_segment(name, &found),
+                (None, false, Err(_)) => {}
+            }
+        }
+    }
+
+    /// Sees to it that the slab is among those that are looked at.
+    fn find_slab(&mut self, name: Name) {
+        if slab::slab_of(name).is_err() {
+            self.is_complete &= !exists(name);
+        }
+    }
+
+    /// Removes what names were links of, if its object is gone.
+    fn look_at_anchor(&mut self, name: Name, cell: CellName) {
+        let found = slab::find(name, cell, || Ok(()));
+        if matches!(found, Err(OpenError::Gone)) {
+            self.remove(&name.path());
         }
     }
 

@@ -4,10 +4,11 @@ use super::holders::pid_of;
 use super::lease::Lease;
 use super::sweep::names_of;
 use super::{FamilyError, with_lease};
-use crate::header::{Header, SLOTS};
+use crate::header::{Header, SLOTS, SlotSet};
 use crate::kind::name_of;
 use crate::name::{Link, Name};
 use crate::reserve;
+use crate::slab::{self, Look};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
@@ -42,16 +43,18 @@ impl fmt::Display for HeldBy {
     }
 }
 
-/// An object that has a segment.
+/// An object in shared memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Object {
-    /// The name of the segment.
+    /// The name of the segment; of what is small, where in a slab it lies.
     pub name: String,
     /// What kind of object it is.
     pub kind: String,
     /// The memory that it takes.
     pub bytes: u64,
+    /// Whether it lies in a slab, with others.
+    pub in_slab: bool,
     /// Who holds it.
     pub holders: Vec<HeldBy>,
 }
@@ -62,6 +65,8 @@ pub struct Object {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
     objects: Vec<Object>,
+    slabs: usize,
+    slab_bytes: u64,
 }
 
 impl Usage {
@@ -70,14 +75,37 @@ impl Usage {
         &self.objects
     }
 
-    /// Returns the number of segments.
+    /// Returns the number of segments, slabs included.
     pub fn segments(&self) -> usize {
-        self.objects.len()
+        self.alone().count() + self.slabs
     }
 
-    /// Returns the memory of all together.
+    /// Returns the memory of all together, and what is kept in slabs for objects to come.
     pub fn bytes(&self) -> u64 {
-        self.objects.iter().map(|object| object.bytes).sum()
+        self.alone().map(|object| object.bytes).sum::<u64>() + self.slab_bytes
+    }
+
+    /// Returns the number of slabs, which stay until the family ends, and their memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::{Value, family};
+    ///
+    /// let values: Vec<_> = (0..100).map(Value::new).collect::<Result<_, _>>()?;
+    /// let (slabs, bytes) = family::usage()?.slabs();
+    /// assert_eq!(slabs, 1);
+    /// assert!(bytes < 100 * 4096);
+    /// # drop(values);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn slabs(&self) -> (usize, u64) {
+        (self.slabs, self.slab_bytes)
+    }
+
+    /// The objects that have segments of their own.
+    fn alone(&self) -> impl Iterator<Item = &Object> {
+        self.objects.iter().filter(|object| !object.in_slab)
     }
 
     /// Returns how many objects of each kind there are, and their memory.
@@ -112,7 +140,15 @@ fn sum<K: Ord>(each: impl Iterator<Item = (K, u64)>) -> BTreeMap<K, (usize, u64)
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} segments, {} bytes", self.segments(), self.bytes())?;
+        writeln!(
+            f,
+            "{} objects, {} segments, {} bytes; of these in slabs: {} segments, {} bytes",
+            self.objects.len(),
+            self.segments(),
+            self.bytes(),
+            self.slabs,
+            self.slab_bytes
+        )?;
         for (kind, (objects, bytes)) in self.by_kind() {
             writeln!(f, "  {objects:>6} {bytes:>12}  {kind}")?;
         }
@@ -159,7 +195,7 @@ impl fmt::Display for Usage {
 ///
 /// let value = Value::new(7_u32)?;
 /// let usage = family::usage()?;
-/// assert_eq!(usage.segments(), 1);
+/// assert_eq!(usage.objects().len(), 1);
 /// assert_eq!(usage.by_kind()["value"].0, 1);
 /// assert_eq!(usage.by_process()[&std::process::id()].0, 1);
 /// assert!(usage.to_string().contains("value"));
@@ -173,16 +209,29 @@ pub fn usage() -> Result<Usage, FamilyError> {
         let names: BTreeSet<String> = names.iter().map(|name| format!("/{name}")).collect();
         let objects = names.iter().filter(|name| Link::parse(name).is_none());
         let objects = objects.filter_map(|name| look_at(Name::parse(name)?, lease, &words));
-        Ok(Usage {
+        let mut usage = Usage {
             objects: objects.collect(),
-        })
+            ..Usage::default()
+        };
+        let names = names.iter().filter_map(|name| Name::parse(name));
+        for name in names.filter(Name::is_slab) {
+            let Ok(slab) = slab::slab_of(name) else {
+                continue;
+            };
+            usage.slabs += 1;
+            usage.slab_bytes += memory_of(name).unwrap_or(0);
+            let objects = slab::objects(slab);
+            (usage.objects).extend(objects.filter_map(|look| in_slab(&look, lease, &words)));
+        }
+        Ok(usage)
     })?
 }
 
 /// Returns what is known of a segment; `None` if it is none, or is gone by now.
 fn look_at(name: Name, lease: &Lease, words: &[u64; SLOTS]) -> Option<Object> {
-    /// The unit of `st_blocks`.
-    const BLOCK: u64 = 512;
+    if name.is_slab() || name.cell.is_some() {
+        return None;
+    }
     let memory = reserve::find(&name.to_string()).ok()?;
     if memory.len() < size_of::<Header>() {
         return None;
@@ -192,9 +241,6 @@ fn look_at(name: Name, lease: &Lease, words: &[u64; SLOTS]) -> Option<Object> {
     let header: &Header = unsafe { &*memory.as_ptr().cast() };
     let found = header.verify(memory.len()).ok()?;
     let file = fs::symlink_metadata(name.path()).ok()?;
-    let processes = header.slots();
-    let processes = processes.iter().map(|slot| pid_of(words[slot as usize]));
-    let mut holders: Vec<HeldBy> = processes.map(HeldBy::Process).collect();
     let links = file.nlink().saturating_sub(1);
     let others = [
         (lease.is_on_its_way(name), HeldBy::Messages),
@@ -202,11 +248,48 @@ fn look_at(name: Name, lease: &Lease, words: &[u64; SLOTS]) -> Option<Object> {
         (header.whole(name).is_some(), HeldBy::Whole),
         (header.counted() > 0, HeldBy::Unknown(header.counted())),
     ];
-    holders.extend(others.iter().filter(|(holds, _)| *holds).map(|(_, by)| *by));
+    let holders = holders_of(header.slots(), words, &others);
     Some(Object {
         name: name.to_string(),
         kind: name_of(found.kind),
         bytes: file.blocks() * BLOCK,
+        in_slab: false,
         holders,
     })
+}
+
+/// The unit of `st_blocks`.
+const BLOCK: u64 = 512;
+
+fn memory_of(name: Name) -> Option<u64> {
+    Some(fs::symlink_metadata(name.path()).ok()?.blocks() * BLOCK)
+}
+
+fn in_slab(look: &Look, lease: &Lease, words: &[u64; SLOTS]) -> Option<Object> {
+    let cell = look.cell;
+    let (_, found) = cell.find().ok()?;
+    let name = cell.name();
+    let links = if cell.was_left() { cell.links() } else { 0 };
+    let others = [
+        (
+            cell.was_sent() && lease.is_on_its_way(name),
+            HeldBy::Messages,
+        ),
+        (links > 0, HeldBy::Queued(links)),
+        (cell.counted() > 0, HeldBy::Unknown(cell.counted())),
+    ];
+    Some(Object {
+        name: name.to_string(),
+        kind: name_of(found.kind),
+        bytes: look.bytes as u64,
+        in_slab: true,
+        holders: holders_of(cell.slots(), words, &others),
+    })
+}
+
+/// The processes of these slots, and those others that hold something.
+fn holders_of(slots: SlotSet, words: &[u64; SLOTS], others: &[(bool, HeldBy)]) -> Vec<HeldBy> {
+    let processes = slots.iter().map(|slot| pid_of(words[slot as usize]));
+    let others = others.iter().filter(|(holds, _)| *holds).map(|(_, by)| *by);
+    processes.map(HeldBy::Process).chain(others).collect()
 }

@@ -66,7 +66,11 @@ impl<T: Plain> RawArray<T> {
     where
         T: Zeroable,
     {
-        Ok(Self::of(Segment::create(Self::format(), len, |_| {})?))
+        Ok(Self::of(Segment::create_small(
+            Self::format(),
+            len,
+            |_| {},
+        )?))
     }
 
     /// Shares a copy of `elements`.
@@ -84,7 +88,7 @@ impl<T: Plain> RawArray<T> {
     /// ```
     pub fn from_slice(elements: &[T]) -> Result<Self, ShmError> {
         let init = |bytes: &mut [u8]| bytes.copy_from_slice(bytemuck::cast_slice(elements));
-        Ok(Self::of(Segment::create(
+        Ok(Self::of(Segment::create_small(
             Self::format(),
             elements.len(),
             init,

@@ -58,7 +58,7 @@ impl<T: Plain> RawValue<T> {
     /// ```
     pub fn new(value: T) -> Result<Self, ShmError> {
         let init = |bytes: &mut [u8]| bytes.copy_from_slice(bytemuck::bytes_of(&value));
-        Ok(Self::of(Segment::create(Self::format(), 1, init)?))
+        Ok(Self::of(Segment::create_small(Self::format(), 1, init)?))
     }
 
     /// Returns the value.
