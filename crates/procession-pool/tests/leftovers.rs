@@ -26,11 +26,17 @@ fn descriptors() -> usize {
         .count()
 }
 
-/// Returns the names of this family's segments.
+/// Returns the names of what this family has in shared memory.
 fn segments() -> Vec<String> {
     let family = family::current().expect("the system gives memory");
+    let slabs = format!("procession-{}-0-", family.id());
     let names = shared_memory(family.id()).into_iter();
-    names.filter(|name| !name.ends_with("-lease")).collect()
+    let files = names.filter(|name| !name.ends_with("-lease") && !name.starts_with(&slabs));
+    let usage = family::usage().expect("there is a family");
+    let small = usage.objects().iter().filter(|object| object.in_slab);
+    files
+        .chain(small.map(|object| object.name.clone()))
+        .collect()
 }
 
 fn exit_at(n: i32) -> i32 {

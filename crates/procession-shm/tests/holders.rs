@@ -246,6 +246,7 @@ fn many_threads_of_a_process_are_one_holder() {
     assert!(!exists(&name));
 }
 
+// SHM-037
 #[test]
 fn usage_says_what_there_is_and_who_holds_it() {
     let (_watchdog, _alone) = (watchdog(), alone());

@@ -51,9 +51,10 @@
 //!
 //! Whoever waits for it is told. A lock that it held tells its next owner. Its children are killed
 //! with it. What it alone had in `/dev/shm` is given back when it is reaped; what is left when all are
-//! killed goes when the next family starts.
+//! killed goes when the next family starts. [`family::usage`] says what there is, and who holds it.
 #![forbid(unsafe_code)]
 
+pub mod family;
 pub mod manager;
 pub mod values;
 

@@ -6,7 +6,7 @@
     reason = "a task fails by panicking, like a test, and owns its arguments"
 )]
 
-use procession::{Array, Pipe, Pool, Process, Queue, Value};
+use procession::{Array, Pipe, Pool, Process, Queue, Value, family};
 use procession_testkit::{eventually, shared_memory, watchdog};
 use std::collections::BTreeSet;
 use std::process;
@@ -15,16 +15,24 @@ use std::thread::park;
 
 procession::enable_in_tests!();
 
-/// The tests look at what the whole program has in `/dev/shm`.
+/// The tests look at what the whole program has in shared memory.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The names of all files but slabs and the lease, and of what lies in slabs.
 fn names() -> BTreeSet<String> {
     let value = Value::new(0).unwrap();
     let name = value.segment().name();
-    let mut names = shared_memory(name.split('-').nth(1).unwrap());
+    let family = name.split('-').nth(1).unwrap();
+    let slab = format!("procession-{family}-0-");
+    let files = shared_memory(family).into_iter();
+    let objects = family::usage().unwrap();
+    let objects = objects.objects().iter();
+    let mut names: BTreeSet<_> = (files.filter(|name| !name.starts_with(&slab)))
+        .chain(objects.map(|object| object.name[1..].to_owned()))
+        .collect();
     names.remove(&name[1..]);
     names
 }

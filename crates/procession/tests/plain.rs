@@ -98,7 +98,8 @@ fn a_struct_with_bools_chars_and_enums_is_shared_and_looked_at() {
         on: false,
     };
     let panel = Panel(switch, [1; 3], Phase::Begun, u32::MAX);
-    let panels = Array::from_slice(&[panel; 2]).unwrap();
+    // So many that they have a file of their own.
+    let panels = Array::from_slice(&vec![panel; 2000]).unwrap();
     Process::spawn(press, (panels.clone(),))
         .unwrap()
         .join()

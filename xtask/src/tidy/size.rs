@@ -17,7 +17,7 @@ const MOST_FUNCTIONS: usize = 22;
 /// The most lines of the median library function.
 const MEDIAN_FUNCTION: usize = 6;
 /// The most lines of code in the facade's root.
-const FACADE: usize = 40;
+const FACADE: usize = 45;
 
 /// The facade's root.
 const FACADE_ROOT: &str = "crates/procession/src/lib.rs";
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn the_facade_has_little_code() {
         let code = |lines: usize| format!("//! F.\n\n// Why.\n{}", "pub use a::b;\n".repeat(lines));
-        assert!(told(FACADE_ROOT, &code(40)).is_empty());
-        assert_eq!(told(FACADE_ROOT, &code(41)).len(), 1);
-        assert!(told("crates/procession-os/src/lib.rs", &code(41)).is_empty());
+        assert!(told(FACADE_ROOT, &code(45)).is_empty());
+        assert_eq!(told(FACADE_ROOT, &code(46)).len(), 1);
+        assert!(told("crates/procession-os/src/lib.rs", &code(46)).is_empty());
     }
 }

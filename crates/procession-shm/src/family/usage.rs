@@ -3,7 +3,7 @@
 use super::holders::pid_of;
 use super::lease::Lease;
 use super::sweep::names_of;
-use super::{FamilyError, with_lease};
+use super::{FamilyError, known, with_lease};
 use crate::header::{Header, SLOTS, SlotSet};
 use crate::kind::name_of;
 use crate::name::{Link, Name};
@@ -186,7 +186,8 @@ impl fmt::Display for Usage {
 ///
 /// # Errors
 ///
-/// [`FamilyError::Gone`] if this process has no family: nothing was shared yet.
+/// [`FamilyError::Left`] while the process exits, [`FamilyError::Gone`] if it was forked from one whose family has
+/// ended, and [`FamilyError::Lease`] if the lease cannot be read.
 ///
 /// # Examples
 ///
@@ -203,6 +204,10 @@ impl fmt::Display for Usage {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn usage() -> Result<Usage, FamilyError> {
+    if known().is_none() {
+        // Nothing was shared yet.
+        return Ok(Usage::default());
+    }
     with_lease(|lease| {
         let words = lease.slot_words().map_err(FamilyError::Lease)?;
         let names = names_of(lease.family());
