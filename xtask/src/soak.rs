@@ -9,6 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const STORMS: &[&str] = &[
     "test",
     "--package",
+    "procession-dict",
+    "--package",
     "procession-pipe",
     "--package",
     "procession-pool",

@@ -93,6 +93,12 @@ kinds! {
     QUEUE = new(32, "queue of such items"),
     /// A further part of a queue, or a large item.
     QUEUE_PART = new(33, "part of a queue"),
+    /// The first part of a dict.
+    DICT = new(34, "dict of such keys and values"),
+    /// A further part of a dict or of a set, or a large value.
+    DICT_PART = new(35, "part of a dict"),
+    /// The first part of a set.
+    SET = new(36, "set of such values"),
 }
 
 const fn differ(numbers: &[u32]) -> bool {

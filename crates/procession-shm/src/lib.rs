@@ -84,6 +84,7 @@ pub use array::{AccessError, Array, ArrayPart, PartGuard};
 pub use block::{BlockError, NameError, OutOfBlock, SharedMemory, View, ViewError};
 pub use bytemuck::{self, AnyBitPattern, CheckedBitPattern, NoUninit, Pod, Zeroable};
 pub use error::{OpenError, ShmError};
+pub use family::{FamilyError, leftovers, sweep};
 pub use flag::AtomicFlag;
 pub use format::Format;
 pub use grant::grant_to;

@@ -29,7 +29,7 @@
 //!
 //! [`Value`], [`Array`], [`Queue`], [`Lock`] and the other synchronisation types lie in memory that
 //! all processes map. A [`Manager`] hosts collections, locks, queues and your own types in a process
-//! of its own. All of these are handles: clone them, pass them as arguments, send them, put them
+//! of its own; a [`shm::Dict`] or [`shm::Set`] needs none. All of these are handles: clone them, pass them as arguments, send them, put them
 //! into your own serde structs. A struct that `Value` and `Array` are to hold is marked as
 //! [plain data](plain). [`SharedMemory`] and [`ShareableList`] are shared with Python too.
 //!
@@ -56,6 +56,7 @@
 
 pub mod family;
 pub mod manager;
+pub mod shm;
 pub mod values;
 
 pub use procession_call::{Failure, Panic, RoutineError, Task, TaskError, TaskOnce};
@@ -80,12 +81,11 @@ pub use procession_queue::{
     Closed, Fault, GetError, IntoItems, Items, JoinError, JoinableQueue, Producer, PutError,
     PutManyError, Queue, SimpleQueue, StateError, TaskDoneError,
 };
-pub use procession_shm::family::{FamilyError, leftovers, sweep};
 pub use procession_shm::{
     __plain_bits, AccessError, AnyBitPattern, Array, ArrayPart, AtomicFlag, Atomics, BlockError,
-    CheckedBitPattern, Guard, ListError, ListItem, NameError, NoUninit, OutOfBlock, PartGuard,
-    Plain, Pod, RawArray, RawValue, ReadGuard, ShareableList, Shared, SharedMemory, ShmError,
-    Value, View, ViewError, Zeroable, bytemuck, grant_to,
+    CheckedBitPattern, FamilyError, Guard, ListError, ListItem, NameError, NoUninit, OutOfBlock,
+    PartGuard, Plain, Pod, RawArray, RawValue, ReadGuard, ShareableList, Shared, SharedMemory,
+    ShmError, Value, View, ViewError, Zeroable, bytemuck, grant_to, leftovers, sweep,
 };
 pub use procession_sync::{
     AcquireError, Barrier, BarrierError, BoundedSemaphore, Condition, ConditionLock, Event, Lock,

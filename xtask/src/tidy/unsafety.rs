@@ -14,6 +14,7 @@ use super::tree::Tree;
 /// The crates that may have `unsafe` code.
 const MAY: &[&str] = &[
     "procession-call",
+    "procession-dict",
     "procession-os",
     "procession-process",
     "procession-queue",
