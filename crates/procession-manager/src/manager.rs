@@ -7,6 +7,7 @@ use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
 use crate::protocol::Note;
 use crate::route::Route;
+use procession_os::shield::shield;
 use procession_pipe::{Address, Client};
 use procession_process::Process;
 use std::fmt;
@@ -188,7 +189,7 @@ impl Manager {
 pub(crate) fn kill(process: &Process<()>) -> Result<(), ManagerError> {
     let refused = |error: &io::Error| {
         let pid = process.pid();
-        log::error!("the manager's server (pid {pid}) cannot be ended: {error}");
+        shield(|| log::error!("the manager's server (pid {pid}) cannot be ended: {error}"));
     };
     Ok(process.kill().inspect_err(refused)?)
 }

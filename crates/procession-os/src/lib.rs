@@ -24,6 +24,7 @@
 //!   scheduled;
 //! - [`huge`]: large memory in few pages;
 //! - [`plain`]: sequences of numbers behind a type parameter;
+//! - [`shield`]: code of the program's whose panic ends nothing;
 //! - [`words`]: how errors show themselves.
 //!
 //! All waiting is on the monotonic clock and goes on after a signal.
@@ -49,6 +50,7 @@ pub mod policy;
 pub mod robust;
 pub mod sched;
 pub mod sealed;
+pub mod shield;
 pub mod socket;
 pub mod spawn;
 pub mod turns;

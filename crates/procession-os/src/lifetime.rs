@@ -2,9 +2,9 @@
 
 use crate::file_size::within_limit;
 use crate::own_pid;
+use crate::shield::shield;
 use nix::errno::Errno;
 use std::io::{self, Write};
-use std::panic::catch_unwind;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -123,8 +123,7 @@ fn next() -> Option<fn()> {
 /// other process registered elsewhere with the C library.
 pub fn exit(code: i32) -> ! {
     while let Some(hook) = next() {
-        // The panic hook has reported it already.
-        let _ = catch_unwind(hook);
+        shield(hook);
     }
     flush();
     exit_at_once(code)
@@ -189,7 +188,7 @@ pub fn flush() {
 /// Called as often as there are hooks.
 extern "C" fn run_next() {
     if let Some(hook) = next() {
-        // The panic hook has reported it already; unwinding into the C library would abort.
-        let _ = catch_unwind(hook);
+        // Unwinding into the C library would abort.
+        shield(hook);
     }
 }

@@ -4,7 +4,7 @@
 //! result from anybody. The thread is started with the first of them, and ends with the pool.
 
 use crossbeam_channel::{Sender, bounded, unbounded};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use procession_os::shield::shield;
 use std::sync::OnceLock;
 use std::thread::{self, ThreadId};
 use std::{fmt, io};
@@ -37,8 +37,7 @@ impl Callbacks {
             .name(self.name.to_owned())
             .spawn(move || {
                 for callback in callbacks {
-                    // The panic hook has told of it. The payload's drop may panic too.
-                    let _ = catch_unwind(AssertUnwindSafe(callback)).map_err(std::mem::forget);
+                    shield(callback);
                 }
             })?;
         // If another thread was faster, this one ends with its sender.

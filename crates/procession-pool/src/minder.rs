@@ -5,6 +5,7 @@ use crate::crew::{Crew, MinderTurn, TICK};
 use crate::exit::is_exiting;
 use crate::watch::Woken;
 use crate::worker::{Recipe, Worker};
+use procession_os::shield::shield;
 use procession_os::wait::Deadline;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -149,7 +150,7 @@ impl Minder {
         if left == 0 {
             for (worker, ..) in &self.leaving {
                 if let Some(words) = worker.refusal() {
-                    log::error!("{words}");
+                    shield(|| log::error!("{words}"));
                 }
             }
         }

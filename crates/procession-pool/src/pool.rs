@@ -13,6 +13,7 @@ use crate::result::AsyncResult;
 use crate::task::PoolTask;
 use crate::worker::{Recipe, Worker};
 use procession_call::{Task, captures_nothing};
+use procession_os::shield::shield;
 use procession_os::wait::Deadline;
 use procession_process::at_one_moment;
 use serde::Serialize;
@@ -446,9 +447,11 @@ impl Drop for Pool {
         }
         let unfinished = self.crew.lock().dispatch.unsettled();
         if unfinished > 0 {
-            log::warn!(
-                "a pool was dropped before {unfinished} of its calls were done; `join` waits for them"
-            );
+            shield(|| {
+                log::warn!(
+                    "a pool was dropped before {unfinished} of its calls were done; `join` waits for them"
+                );
+            });
         }
         self.terminate();
         self.join();

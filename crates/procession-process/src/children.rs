@@ -6,6 +6,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use procession_os::pidfd::{ExitStatus, Pidfd};
+use procession_os::shield::shield;
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
 use procession_shm::family;
@@ -263,7 +264,11 @@ pub(crate) fn end() {
         let deadline = killed.as_ref().map_or(grace, |()| Deadline::NEVER);
         if let (Ok(None), Err(error)) = (child.wait(deadline), killed) {
             let (name, pid) = (child.described.name(), child.pidfd.pid());
-            log::error!("the daemon `{name}` (pid {pid}) runs on: it cannot be killed: {error}");
+            shield(|| {
+                log::error!(
+                    "the daemon `{name}` (pid {pid}) runs on: it cannot be killed: {error}"
+                );
+            });
         }
     }
 }

@@ -3,9 +3,9 @@
 use crate::children;
 use crate::method::fork_server;
 use procession_os::lifetime;
+use procession_os::shield::shield;
 use std::collections::BTreeMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -139,8 +139,7 @@ fn end() {
 fn call_down_to(lowest: i32) {
     while let Some(hook) = pop(lowest) {
         if hook.process == process::id() {
-            // The panic hook has reported it already.
-            let _ = catch_unwind(AssertUnwindSafe(hook.call));
+            shield(hook.call);
         } else {
             // Its captured values are the other process's.
             std::mem::forget(hook);

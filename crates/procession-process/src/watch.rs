@@ -5,6 +5,7 @@ use crate::orphans::{self, MOMENT};
 use crate::per_process::PerProcess;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use procession_os::pidfd::ExitStatus;
+use procession_os::shield::shield;
 use procession_os::wait::Deadline;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
@@ -109,7 +110,7 @@ impl Watcher {
         let _ = self.epoll.delete(&child.pidfd);
         let status = child.status().ok().flatten().unwrap_or(ExitStatus::Unknown);
         for then in thens {
-            then(status);
+            shield(|| then(status));
         }
     }
 }

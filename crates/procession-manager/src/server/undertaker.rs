@@ -6,8 +6,8 @@
 
 use crossbeam_channel::{Sender, unbounded};
 use procession_os::lifetime::Original;
+use procession_os::shield::shield;
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::{io, thread};
 
@@ -26,7 +26,7 @@ pub(super) fn start() -> io::Result<Sender<Object>> {
 /// Drops an object. Its panic, which the panic hook has reported, concerns nobody else.
 pub(super) fn bury(object: Object) {
     let original = Original::here();
-    let dropped = catch_unwind(AssertUnwindSafe(|| drop(object)));
+    let dropped = shield(|| drop(object));
     // A copy that the destructor has made must not drop the next one too.
-    original.or_exit(i32::from(dropped.is_err()));
+    original.or_exit(i32::from(dropped.is_none()));
 }

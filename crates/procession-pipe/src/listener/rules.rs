@@ -2,9 +2,9 @@
 
 use super::Peer;
 use crate::auth::{AuthenticationError, Key};
+use procession_os::shield::shield;
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// How long a handshake may take, on both sides, unless they are told otherwise.
@@ -22,11 +22,11 @@ pub(super) struct Rules {
 impl Rules {
     /// Tells that somebody was not let in.
     pub(super) fn refuse(&mut self, peer: Peer, error: AuthenticationError) {
-        let Some(tell) = &mut self.on_refused else {
-            return log::warn!("a connection from {peer} was refused: {error}");
-        };
-        // Whoever listens goes on; the panic hook has reported it.
-        let _ = catch_unwind(AssertUnwindSafe(|| tell(peer, error)));
+        // Whoever listens goes on.
+        shield(|| match &mut self.on_refused {
+            Some(tell) => tell(peer, error),
+            None => log::warn!("a connection from {peer} was refused: {error}"),
+        });
     }
 }
 

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, getpgid};
 use procession_os::image::image;
 use procession_os::pidfd::Pidfd;
 use procession_os::policy::on_one_processor;
+use procession_os::shield::shield;
 use procession_os::wait::Deadline;
 use procession_pipe::Channel;
 use procession_shm::family;
@@ -177,7 +178,7 @@ impl State {
             && server.owner == process::id()
             && let Err(error) = server.end()
         {
-            log::error!("a fork server runs on: it cannot be killed: {error}");
+            shield(|| log::error!("a fork server runs on: it cannot be killed: {error}"));
         }
     }
 
