@@ -294,8 +294,7 @@ where
     };
     if packet.kind() != Kind::CALLS {
         return produce(|| {
-            let args = packet.take::<A>()?;
-            packet.finish()?;
+            let args = packet.take_last::<A>()?;
             task(bench, args)
         });
     }

@@ -107,7 +107,7 @@ fn begin(channel: &Channel) -> Result<Option<Packet>, Box<dyn Error>> {
 
 /// Receives a message; `None` if the parent is gone, or does not want this process after all.
 fn receive(channel: &Channel) -> Result<Option<Packet>, Box<dyn Error>> {
-    match parcel::receive_whole(channel, Deadline::NEVER) {
+    match parcel::receive(channel, Deadline::NEVER) {
         Err(RecvError::Closed) => Ok(None),
         received => Ok(Some(received?)),
     }

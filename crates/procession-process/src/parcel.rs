@@ -11,7 +11,7 @@ use procession_os::huge;
 use procession_os::sealed::{Sealed, seal};
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
-use procession_wire::{Body, DecodeError, Fd, Kind, Message, Packet, buffer};
+use procession_wire::{DecodeError, Fd, Kind, Message, Packet, buffer};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -69,68 +69,20 @@ pub(crate) fn send(channel: &Channel, message: Message) -> Result<(), SendError>
     pack(message)?.send(channel)
 }
 
-/// Where the bytes of a message are that was received.
-#[derive(Debug)]
-pub(crate) enum Received {
-    /// In memory of this process.
-    Own(Vec<u8>),
-    /// Where the sender has put them.
-    Sealed(Sealed),
-}
-
-impl AsRef<[u8]> for Received {
-    fn as_ref(&self) -> &[u8] {
-        match self {
-            Self::Own(bytes) => bytes,
-            Self::Sealed(sealed) => sealed.as_ref(),
-        }
-    }
-}
-
-impl From<Vec<u8>> for Received {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Own(bytes)
-    }
-}
-
-impl Body for Received {
-    fn give_back(&mut self) {
-        if let Self::Own(bytes) = self {
-            bytes.give_back();
-        }
-    }
-}
-
 /// Receives what [`send`] sent, to be read where it lies.
-pub(crate) fn receive(
-    channel: &Channel,
-    deadline: Deadline,
-) -> Result<Packet<Received>, RecvError> {
-    let open = |file: File| {
-        let sealed = Sealed::of(&file)?.map(Received::Sealed);
-        // What is not sealed may still change, and is copied.
-        sealed.map_or_else(|| read(file).map(Received::Own), Ok)
-    };
-    unpack(channel.recv_by(deadline)?, open, Packet::with_body)
-}
-
-/// Receives what [`send`] sent, into memory of this process.
-pub(crate) fn receive_whole(channel: &Channel, deadline: Deadline) -> Result<Packet, RecvError> {
-    unpack(channel.recv_by(deadline)?, read, |packet| packet)
-}
-
-/// Returns the message that a packet stands for, if it does, in a body that `open` makes of a file.
-fn unpack<B: Body>(
-    packet: Packet,
-    open: impl FnOnce(File) -> io::Result<B>,
-    as_it_is: impl FnOnce(Packet) -> Packet<B>,
-) -> Result<Packet<B>, RecvError> {
+pub(crate) fn receive(channel: &Channel, deadline: Deadline) -> Result<Packet, RecvError> {
+    let packet = channel.recv_by(deadline)?;
     if packet.kind() != PARCEL {
-        return Ok(as_it_is(packet));
+        return Ok(packet);
     }
     let Parcel { body, fds } = packet.decode()?;
-    let body = open(File::from(body.0)).map_err(RecvError::Io)?;
-    let packet = Packet::parse(body, fds.into_iter().map(|fd| fd.0).collect())?;
+    let file = File::from(body.0);
+    let fds = fds.into_iter().map(|fd| fd.0).collect();
+    let packet = match Sealed::of(&file).map_err(RecvError::Io)? {
+        Some(sealed) => Packet::parse_sealed(sealed, fds)?,
+        // What is not sealed may still change, and is copied.
+        None => Packet::parse(read(file).map_err(RecvError::Io)?, fds)?,
+    };
     match packet.kind() {
         PARCEL => Err(DecodeError::UnexpectedKind(PARCEL.0).into()),
         _ => Ok(packet),

@@ -4,7 +4,7 @@ use crate::builder::Builder;
 use crate::child::has_exited;
 use crate::children::{self, Child};
 use crate::error::{Cause, ProcessError, StartError};
-use crate::parcel::{self, Received};
+use crate::parcel;
 use crate::stdio::Ends;
 use crate::watch;
 use nix::sys::signal::Signal;
@@ -50,7 +50,7 @@ pub struct Process<R> {
     /// Whether the child was sent what it has to do, if that is sent.
     told: bool,
     /// What came instead of the word that a detached process has settled.
-    early: Mutex<Option<Packet<Received>>>,
+    early: Mutex<Option<Packet>>,
     returns: PhantomData<fn() -> R>,
 }
 
@@ -224,7 +224,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 }
 
 impl<R> Process<R> {
-    fn received(&self) -> Result<Packet<Received>, Cause> {
+    fn received(&self) -> Result<Packet, Cause> {
         parcel::receive(self.channel(), Deadline::after(Duration::ZERO)).map_err(|error| {
             let status = self.status().unwrap_or(ExitStatus::Unknown);
             match error {

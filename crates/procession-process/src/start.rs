@@ -170,9 +170,8 @@ where
 {
     fn run(_: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
-            let args = packet.take::<A>()?;
-            packet.finish()?;
-            Ok(F::call(args)?)
+            // What they came in is not kept while the task runs.
+            Ok(F::call(packet.take_last::<A>()?)?)
         })
     }
 }

@@ -5,6 +5,7 @@ use crate::message::{COUNTED, HEADER_LEN, PARCEL};
 use crate::problem::Problem;
 use crate::reader;
 use crate::{DecodeError, Kind, buffer, described, form, schema};
+use procession_os::sealed::Sealed;
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::mem;
@@ -12,12 +13,15 @@ use std::os::fd::OwnedFd;
 
 const SCHEMA_LEN: usize = 8;
 
+/// A message of so many bytes is worth giving up before its packet is dropped.
+const LARGE: usize = 64 << 10;
+
 /// A message that arrived, from which the values are taken in the order they were pushed.
 ///
 /// Nothing in the bytes is trusted: whatever they are, the result is a value of the type asked
 /// for or an error, and no more memory is taken than the bytes themselves justify.
 ///
-/// The bytes are the packet's own, or borrowed.
+/// The bytes are the packet's own, or borrowed, or lie in [sealed](Packet::parse_sealed) memory.
 ///
 /// # Examples
 ///
@@ -31,6 +35,8 @@ const SCHEMA_LEN: usize = 8;
 /// ```
 pub struct Packet<B: Body = Vec<u8>> {
     bytes: B,
+    /// Where the bytes are instead, if they are read where the sender has put them.
+    elsewhere: Option<Box<Sealed>>,
     at: usize,
     /// The descriptors that came with the bytes, if any did.
     incoming: Option<Box<Incoming>>,
@@ -76,6 +82,7 @@ impl<B: Body> Packet<B> {
         }
         Ok(Self {
             bytes,
+            elsewhere: None,
             at: HEADER_LEN,
             incoming: None,
         })
@@ -92,15 +99,22 @@ impl<B: Body> Packet<B> {
         }
         Ok(Self {
             bytes,
+            elsewhere: None,
             at: HEADER_LEN,
             incoming: Some(Box::new(Incoming::with(fds, beside & COUNTED != 0))),
         })
     }
 
+    /// Returns all bytes of the message.
+    #[inline]
+    fn all(&self) -> &[u8] {
+        all(&self.bytes, self.elsewhere.as_deref())
+    }
+
     /// Returns what the message is for.
     #[inline]
     pub fn kind(&self) -> Kind {
-        Kind(self.bytes.as_ref()[0])
+        Kind(self.all()[0])
     }
 
     /// Passes the packet on if it is of the given kind.
@@ -125,7 +139,7 @@ impl<B: Body> Packet<B> {
     /// [`DecodeError::Shortage`] if a handle inside cannot be opened at this moment.
     #[inline]
     pub fn take<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
-        let rest = &self.bytes.as_ref()[self.at..];
+        let rest = &all(&self.bytes, self.elsewhere.as_deref())[self.at..];
         let (hash, mut rest) = rest
             .split_first_chunk::<SCHEMA_LEN>()
             .ok_or(DecodeError::Truncated)?;
@@ -137,14 +151,14 @@ impl<B: Body> Packet<B> {
         } else {
             return Err(wrong_type::<T>());
         };
-        let at = self.bytes.as_ref().len() - rest.len();
+        let left = rest.len();
         match decoded {
             Ok(value) => {
                 if rest.is_empty() {
                     // The values hold what their handles stand for, however long the packet is kept.
                     self.incoming = None;
                 }
-                self.at = at;
+                self.at = self.all().len() - left;
                 Ok(value)
             }
             Err(problem) => Err(self.failed(problem)),
@@ -180,7 +194,7 @@ impl<B: Body> Packet<B> {
     /// Returns the bytes behind the values that were taken.
     #[inline]
     pub fn rest(&self) -> &[u8] {
-        &self.bytes.as_ref()[self.at..]
+        &self.all()[self.at..]
     }
 
     /// Checks that nothing follows the values that were taken.
@@ -190,7 +204,7 @@ impl<B: Body> Packet<B> {
     /// [`DecodeError::LeftOver`].
     #[inline]
     pub fn finish(&self) -> Result<(), DecodeError> {
-        match self.bytes.as_ref().len() - self.at {
+        match self.all().len() - self.at {
             0 => Ok(()),
             left => Err(DecodeError::LeftOver(left)),
         }
@@ -198,13 +212,79 @@ impl<B: Body> Packet<B> {
 }
 
 impl Packet {
-    /// Returns the packet with its bytes as another kind of body, of which there may be several kinds.
-    pub fn with_body<B: Body + From<Vec<u8>>>(mut self) -> Packet<B> {
-        Packet {
-            bytes: mem::take(&mut self.bytes).into(),
-            at: self.at,
-            incoming: self.incoming.take(),
+    /// Checks the header of a message that lies in memory which nobody can change any more; its values are
+    /// decoded from there.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use nix::sys::memfd::{MFdFlags, memfd_create};
+    /// use procession_os::sealed::{Sealed, seal};
+    /// use procession_wire::{Kind, Message, Packet};
+    /// use std::fs::File;
+    /// use std::io::Write;
+    ///
+    /// let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    /// let mut file = File::from(memfd_create(c"message", flags)?);
+    /// file.write_all(Message::encode(Kind::VALUE, &7_u32)?.bytes())?;
+    /// seal(&file)?;
+    ///
+    /// let sealed = Sealed::of(&file)?.expect("it is sealed");
+    /// assert_eq!(Packet::parse_sealed(sealed, Vec::new())?.decode::<u32>()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn parse_sealed(sealed: Sealed, fds: Vec<OwnedFd>) -> Result<Self, DecodeError> {
+        let (at, incoming) = {
+            let mut lent = Packet::parse(sealed.as_ref(), fds)?;
+            (lent.at, lent.incoming.take())
+        };
+        Ok(Self {
+            bytes: Vec::new(),
+            elsewhere: Some(Box::new(sealed)),
+            at,
+            incoming,
+        })
+    }
+
+    /// Takes the last value, after which the packet holds no memory to speak of: whoever goes on with the value for
+    /// a long time need not drop the packet first.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Kind, Message, Packet};
+    ///
+    /// let (bytes, fds) = Message::encode(Kind::VALUE, &vec![7_u8; 1 << 20])?.deliver();
+    /// let mut packet = Packet::parse(bytes, fds)?;
+    /// assert_eq!(packet.take_last::<Vec<u8>>()?.len(), 1 << 20);
+    /// assert_eq!((packet.kind(), packet.rest().len()), (Kind::VALUE, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn take_last<T: DeserializeOwned>(&mut self) -> Result<T, DecodeError> {
+        let value = self.take()?;
+        self.finish()?;
+        if self.at >= LARGE {
+            self.release();
         }
+        Ok(value)
+    }
+
+    /// Gives up all but the header.
+    #[cold]
+    fn release(&mut self) {
+        let header = self.all()[..HEADER_LEN].to_vec();
+        mem::replace(&mut self.bytes, header).give_back();
+        self.elsewhere = None;
+        self.at = HEADER_LEN;
     }
 
     /// Takes off the number that [`Message::with_number`](crate::Message::with_number) put behind
@@ -215,11 +295,22 @@ impl Packet {
     /// [`DecodeError::Truncated`] if there is no room for one.
     #[inline]
     pub fn take_number(&mut self) -> Result<u64, DecodeError> {
+        if let Some(sealed) = self.elsewhere.take() {
+            self.bytes = (*sealed).as_ref().to_vec();
+        }
         let rest = &self.bytes[self.at..];
         let number = rest.last_chunk().ok_or(DecodeError::Truncated)?;
         let number = u64::from_le_bytes(*number);
         self.bytes.truncate(self.bytes.len() - size_of::<u64>());
         Ok(number)
+    }
+}
+
+#[inline]
+fn all<'a>(bytes: &'a impl Body, elsewhere: Option<&'a Sealed>) -> &'a [u8] {
+    match elsewhere {
+        None => bytes.as_ref(),
+        Some(sealed) => sealed.as_ref(),
     }
 }
 
@@ -234,7 +325,7 @@ impl<B: Body> fmt::Debug for Packet<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Packet")
             .field("kind", &self.kind())
-            .field("len", &self.bytes.as_ref().len())
+            .field("len", &self.all().len())
             .field("at", &self.at)
             .finish_non_exhaustive()
     }

@@ -163,6 +163,8 @@ macro_rules! suite {
                 arguments_arrive_and_the_result_comes_back,
                 up_to_eight_arguments,
                 large_arguments_and_results_do_not_wait_for_their_reader,
+                a_large_argument_is_there_once_while_the_task_runs
+                    except Fork "a forked process has its arguments, which nobody sends",
                 a_panic_brings_its_message_and_place,
                 an_anyhow_error_brings_its_chain,
                 a_typed_error_is_a_value,

@@ -56,6 +56,30 @@ pub(crate) fn large_arguments_and_results_do_not_wait_for_their_reader() {
     assert!(process.join().unwrap() == expected);
 }
 
+/// How much memory this process has that it shares with nobody, and that others may have too, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        number.parse::<u64>().unwrap()
+    };
+    (kib("RssAnon:") + kib("RssShmem:")) << 10
+}
+
+// PRC-084
+pub(crate) fn a_large_argument_is_there_once_while_the_task_runs() {
+    const LARGE: usize = 64 << 20;
+    let task = |bytes: Vec<u8>| {
+        assert!(bytes.len() == LARGE && bytes.iter().all(|&byte| byte == 7));
+        // Neither the message nor a copy of it is kept beside the value.
+        let resident = resident();
+        assert!(resident < LARGE as u64 * 3 / 2, "{resident} bytes");
+    };
+    let bytes = vec![7; LARGE];
+    Process::spawn(task, (bytes,)).unwrap().join().unwrap();
+}
+
 // PRC-016
 pub(crate) fn a_panic_brings_its_message_and_place() {
     let fails = |x: u32| {
