@@ -15,6 +15,7 @@
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
 mod chart;
+mod dicts;
 mod figures;
 mod large;
 mod memory;

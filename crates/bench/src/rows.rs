@@ -1,5 +1,6 @@
 //! What is measured. Each row does the same work as the Python program of its name.
 
+use crate::dicts::{dict_get, dict_set};
 use crate::large::{
     pipe_large, pipe_stream_floats, pipe_stream_numbers, pipe_stream_typed, process_argument,
     process_result, queue_large, queue_many, queue_stream_large, rings_stream_typed, socket_large,
@@ -45,6 +46,8 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Lock, 2 processes contending", lock_contended),
     row!("Value += 1 under its lock, 2 processes", value_contended),
     row!("Array, set an element", array_set),
+    row!("Dict in shared memory, get of 64 B", dict_get),
+    row!("Dict in shared memory, set of 64 B", dict_set),
     row!("Pipe, 64 B there and back", pipe_echo),
     row!(
         "Pipe over rings, 64 B there and back",

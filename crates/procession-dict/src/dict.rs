@@ -6,11 +6,13 @@ use crate::debug;
 use crate::iter::Keys;
 use crate::snapshot::{Item, Snapshot};
 use crate::store::{Next, Store};
+use indexmap::IndexMap;
 use procession_os::wait::Deadline;
 use procession_shm::{SegmentKind, ShmError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::hash::Hash;
 use std::time::Duration;
 
 /// A hash map in shared memory, which all processes that have a handle read and change directly.
@@ -47,8 +49,8 @@ use std::time::Duration;
 /// let dict = Dict::<String, u64>::new()?;
 /// assert_eq!(dict.insert("a", 1_u64)?, None);
 /// assert_eq!(dict.insert("a", 2_u64)?, Some(1));
-/// dict.update_with("b", |count| *count.get_or_insert(0) += 1)?;
-/// assert_eq!(dict.items()?, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+/// dict.update_with("a", |count, by| *count += by, 3)?;
+/// assert_eq!(dict.items()?, [("a".to_owned(), 5)]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Dict<K, V> {
@@ -270,13 +272,50 @@ where
         found.or(own).ok_or(DictError::Damaged("there is no value"))
     }
 
-    /// Changes what is under a key in one step: `change` is shown a copy of the value, or `None` if the
-    /// key is not there, and what it leaves is put there, or the key is removed if it leaves `None`.
+    /// Changes the value under a key in one step, by a function that also takes a value; several go as a
+    /// tuple. Returns what the function does; `None` if the key is not there.
+    ///
+    /// The function changes a copy, without any lock, and is called again if another process has changed
+    /// the key meanwhile: it should be short, and do nothing else that must happen only once. A
+    /// change that is overtaken for more than a millisecond has others wait for it, for some milliseconds each.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert`](Self::insert).
+    ///
+    /// # When the other side is gone
+    ///
+    /// A process that is killed in the function has changed nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dict = procession_dict::Dict::from_items([("a".to_owned(), 5)])?;
+    /// assert_eq!(dict.update_with("a", |count, by| { *count += by; *count }, 2)?, Some(7));
+    /// assert_eq!(dict.update_with("b", |count, by| *count += by, 2)?, None);
+    /// # Ok::<(), procession_dict::DictError>(())
+    /// ```
+    pub fn update_with<A: Clone, R>(
+        &self,
+        key: impl Into<K>,
+        mut change: impl FnMut(&mut V, A) -> R,
+        args: A,
+    ) -> Result<Option<R>, DictError> {
+        let (_, result) = self.store.decide(&key.into(), |value, _| {
+            let Some(mut value) = value else {
+                return Ok((Next::Leave, None));
+            };
+            let result = change(&mut value, args.clone());
+            Ok((Next::Put(self.store.value(&value)?), Some(result)))
+        })?;
+        Ok(result)
+    }
+
+    /// Changes what is under a key in one step, whether it is there or not: `change` is shown a copy of
+    /// the value, or `None`, and what it leaves is put there, or the key is taken out if it leaves `None`.
     /// Returns what `change` returns.
     ///
-    /// `change` runs without any lock, and again if another process has changed the key meanwhile: it
-    /// should be short, and do nothing else that must happen only once. One that is overtaken for more
-    /// than a millisecond has others wait for it, for some milliseconds each.
+    /// It is called as the function of [`update_with`](Self::update_with) is.
     ///
     /// # Errors
     ///
@@ -291,14 +330,14 @@ where
     /// ```
     /// let dict = procession_dict::Dict::<String, u64>::new()?;
     /// for word in ["a", "b", "a"] {
-    ///     dict.update_with(word, |count| *count.get_or_insert(0) += 1)?;
+    ///     dict.alter(word, |count| *count.get_or_insert(0) += 1)?;
     /// }
     /// assert_eq!(dict.get("a")?, Some(2));
-    /// let taken = dict.update_with("a", Option::take)?;
+    /// let taken = dict.alter("a", Option::take)?;
     /// assert_eq!((taken, dict.get("a")?), (Some(2), None));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn update_with<R>(
+    pub fn alter<R>(
         &self,
         key: impl Into<K>,
         mut change: impl FnMut(&mut Option<V>) -> R,
@@ -345,7 +384,8 @@ where
         Ok(removed)
     }
 
-    /// Puts a value under a key in one step if `current` is there; returns whether it was.
+    /// Puts `new` under the key, or takes the key out if that is `None`, if what is there is `expected`,
+    /// where `None` is nothing; returns whether it was.
     ///
     /// # Errors
     ///
@@ -354,28 +394,74 @@ where
     /// # Examples
     ///
     /// ```
-    /// let dict = procession_dict::Dict::from_items([("state".to_owned(), "idle".to_owned())])?;
-    /// assert!(dict.compare_and_swap("state", "idle", "busy")?);
-    /// assert!(!dict.compare_and_swap("state", "idle", "busy")?);
-    /// # Ok::<(), procession_dict::DictError>(())
+    /// let dict = procession_dict::Dict::<String, u64>::new()?;
+    /// assert!(dict.compare_and_swap("a", None, Some(7))?);
+    /// assert!(dict.compare_and_swap("a", Some(7), Some(8))?);
+    /// assert!(!dict.compare_and_swap("a", Some(7), None)?);
+    /// assert_eq!(dict.get("a")?, Some(8));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn compare_and_swap(
         &self,
         key: impl Into<K>,
-        current: impl Into<V>,
-        new: impl Into<V>,
+        expected: Option<V>,
+        new: Option<V>,
     ) -> Result<bool, DictError>
     where
         V: PartialEq,
     {
-        let (current, new) = (current.into(), new.into());
-        let (_, swapped) = self.store.decide(&key.into(), |value, _| {
-            if value.as_ref() != Some(&current) {
+        let (_, is_expected) = self.store.decide(&key.into(), |value, _| {
+            if value != expected {
                 return Ok((Next::Leave, false));
             }
-            Ok((Next::Put(self.store.value(&new)?), true))
+            let next = match &new {
+                Some(new) => Next::Put(self.store.value(new)?),
+                None => Next::Remove,
+            };
+            Ok((next, true))
         })?;
-        Ok(swapped)
+        Ok(is_expected)
+    }
+
+    /// Returns copies of the values under these keys, in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`DictError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
+    /// assert_eq!(dict.get_many([2, 3])?, [Some('b'), None]);
+    /// # Ok::<(), procession_dict::DictError>(())
+    /// ```
+    pub fn get_many(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<V>>, DictError> {
+        self.store.get_many(keys)
+    }
+
+    /// Takes these keys and their values out, in one step.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove`](Self::remove).
+    ///
+    /// # When the other side is gone
+    ///
+    /// A process that is killed in it has taken out some of them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
+    /// assert_eq!(dict.remove_many([2, 3, 2])?, [Some('b'), None, None]);
+    /// # Ok::<(), procession_dict::DictError>(())
+    /// ```
+    pub fn remove_many(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Option<V>>, DictError> {
+        self.store.remove_many(keys)
     }
 
     /// Puts several values under their keys, all in one step; the last one of equal keys counts.
@@ -552,6 +638,26 @@ where
         let items = Snapshot::of(&self.store, true)?.items();
         let pair = |item: Result<Item<K, V>, _>| item.map(|item| (item.key, item.value));
         items.map(pair).collect()
+    }
+
+    /// Returns a copy of the dict as it is at one moment.
+    ///
+    /// # Errors
+    ///
+    /// [`DictError`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dict = procession_dict::Dict::from_items([(2, 'b'), (1, 'a')])?;
+    /// assert_eq!(dict.copy()?.get_index(0), Some((&2, &'b')));
+    /// # Ok::<(), procession_dict::DictError>(())
+    /// ```
+    pub fn copy(&self) -> Result<IndexMap<K, V>, DictError>
+    where
+        K: Eq + Hash,
+    {
+        Ok(self.items()?.into_iter().collect())
     }
 
     /// Iterates over the keys of the moment of this call, in the order in which they were inserted.

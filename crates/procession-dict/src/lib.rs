@@ -5,7 +5,7 @@
 //!
 //! let ages = Dict::<String, u32>::new()?;
 //! ages.insert("Ada", 36_u32)?;
-//! ages.update_with("Ada", |age| *age.get_or_insert(0) += 1)?;
+//! ages.update_with("Ada", |age, by| *age += by, 1)?;
 //! assert_eq!(ages.get("Ada")?, Some(37));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -56,6 +56,7 @@
 //! the C library keeps in a mutex is an exception: see `procession_os::robust`.)
 #![doc(html_root_url = "https://docs.rs/procession-dict/latest")]
 
+mod algebra;
 mod area;
 mod builder;
 mod class;

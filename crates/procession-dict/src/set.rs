@@ -23,13 +23,13 @@ use std::time::Duration;
 /// use procession_dict::Set;
 ///
 /// let seen = Set::<String>::new()?;
-/// assert!(seen.insert("a")?);
-/// assert!(!seen.insert("a")?, "it is there");
-/// assert!(seen.contains("a")?);
+/// assert!(seen.add("a")?);
+/// assert!(!seen.add("a")?, "it is there");
+/// assert!(seen.contains(&"a".to_owned())?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Set<T> {
-    store: Store<T, ()>,
+    pub(crate) store: Store<T, ()>,
 }
 
 impl Set<()> {
@@ -61,7 +61,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new) and [`extend`](Self::extend).
+    /// As [`new`](Self::new) and [`update`](Self::update).
     ///
     /// # Examples
     ///
@@ -72,7 +72,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// ```
     pub fn from_items(items: impl IntoIterator<Item = T>) -> Result<Self, DictError> {
         let set = Self::new()?;
-        set.extend(items)?;
+        set.update(items)?;
         Ok(set)
     }
 
@@ -80,7 +80,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
         Self { store }
     }
 
-    /// Puts a value in; returns whether it was not there.
+    /// Adds a value; false if it was there.
     ///
     /// # Errors
     ///
@@ -90,16 +90,16 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// ```
     /// let set = procession_dict::Set::<u64>::new()?;
-    /// assert!(set.insert(7_u64)? && !set.insert(7_u64)?);
+    /// assert!(set.add(7_u64)? && !set.add(7_u64)?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]
-    #[doc(alias = "add")]
-    pub fn insert(&self, value: impl Into<T>) -> Result<bool, DictError> {
+    #[doc(alias = "insert")]
+    pub fn add(&self, value: impl Into<T>) -> Result<bool, DictError> {
         Ok(self.store.insert(&value.into(), &())?.is_none())
     }
 
-    /// Takes a value out; returns whether it was there.
+    /// Takes a value out, if it is there; returns whether it was.
     ///
     /// # Errors
     ///
@@ -108,13 +108,13 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// # Examples
     ///
     /// ```
-    /// let set = procession_dict::Set::from_items(["a".to_owned()])?;
-    /// assert!(set.remove("a")? && !set.remove("a")?);
+    /// let set = procession_dict::Set::from_items([1, 2])?;
+    /// assert!(set.discard(&1)? && !set.discard(&1)?);
     /// # Ok::<(), procession_dict::DictError>(())
     /// ```
-    #[doc(alias = "discard")]
-    pub fn remove(&self, value: impl Into<T>) -> Result<bool, DictError> {
-        Ok(self.store.remove(&value.into())?.is_some())
+    #[doc(alias = "remove")]
+    pub fn discard(&self, value: &T) -> Result<bool, DictError> {
+        Ok(self.store.remove(value)?.is_some())
     }
 
     /// Takes the value out that was put in last, if there is one.
@@ -144,15 +144,15 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// ```
     /// let set = procession_dict::Set::from_items([1, 2])?;
-    /// assert!(set.contains(1)? && !set.contains(3)?);
+    /// assert!(set.contains(&1)? && !set.contains(&3)?);
     /// # Ok::<(), procession_dict::DictError>(())
     /// ```
     #[inline]
-    pub fn contains(&self, value: impl Into<T>) -> Result<bool, DictError> {
-        self.store.contains(&value.into())
+    pub fn contains(&self, value: &T) -> Result<bool, DictError> {
+        self.store.contains(value)
     }
 
-    /// Puts several values in, all in one step.
+    /// Adds all of these values, in one step.
     ///
     /// # Errors
     ///
@@ -160,18 +160,18 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     ///
     /// # When the other side is gone
     ///
-    /// A process that is killed in it has put some of them in.
+    /// A process that is killed in it has added some of them.
     ///
     /// # Examples
     ///
     /// ```
     /// let set = procession_dict::Set::<u64>::new()?;
-    /// set.extend([1, 2])?;
+    /// set.update([1, 2])?;
     /// assert_eq!(set.len()?, 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[doc(alias = "update")]
-    pub fn extend(&self, values: impl IntoIterator<Item = T>) -> Result<(), DictError> {
+    #[doc(alias = "extend")]
+    pub fn update(&self, values: impl IntoIterator<Item = T>) -> Result<(), DictError> {
         self.store
             .extend(values.into_iter().map(|value| (value, ())))
     }
@@ -270,7 +270,7 @@ impl<T: Serialize + DeserializeOwned> Set<T> {
     /// ```
     /// let done = procession_dict::Set::<u64>::new()?;
     /// let same = done.clone();
-    /// let worker = std::thread::spawn(move || same.insert(7_u64).unwrap());
+    /// let worker = std::thread::spawn(move || same.add(7_u64).unwrap());
     /// done.wait_for(7_u64)?;
     /// # worker.join().unwrap();
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -79,6 +79,11 @@ impl<V: Serialize + DeserializeOwned> Snapshot<V> {
         Ok(Copied::Bytes(start..self.bytes.len(), raw.form.inside()))
     }
 
+    /// Returns the bytes of each key.
+    pub(crate) fn key_bytes(&self) -> impl Iterator<Item = &[u8]> {
+        self.items.iter().map(|item| &self.bytes[item.key.clone()])
+    }
+
     /// Takes out the bytes of all keys, and where in them each one is.
     pub(crate) fn into_keys(self) -> (Vec<u8>, Vec<Range<usize>>) {
         let keys = self.items.into_iter().map(|item| item.key);

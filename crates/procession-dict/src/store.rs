@@ -21,6 +21,7 @@ use procession_shm::{Format, SegmentKind, ShmError};
 use procession_wire::buffer::Buffer;
 use serde::de::DeserializeOwned;
 use serde::{Deserializer, Serialize, Serializer};
+use std::collections::HashSet;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,24 +230,109 @@ where
         }
     }
 
+    /// Takes the locks of the stripes that have these hashes, always in the same order, so that nobody
+    /// waits in a circle. What is returned has a place for each stripe.
+    fn lock_many(
+        &self,
+        hashes: impl Iterator<Item = u64>,
+    ) -> Result<Vec<Option<Locked<'_>>>, DictError> {
+        let mut is_wanted = vec![false; self.core.stripes()];
+        hashes.for_each(|hash| is_wanted[self.core.stripe_of(hash)] = true);
+        let wanted = is_wanted.into_iter().enumerate();
+        let lock = |number| self.core.lock(number, self.patience());
+        let locks = wanted.map(|(number, is_wanted)| is_wanted.then(|| lock(number)).transpose());
+        locks.collect()
+    }
+
+    /// Does the same with each of several keys, in one step.
+    fn each<T, R>(
+        &self,
+        keys: Vec<(Key, T)>,
+        mut work: impl FnMut(&mut Locked<'_>, &Key, T) -> Result<R, DictError>,
+    ) -> Result<Vec<R>, DictError> {
+        let mut stripes = self.lock_many(keys.iter().map(|(key, _)| key.hash))?;
+        let mut done = Vec::with_capacity(keys.len());
+        for (key, with) in keys {
+            if let Some(locked) = &mut stripes[self.core.stripe_of(key.hash)] {
+                done.push(work(locked, &key, with)?);
+            }
+        }
+        Ok(done)
+    }
+
+    fn keys(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<(Key, ())>, DictError> {
+        let keys = keys.into_iter().map(|key| Ok((self.key(&key)?, ())));
+        keys.collect()
+    }
+
     /// Puts several values, in one step.
     pub(crate) fn extend(&self, items: impl IntoIterator<Item = (K, V)>) -> Result<(), DictError> {
         let encode = |(key, value): (K, V)| Ok((self.key(&key)?, self.value(&value)?));
         let items = items.into_iter().map(encode);
-        let items: Vec<_> = items.collect::<Result<_, DictError>>()?;
-        let mut stripes: Vec<_> = (0..self.core.stripes()).map(|_| None).collect();
-        let mut is_used = vec![false; stripes.len()];
-        for (key, _) in &items {
-            is_used[self.core.stripe_of(key.hash)] = true;
-        }
-        // Always in the same order, so that nobody waits in a circle.
-        for number in (0..stripes.len()).filter(|&number| is_used[number]) {
-            stripes[number] = Some(self.core.lock(number, self.patience())?);
-        }
-        for (key, value) in items {
-            if let Some(locked) = &mut stripes[self.core.stripe_of(key.hash)] {
-                let spot = locked.find(key.hash, &key.bytes)?;
-                drop(Self::change(locked, &key, spot, Some(value))?);
+        let items = items.collect::<Result<_, DictError>>()?;
+        self.each(items, |locked, key, value| {
+            let spot = locked.find(key.hash, &key.bytes)?;
+            Self::change(locked, key, spot, Some(value)).map(drop)
+        })
+        .map(drop)
+    }
+
+    /// Copies several values, in one step.
+    pub(crate) fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Option<V>>, DictError> {
+        let found = self.each(self.keys(keys)?, |locked, key, ()| {
+            match locked.find(key.hash, &key.bytes)?.found {
+                Some((_, entry)) => Found::<V>::stays(locked, &entry),
+                None => Ok(Found::Nothing),
+            }
+        })?;
+        found.into_iter().map(Found::decode).collect()
+    }
+
+    /// Takes several keys out, in one step.
+    pub(crate) fn remove_many(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Option<V>>, DictError> {
+        let found = self.each(self.keys(keys)?, |locked, key, ()| {
+            let spot = locked.find(key.hash, &key.bytes)?;
+            Self::change(locked, key, spot, None)
+        })?;
+        found.into_iter().map(Found::decode).collect()
+    }
+
+    /// Takes each of these keys out if it is there, and puts it in if it is not, in one step.
+    pub(crate) fn toggle(&self, items: Vec<(K, V)>) -> Result<(), DictError> {
+        let encode = |(key, value): (K, V)| Ok((self.key(&key)?, self.value(&value)?));
+        let items = items.into_iter().map(encode);
+        let items = items.collect::<Result<_, DictError>>()?;
+        self.each(items, |locked, key, value| {
+            let spot = locked.find(key.hash, &key.bytes)?;
+            let new = spot.found.is_none().then_some(value);
+            Self::change(locked, key, spot, new).map(drop)
+        })
+        .map(drop)
+    }
+
+    /// Takes out all keys but those that have one of these encodings, in one step.
+    pub(crate) fn keep_only(&self, keys: &HashSet<Vec<u8>>) -> Result<(), DictError> {
+        let mut all = self.core.lock_all(self.patience())?;
+        for locked in &mut all {
+            let mut others = Vec::new();
+            locked.area().each(|_, _, entry| {
+                let mut bytes = Buffer::new();
+                entry.read_key(&locked.area().memory, &mut bytes)?;
+                if !keys.contains(&**bytes) {
+                    others.push(bytes);
+                }
+                Ok(())
+            })?;
+            for bytes in others {
+                let hash = self.core.hash(&bytes);
+                let spot = locked.find(hash, &bytes)?;
+                drop(Self::change(locked, &Key { bytes, hash }, spot, None)?);
             }
         }
         Ok(())

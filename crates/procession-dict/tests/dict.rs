@@ -180,7 +180,7 @@ fn what_cannot_be_encoded_is_refused_before_anything_is_changed() {
     let refused = dict.extend([(2, None), (3, Some(Refusing))]).unwrap_err();
     assert!(matches!(refused, DictError::Encode(_)));
     let refused = dict
-        .update_with(1, |value| *value = Some(Some(Refusing)))
+        .alter(1, |value| *value = Some(Some(Refusing)))
         .unwrap_err();
     assert!(matches!(refused, DictError::Encode(_)));
     assert_eq!(dict.keys().unwrap(), [1]);
@@ -205,7 +205,7 @@ fn large_values_come_back_whole_and_their_memory_goes_with_them() {
     assert_eq!(dict.insert(0, vec![1]).unwrap(), Some(large(9)));
     assert_eq!(dict.remove(1).unwrap(), Some(large(1)));
     assert_eq!(dict.values().unwrap()[3], large(4));
-    dict.update_with(2, |value| value.as_mut().unwrap().push(7))
+    dict.alter(2, |value| value.as_mut().unwrap().push(7))
         .unwrap();
     assert_eq!(dict.get(2).unwrap().unwrap().len(), 3_000_002);
     dict.clear().unwrap();
@@ -225,7 +225,7 @@ fn a_value_may_have_handles_in_it() {
     let more = Queue::new().unwrap();
     more.put(&100).unwrap();
     queues
-        .update_with("a", |queues| queues.as_mut().unwrap().push(more.clone()))
+        .alter("a", |queues| queues.as_mut().unwrap().push(more.clone()))
         .unwrap();
     let items = queues.items().unwrap();
     assert_eq!(items[0].1[0].get().unwrap(), 0);
@@ -277,16 +277,16 @@ fn compound_operations_are_one_step() {
     assert_eq!(dict.get_or_insert("a", 1).unwrap(), 1);
     assert_eq!(dict.get_or_insert("a", 2).unwrap(), 1);
     assert_eq!(dict.get_or_insert_with("b", || 5).unwrap(), 5);
-    let before = dict.update_with("a", |value| value.replace(10)).unwrap();
+    let before = dict.alter("a", |value| value.replace(10)).unwrap();
     assert_eq!(before, Some(1));
-    assert!(dict.update_with("c", |value| value.is_none()).unwrap());
+    assert!(dict.alter("c", |value| value.is_none()).unwrap());
     assert!(!dict.contains_key("c").unwrap(), "nothing was put there");
     assert_eq!(dict.pop_if("a", |value| *value == 1).unwrap(), None);
     assert_eq!(dict.pop_if("a", |value| *value == 10).unwrap(), Some(10));
     assert_eq!(dict.pop_if("a", |_| true).unwrap(), None);
-    assert!(!dict.compare_and_swap("b", 4, 6).unwrap());
-    assert!(dict.compare_and_swap("b", 5, 6).unwrap());
-    assert!(!dict.compare_and_swap("z", 5, 6).unwrap());
+    assert!(!dict.compare_and_swap("b", Some(4), Some(6)).unwrap());
+    assert!(dict.compare_and_swap("b", Some(5), Some(6)).unwrap());
+    assert!(!dict.compare_and_swap("z", Some(5), Some(6)).unwrap());
     dict.update([
         ("b".to_owned(), 7),
         ("x".to_owned(), 1),
@@ -297,6 +297,22 @@ fn compound_operations_are_one_step() {
         dict.items().unwrap(),
         [("b".to_owned(), 8), ("x".to_owned(), 1)]
     );
+    let keys = ["x", "y", "b"].map(str::to_owned);
+    let values = dict.get_many(keys.clone()).unwrap();
+    assert_eq!(values, [Some(1), None, Some(8)]);
+    assert_eq!(dict.copy().unwrap().get("b"), Some(&8));
+    let sum = dict.update_with("x", |value, (a, b)| std::mem::replace(value, a + b), (3, 4));
+    assert_eq!(sum.unwrap(), Some(1));
+    assert_eq!(dict.get("x").unwrap(), Some(7));
+    assert_eq!(dict.update_with("y", |value, ()| *value, ()).unwrap(), None);
+    assert!(dict.compare_and_swap("y", None, Some(1)).unwrap());
+    assert!(dict.compare_and_swap("y", Some(1), None).unwrap());
+    dict.extend([("c".to_owned(), 1), ("d".to_owned(), 2)])
+        .unwrap();
+    let taken = dict
+        .remove_many(["c", "y", "d"].map(str::to_owned))
+        .unwrap();
+    assert_eq!(taken, [Some(1), None, Some(2)]);
     dict.retain(|key, _| key == "x").unwrap();
     assert_eq!(dict.keys().unwrap(), ["x"]);
     dict.clear().unwrap();
@@ -308,12 +324,12 @@ fn compound_operations_are_one_step() {
 fn a_function_may_use_the_dict_that_it_changes() {
     let _watchdog = watchdog();
     let dict = Dict::from_items([(1, 10), (2, 20)]).unwrap();
-    dict.update_with(1, |value| *value = dict.remove(2).unwrap())
+    dict.alter(1, |value| *value = dict.remove(2).unwrap())
         .unwrap();
     assert_eq!(dict.items().unwrap(), [(1, 20)]);
     // A change of the same key from within: it is asked again.
     let mut calls = 0;
-    dict.update_with(1, |value| {
+    dict.alter(1, |value| {
         calls += 1;
         if calls == 1 {
             dict.insert(1, 100).unwrap();
@@ -338,7 +354,7 @@ fn a_panic_in_a_function_changes_nothing_and_blocks_nobody() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let same = dict.clone();
-    let panicked = thread::spawn(move || same.update_with(1, |_| panic!("half done"))).join();
+    let panicked = thread::spawn(move || same.alter(1, |_| panic!("half done"))).join();
     std::panic::set_hook(hook);
     assert!(panicked.is_err());
     assert_eq!(dict.insert(1, 11).unwrap(), Some(10));

@@ -101,7 +101,7 @@ fn use_it(dict: &Dict<u64, Vec<u64>>, random: &mut Random) {
         let _ = dict.get(key);
         let _ = dict.insert(key, value(key, random));
         let _ = dict.remove(random.below(KEYS) as u64);
-        let _ = dict.update_with(key, Option::take);
+        let _ = dict.alter(key, Option::take);
     }
     let _ = dict.items();
     let _ = dict.len();

@@ -47,11 +47,14 @@ fn processes_that_use_different_keys_have_each_their_own() {
 fn count(dict: Dict<String, u64>, rounds: u64) {
     for round in 0..rounds {
         let key = ["a", "b", "c"][round as usize % 3];
-        dict.update_with(key, |count| *count.get_or_insert(0) += 1)
+        dict.alter(key, |count| *count.get_or_insert(0) += 1)
             .unwrap();
         loop {
             let now = dict.get_or_insert("swapped", 0_u64).unwrap();
-            if dict.compare_and_swap("swapped", now, now + 1).unwrap() {
+            if dict
+                .compare_and_swap("swapped", Some(now), Some(now + 1))
+                .unwrap()
+            {
                 break;
             }
         }
@@ -78,7 +81,7 @@ fn take(dict: Dict<u64, u64>, taken: Set<u64>) -> u64 {
     let mut sum = 0;
     for key in 0..2000_u64 {
         if let Some(value) = dict.pop_if(key, |value| value % 2 == 0).unwrap() {
-            assert!(taken.insert(key).unwrap(), "another has taken it too");
+            assert!(taken.add(key).unwrap(), "another has taken it too");
             sum += value;
         }
     }
@@ -104,7 +107,7 @@ fn what_several_would_take_is_taken_once() {
 /// Moves a unit from one key to another, so that both together have the same before and after.
 fn shift(dict: Dict<u64, u64>, go_on: Set<()>) {
     let mut round = 0;
-    while go_on.contains(()).unwrap() {
+    while go_on.contains(&()).unwrap() {
         round += 1;
         let [one, other] = [round, 1000 - round];
         dict.extend([(0, one), (1, other), (round % 500 + 2, 0)])
@@ -164,7 +167,7 @@ fn a_dict_outlives_the_process_that_made_it() {
 
 fn change_for_ever(dict: Dict<u64, u64>) {
     loop {
-        dict.update_with(1_u64, |value| *value.get_or_insert(0) += 1)
+        dict.alter(1_u64, |value| *value.get_or_insert(0) += 1)
             .unwrap();
     }
 }
@@ -214,7 +217,7 @@ fn calls_with_a_timeout_end_though_a_stopped_process_holds_the_lock() {
 
 fn slowly(dict: Dict<u64, u64>) {
     for _ in 0..3 {
-        dict.update_with(1_u64, |value| {
+        dict.alter(1_u64, |value| {
             std::thread::sleep(Duration::from_millis(3));
             *value.get_or_insert(0) += 1_000_000;
         })

@@ -188,7 +188,7 @@ fn a_removal_is_done_or_not() {
 fn an_update_is_done_or_not() {
     fn child(dict: Bytes, map: Map, go: Event) {
         stepped(dict, map, go, |dict| {
-            dict.update_with(3_u64, |value| {
+            dict.alter(3_u64, |value| {
                 let value = value.as_mut().unwrap();
                 value.fill(9);
                 value.push(9);

@@ -66,7 +66,7 @@ fn change(dict: Dict<u64, Vec<u64>>, seed: u64, own: u64, told: Queue<(u64, u64)
             0..5 => drop(dict.insert(key, value(key, &mut random)).unwrap()),
             5..7 => drop(dict.remove(key).unwrap()),
             7 => dict
-                .update_with(key, |old| {
+                .alter(key, |old| {
                     assert!(old.as_ref().is_none_or(|old| is_whole(key, old)));
                     *old = Some(value(key, &mut random));
                 })

@@ -11,7 +11,7 @@
 //!
 //! fn count(words: Vec<String>, counts: Dict<String, u64>) -> anyhow::Result<()> {
 //!     for word in words {
-//!         counts.update_with(word, |count| *count.get_or_insert(0) += 1)?;
+//!         counts.alter(word, |count| *count.get_or_insert(0) += 1)?;
 //!     }
 //!     Ok(())
 //! }
