@@ -16,7 +16,7 @@ pub struct Address(String);
 impl Address {
     /// Makes a name that nobody has, and a socket that listens there.
     pub(crate) fn bind() -> io::Result<(Self, UnixListener)> {
-        let family = family::current().map_err(io::Error::other)?;
+        let (family, _) = family::identity().map_err(io::Error::other)?;
         loop {
             let number = getrandom::u64().map_err(io::Error::other)?;
             let address = Self(format!("procession-{}-manager-{number:016x}", family.id()));

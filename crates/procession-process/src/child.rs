@@ -170,6 +170,7 @@ fn join(start: Start) -> Result<(Settings, Result<(), SettingError>), Box<dyn Er
     let Start {
         image: executable,
         family: (id, key),
+        exists,
         lease,
         process,
         mut settings,
@@ -184,7 +185,11 @@ fn join(start: Start) -> Result<(Settings, Result<(), SettingError>), Box<dyn Er
     }
     belong(&process, &settings)?;
     let lease = lease.map(|(Fd(file), shared)| HandedLease { file, shared });
-    family::adopt_with(&id, key, lease)?;
+    if exists {
+        family::adopt_with(&id, key, lease)?;
+    } else {
+        family::adopt_planned(&id, key)?;
+    }
     let settled = settle(process, &mut settings);
     Ok((settings, settled))
 }

@@ -36,6 +36,8 @@ pub(crate) struct Start {
     /// The executable that sends this.
     pub(crate) image: u64,
     pub(crate) family: (String, [u8; 32]),
+    /// Whether the family has a lease.
+    pub(crate) exists: bool,
     /// The family's lease, if the child cannot open it.
     pub(crate) lease: Option<(Fd, bool)>,
     pub(crate) process: CurrentProcess,
@@ -67,10 +69,11 @@ pub(crate) struct Work {
 
 impl Start {
     pub(crate) fn new(process: CurrentProcess, settings: Settings) -> Result<Self, StartError> {
-        let family = family::current()?;
+        let (family, exists) = family::identity()?;
         Ok(Self {
             image: image().identity(),
             family: (family.id().to_owned(), *family.key()),
+            exists,
             lease: family::hand_over()?.map(|lease| (Fd(lease.file), lease.shared)),
             process,
             settings,
@@ -83,6 +86,7 @@ impl Start {
         let sample = Self {
             image: 0,
             family: (String::new(), [0; 32]),
+            exists: true,
             lease: None,
             process: current_process().child(None, None, false),
             settings: Settings::sample(),

@@ -152,10 +152,17 @@ static THINGS: Mutex<Vec<Weak<dyn Counted>>> = Mutex::new(Vec::new());
 /// # Ok::<(), procession_shm::ShmError>(())
 /// ```
 pub fn before() -> Result<Prepared, FamilyError> {
-    let lease = family::lease_for_child()?;
-    let holder = lease.take_holder_of_child();
-    slab::reserve_rows(lease.family(), holder)
-        .map_err(|error| FamilyError::Lease(io::Error::other(error)))?;
+    let lease = match family::lease_for_child() {
+        // Then nothing is shared.
+        Err(FamilyError::Lease(_)) if family::joined().is_none() => None,
+        lease => Some(lease?),
+    };
+    let mut holder = Holder::Counted;
+    if let Some(lease) = &lease {
+        holder = lease.take_holder_of_child();
+        slab::reserve_rows(lease.family(), holder)
+            .map_err(|error| FamilyError::Lease(io::Error::other(error)))?;
+    }
     slab::forked::expect(true);
     let mut mappings = registry::living();
     mappings.retain(|mapping| mapping.hold_for(holder));
@@ -165,7 +172,7 @@ pub fn before() -> Result<Prepared, FamilyError> {
     things.retain(|thing| thing.count());
     Ok(Prepared {
         process: process::id(),
-        lease: Some(lease),
+        lease,
         holder,
         mappings,
         things,

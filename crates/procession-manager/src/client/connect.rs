@@ -149,7 +149,8 @@ fn check(uid: u32) -> Result<(), ManagerError> {
 }
 
 fn hello(purpose: Purpose) -> Result<Message, ManagerError> {
-    let key = family::current().map_err(io::Error::other)?.key();
+    let (family, _) = family::identity().map_err(io::Error::other)?;
+    let key = family.key();
     let hello = Hello {
         image: image().identity(),
         purpose,

@@ -72,7 +72,7 @@ fn welcome(home: &Home, channel: &Channel, session: &Session) {
 fn known(packet: Packet) -> Result<Purpose, Option<Admission>> {
     let mut packet = packet.expect(HELLO).map_err(|_| None)?;
     let key = packet.take::<[u8; 32]>().map_err(|_| None)?;
-    let family = family::current().map_err(|_| Some(Admission::WrongKey))?;
+    let (family, _) = family::identity().map_err(|_| Some(Admission::WrongKey))?;
     if !is_equal(&key, family.key()) {
         return Err(Some(Admission::WrongKey));
     }

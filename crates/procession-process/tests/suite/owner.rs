@@ -4,7 +4,7 @@ use super::{Household, alone, forever, not_settled};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, getgroups, getresgid, getresuid, setuid};
 use procession_process::{Builder, Process, StartError, StartMethod, start_method};
-use procession_shm::Value;
+use procession_shm::{Array, Value};
 use procession_testkit::{eventually, exists};
 use std::fs;
 
@@ -184,10 +184,13 @@ pub(crate) fn a_segment_in_the_arguments_of_a_program_that_has_changed_its_user(
         return;
     }
     alone(|| {
-        let before = Value::new(1).unwrap();
+        // So large that it is alone in its file.
+        let before = Array::<u8>::zeroed(20_000).unwrap();
+        before.set(0, 1);
+        let first = |array: Array<u8>| array.get(0);
         let get = |value: Value<i32>| value.get();
         assert_eq!(
-            Process::spawn(get, (before.clone(),))
+            Process::spawn(first, (before.clone(),))
                 .unwrap()
                 .join()
                 .unwrap(),
@@ -196,7 +199,7 @@ pub(crate) fn a_segment_in_the_arguments_of_a_program_that_has_changed_its_user(
         setuid(Uid::from_raw(NOBODY)).unwrap();
         let after = Value::new(2).unwrap();
         assert_eq!(Process::spawn(get, (after,)).unwrap().join().unwrap(), 2);
-        let started = Process::spawn(get, (before.clone(),));
+        let started = Process::spawn(first, (before.clone(),));
         if start_method() == StartMethod::Fork {
             return assert_eq!(started.unwrap().join().unwrap(), 1);
         }
@@ -206,6 +209,6 @@ pub(crate) fn a_segment_in_the_arguments_of_a_program_that_has_changed_its_user(
         for part in ["belongs to user 0", "Process::builder().user(..)"] {
             assert!(words.contains(part), "{words}");
         }
-        assert_eq!((before.get(), before.segment().holders()), (1, 1));
+        assert_eq!((before.get(0), before.segment().holders()), (1, 1));
     });
 }

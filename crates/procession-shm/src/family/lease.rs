@@ -44,6 +44,15 @@ impl Lease {
         Err(FamilyError::Lease(ErrorKind::AlreadyExists.into()))
     }
 
+    /// Makes and holds the lease of a family that has this number; `None` if there is one.
+    pub(super) fn found(family: u64) -> Result<Option<Self>, FamilyError> {
+        match Self::make(family) {
+            Ok(lease) => Ok(Some(lease).filter(Self::is_linked)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(FamilyError::Lease(error)),
+        }
+    }
+
     /// Holds the lease of a family that exists; `None` if it does not any more.
     pub(super) fn join(family: u64) -> Result<Option<Self>, FamilyError> {
         let Some(lease) = Self::open(family).map_err(FamilyError::Lease)? else {

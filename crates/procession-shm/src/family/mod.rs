@@ -43,6 +43,9 @@
 //! family has ended by then, it starts another.
 //! A child that is forked with this crate's knowledge is one from the start: see
 //! [`fork`](crate::fork).
+//!
+//! Where there is no memory for a lease, a family is only [planned](identity): its processes know its id and its key, and
+//! the first of them that shares something, if that can be had by then, makes the lease.
 
 pub mod births;
 pub(crate) mod holders;
@@ -75,6 +78,8 @@ pub struct Family {
     key: [u8; 32],
     /// The path of the lease.
     lease: PathBuf,
+    /// Whether there may have been no lease yet when this process learned of the family.
+    planned: bool,
 }
 
 impl Family {
@@ -105,12 +110,13 @@ impl Family {
         &self.lease
     }
 
-    fn new(number: u64, key: [u8; 32]) -> Self {
+    fn new(number: u64, key: [u8; 32], planned: bool) -> Self {
         Self {
             number,
             id: id_of(number),
             key,
             lease: lease::path_of(number),
+            planned,
         }
     }
 }
@@ -255,7 +261,7 @@ pub fn adopt_with(
         Membership::Member(member) if member.is_ours() => return Err(FamilyError::AlreadyJoined),
         _ => {}
     }
-    let family = known_as(number, key)?;
+    let family = known_as(number, key, false)?;
     match lease {
         None => join(&mut membership, family)?,
         Some(HandedLease { file, shared }) => {
@@ -285,19 +291,85 @@ pub fn adopt_with(
 /// # Ok::<(), family::FamilyError>(())
 /// ```
 pub fn expect(id: &str, key: [u8; 32]) -> Result<(), FamilyError> {
-    known_as(number_of(id).ok_or(FamilyError::BadId)?, key)?;
+    // The server's copies are told whether there is a lease.
+    known_as(number_of(id).ok_or(FamilyError::BadId)?, key, true)?;
     leave_at_exit()
 }
 
 /// Returns the family with this number, if it is the one that this process knows, or shall know.
-fn known_as(number: u64, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
+fn known_as(number: u64, key: [u8; 32], planned: bool) -> Result<&'static Family, FamilyError> {
     let mut known = FAMILY.write().unwrap_or_else(PoisonError::into_inner);
-    let family = *known.get_or_insert_with(|| Box::leak(Box::new(Family::new(number, key))));
+    let family =
+        *known.get_or_insert_with(|| Box::leak(Box::new(Family::new(number, key, planned))));
     if family.number == number {
         Ok(family)
     } else {
         Err(FamilyError::AlreadyJoined)
     }
+}
+
+/// Returns the family of this process, for a process that it starts; starts one if there is none, and plans one
+/// if there is no memory for that. The second value says whether there is a family.
+///
+/// # Errors
+///
+/// [`FamilyError::Left`] while the process exits.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family;
+///
+/// let (family, exists) = family::identity()?;
+/// assert!(exists);
+/// assert_eq!(family.id(), family::current()?.id());
+/// # Ok::<(), family::FamilyError>(())
+/// ```
+pub fn identity() -> Result<(&'static Family, bool), FamilyError> {
+    match stay() {
+        Ok(stay) => Ok((stay.family, true)),
+        Err(FamilyError::Lease(_)) => plan().map(|family| (family, false)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes this process one of a family that had no lease yet when its parent started it: whoever shares something
+/// first makes it.
+///
+/// # Errors
+///
+/// [`FamilyError::AlreadyJoined`], [`FamilyError::BadId`], [`FamilyError::Left`], or
+/// [`FamilyError::Lease`] if there is no memory.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::family::{self, FamilyError};
+///
+/// let refused = family::adopt_planned("no id", [0; 32]).unwrap_err();
+/// assert!(matches!(refused, FamilyError::BadId));
+/// ```
+pub fn adopt_planned(id: &str, key: [u8; 32]) -> Result<&'static Family, FamilyError> {
+    let number = number_of(id).ok_or(FamilyError::BadId)?;
+    let mut membership = write();
+    match &*membership {
+        Membership::Left => return Err(FamilyError::Left),
+        Membership::Member(member) if member.is_ours() => return Err(FamilyError::AlreadyJoined),
+        _ => *membership = Membership::None,
+    }
+    leave_at_exit()?;
+    known_as(number, key, true)
+}
+
+/// Returns the family that this process knows, or chooses one.
+fn plan() -> Result<&'static Family, FamilyError> {
+    if let Some(family) = known() {
+        return Ok(family);
+    }
+    let (mut number, mut key) = ([0; 8], [0; 32]);
+    fill(&mut number)?;
+    fill(&mut key)?;
+    known_as(u64::from_ne_bytes(number), key, true)
 }
 
 /// The family's lease, on its way to a process that cannot open it.
@@ -334,7 +406,10 @@ pub struct HandedLease {
 /// # Ok::<(), family::FamilyError>(())
 /// ```
 pub fn hand_over() -> Result<Option<HandedLease>, FamilyError> {
-    let stay = stay()?;
+    let stay = match stay() {
+        Err(FamilyError::Lease(_)) => return Ok(None),
+        stay => stay?,
+    };
     let Membership::Member(member) = &*stay.membership else {
         return Ok(None);
     };
@@ -515,6 +590,7 @@ fn start_or_rejoin() -> Result<(), FamilyError> {
         (Membership::Left, _) => return Err(FamilyError::Left),
         (Membership::Member(member), _) if member.is_ours() => return Ok(()),
         (_, Some(family)) => match join(&mut membership, family) {
+            Err(FamilyError::Gone) if family.planned => return found(&mut membership, family),
             // This process was forked by one of a family that has ended since, as a daemon is.
             Err(FamilyError::Gone) => {}
             joined => return joined,
@@ -531,6 +607,16 @@ fn join(membership: &mut Membership, family: &Family) -> Result<(), FamilyError>
     // too, and would wait for itself below.
     *membership = Membership::None;
     let lease = Lease::join(family.number)?.ok_or(FamilyError::Gone)?;
+    enter(membership, lease)
+}
+
+/// Makes the lease of a family that was planned, unless another process has just done so.
+fn found(membership: &mut Membership, family: &Family) -> Result<(), FamilyError> {
+    sweep::sweep_dead();
+    let Some(lease) = Lease::found(family.number)? else {
+        return join(membership, family);
+    };
+    births::found();
     enter(membership, lease)
 }
 
@@ -558,7 +644,7 @@ fn start(membership: &mut Membership) -> Result<(), FamilyError> {
     let mut key = [0; 32];
     fill(&mut key)?;
     let lease = Lease::new_family()?;
-    let family = Box::leak(Box::new(Family::new(lease.family(), key)));
+    let family = Box::leak(Box::new(Family::new(lease.family(), key, false)));
     *FAMILY.write().unwrap_or_else(PoisonError::into_inner) = Some(family);
     births::found();
     enter(membership, lease)

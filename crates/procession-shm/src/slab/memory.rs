@@ -32,8 +32,15 @@ pub(crate) struct Slab {
     /// Whether its name stands for something else by now, so that nothing new may lie in it.
     retired: AtomicBool,
     looked: AtomicI64,
-    inode: u64,
+    file: FileId,
     pages: Pages,
+}
+
+/// Which file it is, and whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct FileId {
+    inode: u64,
+    owner: u32,
 }
 
 /// The first page.
@@ -62,8 +69,8 @@ impl Slab {
         let (own, pages) = reserve::make_unreserved(family, layout.total())?;
         let unfinished = reserve::Unlink::of(own);
         let nonce = getrandom::u32().map_err(|_| ShmError::System(Errno::EIO.into()))?;
-        let inode = inode_of(&own.path()).map_err(ShmError::System)?;
-        let slab = Self::of(family, number, nonce, inode, pages);
+        let file = file_of(&own.path()).map_err(ShmError::System)?;
+        let slab = Self::of(family, number, nonce, file, pages);
         slab.populate_as(own, 0..PAGE)?;
         let header = slab.header();
         header.version.store(VERSION, Relaxed);
@@ -86,7 +93,7 @@ impl Slab {
     /// Maps the slab that has this number now.
     pub(super) fn open(family: u64, number: u64) -> Result<Self, OpenError> {
         let name = Name::of_slab(family, number);
-        let inode = inode_of(&name.path())?;
+        let file = file_of(&name.path())?;
         let pages = reserve::find(&name.to_string())?;
         let layout = Layout {
             chunks: chunks_of(number),
@@ -94,7 +101,7 @@ impl Slab {
         if pages.len() != layout.total() {
             return Err(OpenError::Damaged("it is not as large as a slab"));
         }
-        let mut slab = Self::of(family, number, 0, inode, pages);
+        let mut slab = Self::of(family, number, 0, file, pages);
         let header = slab.header();
         let as_made = header.magic.load(SeqCst) == MAGIC
             && header.version.load(Relaxed) == VERSION
@@ -103,13 +110,13 @@ impl Slab {
             return Err(OpenError::Damaged("it does not begin like a slab"));
         }
         slab.nonce = header.nonce.load(Relaxed);
-        if inode_of(&name.path())? != inode {
+        if file_of(&name.path())? != file {
             return Err(OpenError::Gone);
         }
         Ok(slab)
     }
 
-    fn of(family: u64, number: u64, nonce: u32, inode: u64, pages: Pages) -> Self {
+    fn of(family: u64, number: u64, nonce: u32, file: FileId, pages: Pages) -> Self {
         Self {
             family,
             number,
@@ -119,7 +126,7 @@ impl Slab {
             },
             retired: AtomicBool::new(false),
             looked: AtomicI64::new(now()),
-            inode,
+            file,
             pages,
         }
     }
@@ -137,7 +144,7 @@ impl Slab {
         let now = now();
         if now - self.looked.load(Relaxed) >= PAUSE_MS {
             self.looked.store(now, Relaxed);
-            if inode_of(&self.name().path()).ok() != Some(self.inode) {
+            if file_of(&self.name().path()).ok() != Some(self.file) {
                 self.retired.store(true, Relaxed);
             }
         }
@@ -146,7 +153,12 @@ impl Slab {
 
     /// Returns whether its name leads to it at this moment.
     pub(crate) fn is_listed(&self) -> bool {
-        inode_of(&self.name().path()).is_ok_and(|found| found == self.inode)
+        file_of(&self.name().path()).is_ok_and(|found| found == self.file)
+    }
+
+    /// Returns whether it belongs to this user, so that all processes of that user can open it.
+    pub(super) fn is_of(&self, user: u32) -> bool {
+        self.file.owner == user
     }
 
     fn at(&self, offset: usize) -> NonNull<u8> {
@@ -265,6 +277,10 @@ fn now() -> i64 {
         .map_or(0, |now| now.tv_sec() * 1000 + now.tv_nsec() / 1_000_000)
 }
 
-fn inode_of(path: &str) -> std::io::Result<u64> {
-    Ok(fs::symlink_metadata(path)?.ino())
+fn file_of(path: &str) -> std::io::Result<FileId> {
+    let found = fs::symlink_metadata(path)?;
+    Ok(FileId {
+        inode: found.ino(),
+        owner: found.uid(),
+    })
 }

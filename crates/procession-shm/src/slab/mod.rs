@@ -64,6 +64,7 @@ use crate::family::holders::Holder;
 use crate::format::{Format, Measure};
 use crate::name::{CellName, Name};
 use crate::{OpenError, ShmError};
+use nix::unistd::geteuid;
 use procession_os::robust::RobustMutex;
 use std::io;
 use std::ptr::NonNull;
@@ -78,11 +79,9 @@ fn slabs() -> MutexGuard<'static, Vec<&'static Slab>> {
 
 /// Returns those in which new objects may lie.
 fn listed(family: u64) -> Vec<&'static Slab> {
-    let slabs = slabs();
-    let known = slabs.iter().copied();
+    let mut known = mapped(family);
+    known.retain(|slab| !slab.is_retired());
     known
-        .filter(|slab| slab.family == family && !slab.is_retired())
-        .collect()
 }
 
 /// Returns all that this process has mapped of a family's.
@@ -101,6 +100,10 @@ fn open_next(family: u64, known: &[&'static Slab]) -> Result<(), ShmError> {
     }
     loop {
         match Slab::open(family, number) {
+            // It was let in for something that it was handed.
+            Ok(slab) if !slab.is_of(geteuid().as_raw()) => {
+                return Err(ShmError::System(io::ErrorKind::PermissionDenied.into()));
+            }
             Ok(slab) => {
                 add(slab);
                 return Ok(());
@@ -211,6 +214,14 @@ pub(crate) fn take(stay: &Stay, format: &Format, elements: usize) -> Option<(Tak
     u32::try_from(elements).ok()?;
     let measure = Measure::in_cell(format.kind_number(), format.size, format.align, elements)?;
     let class = layout::class_of(measure.total)?;
+    // A process that has become another user makes what that user's processes can open.
+    let user = geteuid().as_raw();
+    if slabs()
+        .iter()
+        .any(|slab| slab.family == stay.family.number() && !slab.is_of(user))
+    {
+        return None;
+    }
     let taken = stock::take(stay.family.number(), class, slot, stay.lease());
     let cell = taken.ok().flatten()?;
     let taken = Taken {

@@ -396,7 +396,7 @@ fn look(now: &mut Option<Surroundings>) -> Result<&Surroundings, StartError> {
 
 /// Encodes what a server of process `owner` is told at its start.
 pub(crate) fn first_message(owner: u32) -> Result<Message, StartError> {
-    let (preloaded, family) = (PRELOADED.now(), family::current()?);
+    let (preloaded, (family, _)) = (PRELOADED.now(), family::identity()?);
     let serve = Serve {
         image: image().identity(),
         owner,
@@ -415,7 +415,7 @@ pub(crate) fn first_message(owner: u32) -> Result<Message, StartError> {
 fn request() -> Result<(Channel, Message), StartError> {
     let (channel, control) = Channel::pair().map_err(StartError::system("make a socket"))?;
     let request = Request {
-        key: *family::current()?.key(),
+        key: *family::identity()?.0.key(),
         control: Fd(control.into()),
     };
     Ok((channel, Message::encode(REQUEST, &request)?))
