@@ -7,6 +7,9 @@
 //! | a process | each handle, clones of one as one | it arrived | it is dropped, or the process ends |
 //! | a message | each handle inside | it is encoded | the receiver says that it arrived, or the message was not sent |
 //!
+//! A handle among the arguments of a call to its own server is in no message: the caller keeps it until the
+//! call has ended, and the server takes one of its own.
+//!
 //! What a process says about its handles goes over one connection, in order. Only an arrival is
 //! answered, and the process waits for that. So the server counts every handle that a process has,
 //! and when a process sends a handle on, its own is counted until the server has heard of that.
@@ -146,7 +149,9 @@ impl Remote {
     fn arrive(route: Route, object: ObjectId, secured: Secured) -> Result<Self, ManagerError> {
         let counts = match (&route, secured) {
             _ if object == SERVER => false,
-            (Route::Home(home), _) if visit::are_arguments() => home.grant_what_caller_has(object),
+            (Route::Home(home), secured) if secured == Secured::Held || visit::are_arguments() => {
+                home.grant_what_caller_has(object)
+            }
             (Route::Client(_), Secured::Granted) => true,
             (Route::Client(_), Secured::InTransit) => route.ask(&Note::Arrived(object))?,
             (Route::Home(home), Secured::InTransit) => home.arrive(object, HOME),
@@ -227,7 +232,7 @@ impl Hash for Remote {
 impl Serialize for Remote {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         handle::check_departing::<S::Error>()?;
-        if check_way(&self.0.route)? {
+        if self.stays_with_caller()? {
             visit::keep(self.clone());
             return (self.route().address(), self.object(), Secured::Held).serialize(serializer);
         }
@@ -238,20 +243,32 @@ impl Serialize for Remote {
     }
 }
 
-/// Tells whether a handle is encoded for its own server, which has another executable; no other handle can
-/// be sent to such a server or by it, and its handles nowhere else.
-fn check_way<E: serde::ser::Error>(route: &Route) -> Result<bool, E> {
-    match (visit::talking_with(), route.elsewhere()) {
-        (Some(with), Some(server)) if with.address() == server.address() => Ok(true),
-        (None, None) if is_answering_visitor() && !matches!(route, Route::Home(_)) => {
-            Err(E::custom(OTHER_MANAGER))
+impl Remote {
+    /// Tells whether the handle stands in the arguments of a call to its own server, which takes one of its own
+    /// from the caller's; a caller that is killed before it has sent the call then leaves nothing counted.
+    ///
+    /// With a server of another executable no other handles can be exchanged.
+    fn stays_with_caller<E: serde::ser::Error>(&self) -> Result<bool, E> {
+        let route = &self.0.route;
+        match (visit::talking_with(), route.elsewhere()) {
+            (Some(with), Some(server))
+                if with.is_elsewhere() && with.address() == server.address() =>
+            {
+                Ok(true)
+            }
+            (Some(with), _) if with.is_elsewhere() => Err(E::custom(OTHER_MANAGER)),
+            (_, Some(_)) => Err(E::custom(
+                "a handle of a manager in another program can be sent to that manager only: connect to it in \
+                 the process that is to have one",
+            )),
+            (None, None) if is_answering_visitor() && !matches!(route, Route::Home(_)) => {
+                Err(E::custom(OTHER_MANAGER))
+            }
+            // In a forked copy of the process that has the handle the server counts none.
+            (Some(with), None) => Ok(self.0.counts
+                && matches!(route, Route::Client(own) if own.is_ours() && Arc::ptr_eq(own, &with))),
+            (None, None) => Ok(false),
         }
-        (None, None) => Ok(false),
-        (Some(_), _) => Err(E::custom(OTHER_MANAGER)),
-        (None, Some(_)) => Err(E::custom(
-            "a handle of a manager in another program can be sent to that manager only: connect to it in the \
-             process that is to have one",
-        )),
     }
 }
 
@@ -265,6 +282,7 @@ fn is_answering_visitor() -> bool {
 /// Finds the server of a handle that is being decoded.
 fn route_to(address: &Address) -> Result<Route, ManagerError> {
     let route = match visit::talking_with() {
+        Some(with) if !with.is_elsewhere() => return Route::to(address),
         Some(with) if with.address() == address => Some(Route::Client(with)),
         Some(_) => None,
         None if visit::are_arguments() => home_at(address).map(Route::Home),

@@ -88,34 +88,31 @@ impl Route {
     ) -> Result<Request, ManagerError> {
         let thread = this_thread();
         let mut encoder = Encoder::new(Kind::REQUEST);
-        match target {
-            Target::Routine(routine) => {
-                encoder.push(&Call {
+        let encode = || {
+            match target {
+                Target::Routine(routine) => encoder.push(&Call {
                     object,
                     routine,
                     thread,
-                })?;
-                push(&mut encoder)?;
-                Ok(Request {
-                    message: encoder.finish(),
-                    kept: Vec::new(),
-                })
+                })?,
+                Target::Key(method) => encoder.push(&NamedCall {
+                    object,
+                    method,
+                    thread,
+                })?,
             }
-            Target::Key(method) => {
-                let (pushed, kept) = visit::while_talking(&self.client()?, || {
-                    encoder.push(&NamedCall {
-                        object,
-                        method,
-                        thread,
-                    })?;
-                    push(&mut encoder)
-                });
-                pushed?;
-                let message = encoder.finish();
-                check_visit(&message)?;
-                Ok(Request { message, kept })
-            }
+            push(&mut encoder)
+        };
+        let (done, kept) = match self {
+            Self::Client(_) => visit::while_talking(&self.client()?, encode),
+            Self::Home(_) | Self::Gone(_) => (encode(), Vec::new()),
+        };
+        done?;
+        let message = encoder.finish();
+        if let Target::Key(_) = target {
+            check_visit(&message)?;
         }
+        Ok(Request { message, kept })
     }
 
     /// Decodes what came of a call.

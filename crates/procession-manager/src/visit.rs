@@ -1,10 +1,10 @@
-//! Handles on the way between programs with different executables.
+//! Handles that a client sends to their own server, and all that are exchanged with a server of another
+//! executable.
 //!
-//! The sender of a handle does not tell the server about it on a connection of its own, as processes of a
-//! family do: a program of which only the key is known must not change what the server counts for others.
-//! A client keeps the handles that stand in a call's arguments until the call has ended, and the
-//! server counts one more to itself if the client has the object. What comes back is counted to the
-//! client before it is sent, as for every client.
+//! A client keeps the handles that stand in a call's arguments until the call has ended, and the server counts one more
+//! to itself if the client has the object. So it says nothing about them on a connection of its own, as a sender of handles to another process
+//! does: one that is killed before the call is sent would leave them counted, and a program of which only the key is known must
+//! not change what the server counts for others. What comes back is counted to the client before it is sent.
 
 use crate::client::endpoint::Endpoint;
 use crate::remote::Remote;
@@ -12,7 +12,7 @@ use crate::server::caller;
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
-/// A conversation of this thread with the server of another executable.
+/// A conversation of this thread with a server.
 struct Talk {
     with: Arc<Endpoint>,
     /// The handles in what was encoded.
@@ -24,7 +24,7 @@ thread_local! {
     static ARGUMENTS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Encodes for, or decodes from, a server of another executable; returns the handles that were encoded
+/// Encodes for a server, or decodes from one of another executable; returns the handles that were encoded
 /// too, which must be kept until the server has done what it was sent.
 pub(crate) fn while_talking<R>(with: &Arc<Endpoint>, work: impl FnOnce() -> R) -> (R, Vec<Remote>) {
     struct Restore(Option<Talk>);
@@ -43,7 +43,7 @@ pub(crate) fn while_talking<R>(with: &Arc<Endpoint>, work: impl FnOnce() -> R) -
     (done, sent)
 }
 
-/// Returns the server of another executable that this thread encodes for or decodes from.
+/// Returns the server that this thread encodes for, or, if it is of another executable, decodes from.
 pub(crate) fn talking_with() -> Option<Arc<Endpoint>> {
     TALK.with_borrow(|talk| talk.as_ref().map(|talk| Arc::clone(&talk.with)))
 }
