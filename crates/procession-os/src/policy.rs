@@ -166,8 +166,7 @@ impl WaitPolicy {
         }
     }
 
-    /// Does as [`spin_while_it_pays`](Self::spin_while_it_pays) with a `check` that takes as long as
-    /// `many` of them.
+    /// Does as [`spin_while_it_pays`](Self::spin_while_it_pays) with a `check` that looks at so many things.
     #[inline]
     pub fn spin_over<R>(
         self,
@@ -176,7 +175,10 @@ impl WaitPolicy {
         mut check: impl FnMut() -> Option<R>,
     ) -> Option<R> {
         let looks = |checks: u32| {
-            let checks = (checks as usize / many.max(1)).max(1) as u32;
+            // The pause before each check takes as long as to look at a few things. One check between two
+            // offers of the processor would take less time than the offer.
+            let checks = u64::from(checks) * PER_PAUSE / (PER_PAUSE + many as u64);
+            let checks = (checks as u32).max(LEAST_CHECKS);
             Looks {
                 first: checks,
                 next: checks,
@@ -252,6 +254,12 @@ pub fn set_wait_policy(policy: WaitPolicy) {
     };
     POLICY.store(number, Ordering::Relaxed);
 }
+
+/// So many things can be looked at while a thread pauses between two checks.
+const PER_PAUSE: u64 = 8;
+
+/// How many checks over many things there are in a burst at the least.
+const LEAST_CHECKS: u32 = 2;
 
 const BALANCED: u8 = 0;
 const LATENCY: u8 = 1;

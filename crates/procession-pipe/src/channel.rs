@@ -519,8 +519,9 @@ impl Channel {
 
 impl Doorbell for Channel {
     fn arm(&self) -> bool {
-        // Without rings nothing can fail here but the kernel, which `poll` tells of then.
-        Self::arm(self).unwrap_or(false)
+        // Without rings nothing is known here but to the kernel, which `poll` asks then.
+        let arm = |rings: &Rings| rings.arm_to_poll(&self.link, &self.turns.inbox);
+        self.rings.get().is_some_and(arm)
     }
 
     fn answer(&self) -> bool {

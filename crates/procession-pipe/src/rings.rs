@@ -250,6 +250,17 @@ impl Rings {
         !matches!(self.ring().arm(), Ok(None))
     }
 
+    /// As [`arm`](Self::arm), for one that polls many descriptors next: takes the bell that was rung for it the last
+    /// time, which would end the poll at once.
+    pub(crate) fn arm_to_poll(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
+        let was_rung_for = !self.ring().is_armed();
+        if self.arm() {
+            return true;
+        }
+        was_rung_for
+            && (self.take_byte(link, inbox, begin_taking).unwrap_or(false) || self.is_readable())
+    }
+
     /// Waits until a receive would not wait.
     pub(crate) fn poll(
         &self,

@@ -145,7 +145,9 @@ fn whoever_sleeps_is_rung_for_and_nobody_else() {
     assert_eq!(rings(b"awake"), none);
     assert!(there.arm().unwrap().is_some(), "it need not sleep");
     assert_eq!(pop(&there).unwrap().unwrap(), b"awake");
+    assert!(there.is_armed());
     assert_eq!(rings(b"marked"), [Sleeper::Watchers]);
+    assert!(!there.is_armed());
     assert_eq!(rings(b"the bell is on its way"), none);
     let sleep = |reader: &mut RingReader<'_>| reader.sleep(|| ()).unwrap();
     assert_eq!(there.read(NEVER, sleep).unwrap(), None, "it does not sleep");

@@ -49,7 +49,7 @@ use set::Set;
 use std::cell::Cell;
 use std::io;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a queue's lock is waited for before the others are looked at.
 const PATIENCE: Duration = Duration::from_millis(10);
@@ -83,8 +83,8 @@ const FEW: usize = 8;
 /// not more than eight descriptors.
 ///
 /// Connections over rings are looked at in memory, any number of them, and the kernel is asked if none has
-/// a message, and now and then: so one whose other side was killed may be left out of the answer for a few
-/// calls while others have messages.
+/// a message, and now and then, every few microseconds for each of them: so one whose other side was killed may be
+/// left out of the answer for a moment while others have messages.
 ///
 /// # Errors
 ///
@@ -106,7 +106,7 @@ const FEW: usize = 8;
 ///
 /// ```
 /// use procession_pipe::{Pipe, wait};
-/// use std::time::Duration;
+/// use std::time::{Duration, Instant};
 ///
 /// let (first, _first) = Pipe::duplex::<u8, u8>()?;
 /// let (second, other) = Pipe::duplex::<u8, u8>()?;
@@ -143,7 +143,7 @@ pub fn wait<W: Waitable>(
     let deadline = Deadline::after_opt(timeout);
     if objects.iter().all(is_over_rings)
         && let Some(ready) = look_at_rings(objects, deadline)
-        && !is_kernel_due()
+        && !is_kernel_due(objects.len())
     {
         return Ok(ready);
     }
@@ -173,18 +173,26 @@ fn look_at_rings<W: Waitable>(objects: &[W], deadline: Deadline) -> Option<Vec<u
     wait_policy().spin_over(objects.len(), deadline, look)
 }
 
-/// How many waits of a thread may find something without asking the kernel, which alone knows of a
-/// connection whose other side was killed.
-const WITHOUT_KERNEL: u32 = 16;
+/// For how long, and how much longer for each connection, the waits of a thread may find something without asking
+/// the kernel, which alone knows of one whose other side was killed: so asking takes a small part of the time.
+const WITHOUT_KERNEL: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(4));
 
 /// Returns whether the kernel was not asked for long enough.
-fn is_kernel_due() -> bool {
+fn is_kernel_due(connections: usize) -> bool {
     thread_local! {
-        static WAITS: Cell<u32> = const { Cell::new(0) };
+        static ASKED: Cell<Option<Instant>> = const { Cell::new(None) };
     }
-    let waits = WAITS.get() + 1;
-    WAITS.set(waits % WITHOUT_KERNEL);
-    waits == WITHOUT_KERNEL
+    let now = Instant::now();
+    let (least, for_each) = WITHOUT_KERNEL;
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    let limit = least.saturating_add(for_each.saturating_mul(connections));
+    let is_due = ASKED
+        .get()
+        .is_none_or(|asked| now.saturating_duration_since(asked) >= limit);
+    if is_due {
+        ASKED.set(Some(now));
+    }
+    is_due
 }
 
 /// The loop of the module's documentation.

@@ -87,6 +87,11 @@ impl Marks {
         self.watched.load(Ordering::Relaxed) != 0
     }
 
+    /// Whether the mark of the watchers is set.
+    pub(super) fn is_watching(&self) -> bool {
+        self.watchers.load().is_some()
+    }
+
     /// Says that the caller is going to take a bell of the watchers. If it is killed in between, they are not
     /// forgotten.
     pub(super) fn begin_taking(&self) {

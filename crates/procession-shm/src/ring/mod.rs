@@ -206,6 +206,12 @@ impl RingEnd {
         self.next()
     }
 
+    /// Returns whether the writers at the other end ring for the next message; since the last [`arm`](Self::arm) they
+    /// have not, then.
+    pub fn is_armed(&self) -> bool {
+        self.back.head().marks().is_watching()
+    }
+
     /// Has the writers at the other end ring no more until the next [`arm`](Self::arm), which saves
     /// them a bell for a reader that is awake. Nobody else may sleep at this end.
     pub fn disarm(&self) {
