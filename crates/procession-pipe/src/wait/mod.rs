@@ -83,8 +83,8 @@ const FEW: usize = 8;
 /// not more than eight descriptors.
 ///
 /// Connections over rings are looked at in memory, any number of them, and the kernel is asked if none has
-/// a message, and now and then, every few microseconds for each of them: so one whose other side was killed may be
-/// left out of the answer for a moment while others have messages.
+/// a message, and now and then: so one whose other side was killed may be left out of the answer for some calls while
+/// others have messages.
 ///
 /// # Errors
 ///
@@ -177,18 +177,26 @@ fn look_at_rings<W: Waitable>(objects: &[W], deadline: Deadline) -> Option<Vec<u
 /// the kernel, which alone knows of one whose other side was killed: so asking takes a small part of the time.
 const WITHOUT_KERNEL: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(4));
 
+/// After how many waits a thread looks at the clock for that: it costs as much as some looks at memory.
+const WITHOUT_CLOCK: u32 = 16;
+
 /// Returns whether the kernel was not asked for long enough.
 fn is_kernel_due(connections: usize) -> bool {
     thread_local! {
+        static WAITS: Cell<u32> = const { Cell::new(0) };
         static ASKED: Cell<Option<Instant>> = const { Cell::new(None) };
+    }
+    let waits = WAITS.get() + 1;
+    WAITS.set(waits % WITHOUT_CLOCK);
+    if waits < WITHOUT_CLOCK {
+        return false;
     }
     let now = Instant::now();
     let (least, for_each) = WITHOUT_KERNEL;
     let connections = u32::try_from(connections).unwrap_or(u32::MAX);
     let limit = least.saturating_add(for_each.saturating_mul(connections));
-    let is_due = ASKED
-        .get()
-        .is_none_or(|asked| now.saturating_duration_since(asked) >= limit);
+    let asked = ASKED.get();
+    let is_due = asked.is_none_or(|asked| now.saturating_duration_since(asked) >= limit);
     if is_due {
         ASKED.set(Some(now));
     }
