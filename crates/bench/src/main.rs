@@ -18,6 +18,7 @@ mod chart;
 mod dicts;
 mod figures;
 mod large;
+mod made;
 mod memory;
 mod pipes;
 mod pools;

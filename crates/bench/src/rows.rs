@@ -5,6 +5,7 @@ use crate::large::{
     pipe_large, pipe_stream_floats, pipe_stream_numbers, pipe_stream_typed, process_argument,
     process_result, queue_large, queue_many, queue_stream_large, rings_stream_typed, socket_large,
 };
+use crate::made::{made_array, made_event, made_large_array, made_lock, made_value};
 use crate::memory::{array_set, lock_contended, lock_pair, value_contended};
 use crate::pipes::{pipe_echo, pipe_stream, rings_echo};
 use crate::pools::{
@@ -48,6 +49,11 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Array, set an element", array_set),
     row!("Dict in shared memory, get of 64 B", dict_get),
     row!("Dict in shared memory, set of 64 B", dict_set),
+    row!("Lock, made and dropped", made_lock),
+    row!("Event, made and dropped", made_event),
+    row!("Value, made and dropped", made_value),
+    row!("Array of 1 KiB, made and dropped", made_array),
+    row!("Array of 1 MiB, made and dropped", made_large_array),
     row!("Pipe, 64 B there and back", pipe_echo),
     row!(
         "Pipe over rings, 64 B there and back",
