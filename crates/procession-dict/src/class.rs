@@ -22,13 +22,15 @@ impl Class {
     #[inline]
     pub(crate) fn of(words: usize) -> Option<Self> {
         let words = words.max(SMALLEST);
-        // The power of two below, of which a quarter is the distance of the sizes.
-        let log = (words - 1).max(SMALLEST).ilog2() as usize;
-        let step = 1_usize << (log - 2);
-        let rounded = words.checked_next_multiple_of(step)?;
+        // The power of two below, of which a quarter is the distance of the sizes. A division would take
+        // longer than all the rest.
+        let log = (words - 1).max(SMALLEST).ilog2();
+        let shift = log - 2;
+        let steps = words.checked_add((1 << shift) - 1)? >> shift;
+        let rounded = steps << shift;
         let number = match words {
             SMALLEST => 0,
-            _ => (log - 3) * 4 + (rounded - (1 << log)) / step,
+            _ => (log as usize - 3) * 4 + steps - 4,
         };
         (number < CLASSES).then_some(Self {
             number,

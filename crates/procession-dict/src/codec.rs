@@ -184,9 +184,15 @@ impl Raw {
 #[inline]
 pub(crate) fn decode<V: DeserializeOwned>(bytes: &[u8], form: Form) -> Result<V, DictError> {
     match form {
-        Form::BARE => Ok(whole(bare::read(bytes)?)?),
+        Form::BARE => decode_bare(bytes),
         form => decode_message(bytes, form),
     }
+}
+
+/// Decodes a value that is nothing but its encoding.
+#[inline]
+pub(crate) fn decode_bare<V: DeserializeOwned>(bytes: &[u8]) -> Result<V, DictError> {
+    Ok(whole(bare::read(bytes)?)?)
 }
 
 #[cold]

@@ -94,7 +94,7 @@ impl Entry {
         };
         let fits = entry.len <= MAX_CONTENT
             && entry.key_len <= MAX_KEY
-            && Self::class(entry.key_len, entry.len).is_some_and(|class| class.words <= words)
+            && entry.used() <= words
             && at + words <= memory.words().len();
         fits.then_some(entry).ok_or_else(damaged)
     }

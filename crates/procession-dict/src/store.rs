@@ -128,11 +128,18 @@ where
 
     #[inline]
     pub(crate) fn get(&self, key: &K) -> Result<Option<V>, DictError> {
-        let key = self.key(key)?;
+        let mut key = self.key(key)?;
         let locked = self.lock(&key, self.patience())?;
         let Some((_, entry)) = locked.find(key.hash, &key.bytes)?.found else {
             return Ok(None);
         };
+        if entry.form == Form::BARE {
+            // Most values are nothing but some bytes, which take the place of the key's.
+            key.bytes.clear();
+            entry.read_content(&locked.area().memory, &mut key.bytes)?;
+            drop(locked);
+            return codec::decode_bare(&key.bytes).map(Some);
+        }
         let found = Found::stays(&locked, &entry)?;
         drop(locked);
         found.decode()
