@@ -117,7 +117,7 @@ pub fn meet(barrier: Barrier, _: usize) -> Result<bool> {
 /// Puts 50 items, if it is one of the first two, or else gets and returns 50.
 pub fn pass(queue: Queue<usize>, number: usize) -> Result<Vec<usize>> {
     if number < 2 {
-        (0..50).try_for_each(|n| queue.put(number * 50 + n))?;
+        (0..50).try_for_each(|n| queue.put(&(number * 50 + n)))?;
         return Ok(Vec::new());
     }
     (0..50).map(|_| Ok(queue.get()?)).collect()

@@ -6,7 +6,7 @@ use procession::manager::{
     ManagerError, ManagerHandle, Namespace, Object, Proxy, Queue, RLock, Semaphore, Value,
 };
 use procession::{Address, Fd};
-use procession::{BarrierError, LockError, PermitError};
+use procession::{BarrierError, Fault, GetError, LockError, PermitError};
 use procession_testkit::{eventually, watchdog};
 use std::io::{BufRead, BufReader};
 use std::mem::forget;
@@ -136,7 +136,7 @@ fn locks_and_meeting_points() {
             scope.spawn(|| {
                 barrier.wait().unwrap();
                 event.wait().unwrap();
-                queue.put("done".to_owned()).unwrap();
+                queue.put(&"done".to_owned()).unwrap();
             });
             barrier.wait().unwrap();
             event.set().unwrap();
@@ -300,7 +300,13 @@ fn what_cannot_travel_is_refused_with_a_sentence() {
 
         let files: Queue<Fd> = get(client, "files");
         let file = || Fd(std::fs::File::open("/dev/null").unwrap().into());
-        assert!(elsewhere(files.put(file())).contains("file descriptors cannot be sent"));
+        assert!(
+            files
+                .put(&file())
+                .unwrap_err()
+                .to_string()
+                .contains("file descriptors cannot be sent")
+        );
 
         // Handles of other managers, and these handles in messages to other processes.
         let own = Manager::start().unwrap();
@@ -348,6 +354,16 @@ fn a_wrong_key_is_refused_to_both() {
 fn in_permit(error: PermitError) -> LockError {
     match error {
         PermitError::Lock(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+fn in_queue(error: GetError) -> LockError {
+    match error {
+        GetError::Fault(Fault::Server(error)) => match error.downcast::<ManagerError>() {
+            Ok(error) => LockError::from(*error),
+            Err(other) => panic!("{other}"),
+        },
         other => panic!("{other}"),
     }
 }
@@ -403,9 +419,9 @@ fn a_killed_server_ends_every_call_that_waits() {
                 );
             });
             scope.spawn(|| ends(barrier.wait().map(|_| ()).map_err(in_barrier)));
-            scope.spawn(|| ends(queue.get().map(|_| ()).map_err(LockError::from)));
+            scope.spawn(|| ends(queue.get().map(|_| ()).map_err(in_queue)));
             scope.spawn(|| {
-                ends(queue.get_timeout(long).map(|_| ()).map_err(LockError::from));
+                ends(queue.get_timeout(long).map(|_| ()).map_err(in_queue));
             });
             scope.spawn(|| {
                 let waited = condition.acquire().and_then(|held| condition.wait(held));

@@ -91,9 +91,15 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | returns nothing | `Result<(), ManagerError>` |
 /// | returns `Result<T, E>` | `Result<Result<T, E>, ManagerError>` |
 /// | returns `anyhow::Result<T>`, or a bare `Result<T>` that stands for it | `Result<T, ManagerError>`; the error arrives as `ManagerError::Failed` |
-/// | an argument `&str`, `&[T]`, `&T` | the same; an owned copy travels |
+/// | returns `New<T>`, also in an `Option` or a `Result` | the proxy of the `T`, which the server hosts |
+/// | returns `impl Iterator<Item = T>` | `Fetched<T>`, whose items come in batches, as they were at the call |
+/// | has `#[shared(guard = "g")]` | `Held<T>`; when it is dropped, the method `g` gets the `T` back |
+/// | an argument `&str`, `&[T]`, `&T` | the same; it is encoded as it is, without a copy |
+/// | an argument `impl Into<T>`, `impl IntoIterator<Item = T>` | the same; a `T`, or a `Vec<T>`, travels |
+/// | has type parameters | the same, for programs of the server's executable |
+/// | `pub fn f(..) -> Self`, or a `Result` of it | `f(&manager, ..) -> Result<TProxy, ManagerError>`, which hosts what it makes |
 /// | documentation, `#[cfg]`, `#[deprecated]` | the same |
-/// | functions without `self`, private methods, constants | nothing |
+/// | other functions without `self`, private methods, constants | nothing |
 ///
 /// The proxy can be cloned, compared (equal is what stands for the same object), sent and printed.
 /// Its `as_ref` gives the plain `Proxy`, whose `with` and `call` run functions on the object.
@@ -103,9 +109,59 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// the bounds of these values on the block, for example
 /// `impl<T: Serialize + DeserializeOwned + Send + 'static>`.
 ///
-/// A method that no proxy can have does not compile, and the error names it: one with type
-/// parameters, one that takes `self` by value or a `&mut` argument, one that returns a reference.
-/// Put it into another `impl` block.
+/// A method that no proxy can have does not compile, and the error names it and says what to do: one
+/// that takes `self` by value or a `&mut` argument, one that returns a reference. Put it into another
+/// `impl` block.
+///
+/// ```
+/// use procession::Manager;
+/// use procession::manager::New;
+///
+/// struct Words(Vec<String>);
+///
+/// #[procession::shared(lend(0: Vec<String>))]
+/// impl Words {
+///     pub fn new() -> Self {
+///         Self(Vec::new())
+///     }
+///
+///     pub fn add(&mut self, word: impl Into<String>) {
+///         self.0.push(word.into());
+///     }
+///
+///     pub fn all(&self) -> impl Iterator<Item = String> {
+///         self.0.iter().cloned()
+///     }
+///
+///     pub fn split(&mut self, at: usize) -> New<Self> {
+///         New(Self(self.0.split_off(at)))
+///     }
+/// }
+///
+/// trait Count {
+///     fn count(&self, letter: char) -> anyhow::Result<usize>;
+/// }
+///
+/// #[procession::shared]
+/// impl Count for Words {
+///     fn count(&self, letter: char) -> anyhow::Result<usize> {
+///         Ok(self.0.iter().filter(|word| word.contains(letter)).count())
+///     }
+/// }
+///
+/// # fn main() -> anyhow::Result<()> {
+/// # procession::init();
+/// let manager = Manager::start()?;
+/// let words = WordsProxy::new(&manager)?;
+/// words.add("one")?;
+/// words.add("two")?;
+/// assert_eq!(words.count('o')?, 2); // by the trait
+/// assert_eq!(words.with(|words| words.concat())?, "onetwo"); // the field that is lent
+/// let rest = words.split(1)?; // another `WordsProxy`
+/// assert_eq!(rest.all()?.collect::<Result<Vec<_>, _>>()?, ["two"]);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// ```compile_fail
 /// struct Words(Vec<String>);
@@ -125,6 +181,12 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `#[shared(concurrent)]`: the object is hosted without a lock, so that its methods run at the
 ///   same time for several callers and may block. All of them take `&self`, and the type is
 ///   `Sync`.
+/// - `#[shared(extend)]`: the proxy is there, by another block of the same type, and gets the methods
+///   of this one too, for programs of the server's executable.
+/// - `#[shared(lend(field: Type))]`: the proxy has `with` and `call`, which run functions on the
+///   field in the server.
+/// - `#[shared] impl Trait for T`: the proxy implements the trait too. Each method returns a `Result`
+///   whose error can be made from `ManagerError`, for when the server is gone.
 /// - `#[shared(local(method, ..))]`: programs with another executable, which know an object by name,
 ///   cannot call these methods, and what they ask of the type's parameters is not asked of a type that
 ///   is registered under a name.

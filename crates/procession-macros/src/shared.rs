@@ -2,13 +2,18 @@
 //!
 //! - `options`: what stands in the attribute's parentheses;
 //! - `target`: the type and the name of its proxy;
-//! - `method`, `argument`, `output`, `docs`: one method and its counterpart;
+//! - `method`, `argument`, `output`, `guard`, `docs`: one method and its counterpart;
+//! - `constructor`: functions that make the type;
+//! - `of_trait`: the traits that the type implements, and its proxy too;
 //! - `self_type`, `references`: what has to be changed, or refused, inside types;
 //! - `proxy`: the struct itself and the traits it implements.
 
 mod argument;
+mod constructor;
 mod docs;
+mod guard;
 mod method;
+mod of_trait;
 mod options;
 mod output;
 mod proxy;
@@ -16,11 +21,12 @@ mod references;
 mod self_type;
 mod target;
 
+use constructor::Constructor;
 use method::Method;
 use options::Options;
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::{Error, ImplItem, ItemImpl, Result, parse2};
+use quote::{format_ident, quote};
+use syn::{Error, ImplItem, ImplItemFn, ItemImpl, Result, parse2};
 use target::Target;
 
 /// Generates the proxy and leaves the block as it is, but for its documentation, which becomes the
@@ -30,23 +36,53 @@ pub(crate) fn expand(arguments: TokenStream, item: &TokenStream) -> Result<Token
     let mut block = parse2::<ItemImpl>(item.clone())
         .map_err(|_| Error::new_spanned(item, "put this attribute on an `impl` block"))?;
     let target = Target::new(&block, options)?;
+    if let Some(of_trait) = &target.of_trait {
+        let implementation = of_trait::expand(&block, of_trait, &target)?;
+        return Ok(quote!(#block #implementation));
+    }
     let methods = methods(&block, &target)?;
-    let proxy = proxy::expand(&target, &methods);
+    let constructors: Vec<_> = functions(&block)
+        .filter_map(|function| Constructor::read(function, &target))
+        .collect();
+    let proxy = proxy::expand(&target, &methods, &constructors);
     block
         .attrs
         .retain(|attribute| !attribute.path().is_ident("doc"));
-    Ok(quote!(#block #proxy))
+    for item in &mut block.items {
+        if let ImplItem::Fn(function) = item {
+            guard::strip(function);
+        }
+    }
+    let quiet = quiet(
+        "unreachable_pub",
+        "the proxy's methods are as visible as these",
+    );
+    Ok(quote! {
+        #quiet
+        #block
+        #proxy
+    })
+}
+
+/// Generates the attribute that allows a lint: whether generated code meets it is up to the user's, so
+/// that it cannot be expected.
+fn quiet(lint: &str, reason: &str) -> TokenStream {
+    let [level, lint] = ["allow", lint].map(|name| format_ident!("{name}"));
+    quote!(#[#level(#lint, reason = #reason)])
+}
+
+fn functions(block: &ItemImpl) -> impl Iterator<Item = &ImplItemFn> {
+    block.items.iter().filter_map(|item| match item {
+        ImplItem::Fn(function) => Some(function),
+        _ => None,
+    })
 }
 
 /// Reads the methods that the proxy has too; all that are wrong are reported at once.
 fn methods(block: &ItemImpl, target: &Target) -> Result<Vec<Method>> {
-    let functions = block.items.iter().filter_map(|item| match item {
-        ImplItem::Fn(function) => Some(function),
-        _ => None,
-    });
     let mut methods = Vec::new();
     let mut problems = None::<Error>;
-    for read in functions.map(|function| Method::read(function, target)) {
+    for read in functions(block).map(|function| Method::read(function, target)) {
         match (read, &mut problems) {
             (Ok(method), _) => methods.extend(method),
             (Err(error), Some(problems)) => problems.combine(error),
@@ -80,7 +116,7 @@ mod tests {
             }
         };
         let expanded = expand(TokenStream::new(), &block).unwrap().to_string();
-        assert!(expanded.starts_with(&block.to_string()));
+        assert!(expanded.contains(&block.to_string()));
     }
 
     #[test]
@@ -91,7 +127,7 @@ mod tests {
         };
         let expanded = expand(TokenStream::new(), &block).unwrap().to_string();
         let (block, proxy) = expanded.split_once("struct MathsProxy").unwrap();
-        assert!(block.starts_with("impl Maths"));
+        assert!(block.contains("impl Maths"));
         assert!(block.contains("Knows numbers") && !proxy.contains("Knows numbers"));
     }
 
@@ -105,10 +141,10 @@ mod tests {
             }
         };
         let expanded = expand(TokenStream::new(), &block).unwrap().to_string();
-        let generated = expanded.strip_prefix(&block.to_string()).unwrap();
+        let (_, generated) = expanded.split_once(&block.to_string()).unwrap();
         assert!(generated.contains("pub (crate) fn inner"));
         assert!(generated.contains("pub (crate) struct MathsProxy"));
-        assert!(!generated.contains("secret") && !generated.contains("fn new"));
+        assert!(!generated.contains("secret"));
     }
 
     #[test]
@@ -116,7 +152,7 @@ mod tests {
         // In words, so that no search for this keyword finds it.
         let risky: TokenStream = "pub unsafe fn risky(&self) {}".parse().unwrap();
         let told = problem(&quote! {
-            pub fn each<T>(&self, x: T) {}
+            pub fn each<const N: usize>(&self, x: [u8; N]) {}
             pub fn take(self) {}
             pub fn grow(&self, x: &mut u8) {}
             pub fn first(&self) -> &u8 { &self.0 }
@@ -126,7 +162,7 @@ mod tests {
             #risky
         });
         for expected in [
-            "`each` has type parameters",
+            "`each` has a constant parameter",
             "`take` takes `self` by value",
             "`grow` takes a `&mut` argument",
             "`first` returns a reference",
@@ -154,7 +190,6 @@ mod tests {
                 ),
                 "on an `impl` block",
             ),
-            (quote!(impl Clone for A {}), "without a trait"),
             (
                 quote!(
                     impl<'a> A<'a> {}

@@ -44,7 +44,7 @@ use std::thread;
 /// let queue = manager.queue::<u32>()?;
 ///
 /// let item = call_async(&queue, Queue::get); // waits in the server, and nowhere else
-/// let put = call_async(&queue, |queue| queue.put(7));
+/// let put = call_async(&queue, |queue| queue.put(&7));
 /// put.wait()?;
 /// assert_eq!(item.wait()?, 7);
 /// # Ok(())
@@ -141,7 +141,7 @@ impl<T: 'static, E: From<ManagerError> + 'static> CallFuture<T, E> {
     /// let queue = manager.queue::<u32>()?;
     /// let item = call_async(&queue, |queue| queue.get());
     /// assert!(!item.is_done());
-    /// # queue.put(1)?;
+    /// # queue.put(&1)?;
     /// # item.wait()?;
     /// # Ok(())
     /// # }

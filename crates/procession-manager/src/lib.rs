@@ -28,7 +28,7 @@
 //!
 //! # What can be hosted
 //!
-//! - The built-in types, which have Python's names: [`List`], [`Dict`], [`Namespace`], [`Value`],
+//! - The built-in types, which have Python's names: [`List`], [`Dict`], [`Set`], [`Namespace`], [`Value`],
 //!   [`Array`], [`Lock`], [`RLock`], [`Semaphore`], [`BoundedSemaphore`], [`Condition`], [`Event`],
 //!   [`Barrier`], [`Queue`].
 //! - Your own types, with [`shared`]: it generates a proxy that has the type's methods, and
@@ -161,13 +161,16 @@ mod call;
 mod client;
 mod collected;
 mod construct;
+mod each;
 mod error;
 mod export;
 mod handle;
+mod held;
 mod hosting;
 mod keepalive;
 mod manager;
 mod names;
+mod new;
 mod object;
 mod protocol;
 mod proxy;
@@ -189,13 +192,16 @@ pub use awaited::{CallFuture, call_async};
 pub use batch::{Batch, Later};
 pub use builder::ManagerBuilder;
 pub use construct::{Constructor, Makes};
+pub use each::{Each, Fetched};
 pub use error::ManagerError;
 pub use export::Exported;
 pub use handle::ManagerHandle;
+pub use held::Held;
 pub use hosting::{Access, Concurrent, Locked};
 #[doc(no_inline)]
 pub use indexmap::IndexMap;
 pub use manager::Manager;
+pub use new::New;
 pub use object::{Object, UnexpectedKind};
 pub use procession_macros::shared;
 pub use proxy::Proxy;
@@ -204,9 +210,9 @@ pub use returns::Returns;
 pub use shared::Shared;
 pub use stats::{ClientStats, ObjectStats, Stats};
 pub use types::{
-    Array, ArrayIter, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, DictIter, Event,
-    Item, List, ListIter, Lock, LockGuard, Namespace, Permit, Queue, RLock, RLockGuard, Semaphore,
-    Value,
+    Array, ArrayIter, At, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, DictIter,
+    Event, Item, Items, JoinableQueue, List, ListIter, Lock, LockGuard, Namespace, Permit,
+    Producer, Queue, RLock, RLockGuard, Semaphore, Set, Slice, Value,
 };
 
 /// What the code that `shared` generates may name.
@@ -214,6 +220,9 @@ pub use types::{
 pub mod __private {
     pub use crate::export::{Exported, Listed, Methods};
     pub use crate::remote::Remote;
-    pub use crate::{Concurrent, Locked, ManagerError, Proxy, Shared};
-    pub use serde;
+    pub use crate::{
+        Concurrent, Each, Fetched, Held, Locked, ManagerError, ManagerHandle, Proxy, Returns,
+        Shared,
+    };
+    pub use {anyhow, serde};
 }

@@ -145,23 +145,45 @@ impl<T: Send + 'static> Proxy<T, Locked> {
         self.remote.call::<A, R, M>(Target::Routine(routine), &args)
     }
 
-    /// Calls a method of the type, which a program with another executable knows by its name.
+    /// Calls a method of the type, which a program with another executable knows by its name. What is
+    /// sent is encoded as the arguments are, and may borrow.
     #[doc(hidden)]
-    pub fn call_method<A, R, M>(
+    pub fn call_method<S, A, R, M>(
         &self,
         name: &'static str,
         method: impl Fn(&mut T, A) -> R + Copy + 'static,
-        args: A,
+        sent: &S,
     ) -> Result<R::Output, ManagerError>
     where
-        A: Serialize + DeserializeOwned,
+        S: Serialize,
+        A: DeserializeOwned,
         R: Returns<M>,
     {
         if self.remote.is_elsewhere() {
             let key = key::<A, R::Sent>(name);
-            return self.remote.call::<A, R, M>(Target::Key(key), &args);
+            return self.remote.call_as::<A, S, R, M>(Target::Key(key), sent);
         }
-        self.call(method, args)
+        let routine = locked_routine(method)?;
+        self.remote
+            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
+    }
+
+    /// Calls a method that programs with another executable do not get.
+    #[doc(hidden)]
+    pub fn call_local<S, A, R, M>(
+        &self,
+        method: impl Fn(&mut T, A) -> R + Copy + 'static,
+        sent: &S,
+    ) -> Result<R::Output, ManagerError>
+    where
+        S: Serialize,
+        A: DeserializeOwned,
+        R: Returns<M>,
+    {
+        self.remote.check_functions()?;
+        let routine = locked_routine(method)?;
+        self.remote
+            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
     }
 }
 
@@ -209,23 +231,45 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
         self.remote.call::<A, R, M>(Target::Routine(routine), &args)
     }
 
-    /// Calls a method of the type, which a program with another executable knows by its name.
+    /// Calls a method of the type, which a program with another executable knows by its name. What is
+    /// sent is encoded as the arguments are, and may borrow.
     #[doc(hidden)]
-    pub fn call_method<A, R, M>(
+    pub fn call_method<S, A, R, M>(
         &self,
         name: &'static str,
         method: impl Fn(&T, A) -> R + Copy + 'static,
-        args: A,
+        sent: &S,
     ) -> Result<R::Output, ManagerError>
     where
-        A: Serialize + DeserializeOwned,
+        S: Serialize,
+        A: DeserializeOwned,
         R: Returns<M>,
     {
         if self.remote.is_elsewhere() {
             let key = key::<A, R::Sent>(name);
-            return self.remote.call::<A, R, M>(Target::Key(key), &args);
+            return self.remote.call_as::<A, S, R, M>(Target::Key(key), sent);
         }
-        self.call(method, args)
+        let routine = concurrent_routine(method)?;
+        self.remote
+            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
+    }
+
+    /// Calls a method that programs with another executable do not get.
+    #[doc(hidden)]
+    pub fn call_local<S, A, R, M>(
+        &self,
+        method: impl Fn(&T, A) -> R + Copy + 'static,
+        sent: &S,
+    ) -> Result<R::Output, ManagerError>
+    where
+        S: Serialize,
+        A: DeserializeOwned,
+        R: Returns<M>,
+    {
+        self.remote.check_functions()?;
+        let routine = concurrent_routine(method)?;
+        self.remote
+            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
     }
 }
 

@@ -12,37 +12,30 @@ use serde::{Deserialize, Serialize};
 #[non_exhaustive]
 pub enum Refusal {
     /// There is nothing at the index.
-    #[error("the index {index} is not below the length {len}")]
+    #[error("there is nothing at index {index}: the length is {len}")]
     Index {
-        /// The index that was asked for.
-        index: usize,
+        /// The index that was asked for; a negative one counts from the end.
+        index: isize,
         /// The length at that moment.
         len: usize,
+    },
+    /// There are more or fewer places than items.
+    #[error("{len} items for {expected} places")]
+    Length {
+        /// How many items there are.
+        len: usize,
+        /// How many places there are.
+        expected: usize,
     },
     /// The size changed while a process was iterating.
     #[error("the size changed during the iteration")]
     Resized,
-    /// The queue has no room.
-    #[error("the queue is full")]
-    Full,
-    /// The queue was closed, and, for whoever takes, is empty.
-    #[error("the queue is closed")]
-    Closed,
-    /// `task_done` was called more often than items were taken.
-    #[error("task_done was called more often than items were taken")]
-    DoneTooOften,
-    /// Processes have ended without calling `task_done` for items that they had taken.
-    #[error("{0} items were taken by processes that ended without calling task_done")]
-    Abandoned(usize),
 }
 
 procession_os::debug_in_words!(Refusal {
     Index,
-    Resized,
-    Full,
-    Closed,
-    DoneTooOften,
-    Abandoned
+    Length,
+    Resized
 });
 
 /// A refusal on its way.

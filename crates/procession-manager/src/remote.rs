@@ -90,8 +90,22 @@ impl Remote {
         A: Serialize + DeserializeOwned,
         R: Returns<M>,
     {
+        self.call_as::<A, A, R, M>(target, args)
+    }
+
+    /// As [`call`](Self::call), for arguments that are sent by reference and arrive as `A`.
+    pub(crate) fn call_as<A, S, R, M>(
+        &self,
+        target: Target,
+        args: &S,
+    ) -> Result<R::Output, ManagerError>
+    where
+        A: DeserializeOwned,
+        S: Serialize,
+        R: Returns<M>,
+    {
         let Counted { route, object, .. } = &*self.0;
-        let push = |encoder: &mut Encoder| encoder.push(args);
+        let push = |encoder: &mut Encoder| encoder.push_as::<A, S>(args);
         R::receive(if collected::is_usual() {
             route.call(*object, target, push)?
         } else {

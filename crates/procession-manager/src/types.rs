@@ -3,7 +3,7 @@
 //! Each file has the object that the server hosts, with the closed set of its operations in one
 //! `impl` block, and what the generated proxy has beside them: guards, iterators, conversions.
 //!
-//! - collections: `list`, `dict`, `namespace`, `value`, `array`;
+//! - collections: `list`, `dict`, `set`, `namespace`, `value`, `array`, and `slice` for places in them;
 //! - locks: `lock`, `rlock`, `semaphore`, `condition`;
 //! - meeting points: `event`, `barrier`, `queue`;
 //! - what they have in common: [`item`], `ownership` and [`room`].
@@ -16,14 +16,19 @@ mod create;
 mod dict;
 mod event;
 pub(crate) mod item;
+mod items;
+mod joinable;
 mod list;
 mod lock;
 mod namespace;
 mod ownership;
+mod producer;
 mod queue;
 mod rlock;
 mod room;
 mod semaphore;
+mod set;
+mod slice;
 mod value;
 
 pub use array::{Array, ArrayIter};
@@ -33,10 +38,15 @@ pub use condition_lock::ConditionLock;
 pub use dict::{Dict, DictIter};
 pub use event::Event;
 pub use item::Item;
+pub use items::Items;
+pub use joinable::JoinableQueue;
 pub use list::{List, ListIter};
 pub use lock::{Lock, LockGuard};
 pub use namespace::Namespace;
+pub use producer::Producer;
 pub use queue::Queue;
 pub use rlock::{RLock, RLockGuard};
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
+pub use set::Set;
+pub use slice::{At, Slice};
 pub use value::Value;

@@ -3,7 +3,9 @@
 
 use crate::error::ManagerError;
 use nix::errno::Errno;
-use procession_queue::Fault;
+use procession_queue::{
+    Fault, GetError, JoinError, PutError, PutManyError, StateError, TaskDoneError,
+};
 use procession_sync::{AcquireError, BarrierError, LockError, PermitError};
 
 impl From<ManagerError> for LockError {
@@ -43,3 +45,40 @@ impl From<ManagerError> for Fault {
         Self::Server(Box::new(error))
     }
 }
+
+impl From<ManagerError> for PutError {
+    fn from(error: ManagerError) -> Self {
+        match error {
+            ManagerError::Encode(error) => Self::Encode(error),
+            error => Self::Fault(error.into()),
+        }
+    }
+}
+
+impl From<ManagerError> for PutManyError {
+    fn from(error: ManagerError) -> Self {
+        let error = error.into();
+        Self { put: 0, error }
+    }
+}
+
+impl From<ManagerError> for GetError {
+    fn from(error: ManagerError) -> Self {
+        match error {
+            ManagerError::Decode(error) => Self::Decode(error),
+            error => Self::Fault(error.into()),
+        }
+    }
+}
+
+macro_rules! faults {
+    ($($error:ident)*) => {
+        $(impl From<ManagerError> for $error {
+            fn from(error: ManagerError) -> Self {
+                Self::Fault(error.into())
+            }
+        })*
+    };
+}
+
+faults!(StateError TaskDoneError JoinError);

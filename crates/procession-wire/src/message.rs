@@ -70,8 +70,36 @@ impl Encoder {
     /// a part of the value may have been written.
     #[inline]
     pub fn push<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> Result<(), EncodeError> {
+        self.push_as::<T, T>(value)
+    }
+
+    /// Adds a value that is taken out as a `T` and serializes as one: a reference to it, or a tuple of
+    /// references for a tuple of values.
+    ///
+    /// # Errors
+    ///
+    /// As [`push`](Self::push).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_wire::{Encoder, Kind, Packet};
+    ///
+    /// let mut encoder = Encoder::new(Kind::VALUE);
+    /// encoder.push_as::<(String, u8), _>(&("one", &1_u8))?;
+    /// let (bytes, fds) = encoder.finish().deliver();
+    /// let pair: (String, u8) = Packet::parse(bytes, fds)?.decode()?;
+    /// assert_eq!(pair, ("one".to_owned(), 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn push_as<T, S>(&mut self, value: &S) -> Result<(), EncodeError>
+    where
+        T: DeserializeOwned,
+        S: Serialize,
+    {
         let Message { bytes, outgoing } = &mut self.0;
-        Parts { bytes, outgoing }.push(value)?;
+        Parts { bytes, outgoing }.push::<T, S>(value)?;
         match outgoing {
             Some(outgoing) => enclose(outgoing),
             None => Ok(()),
@@ -125,7 +153,7 @@ struct Parts<'a> {
 
 impl Parts<'_> {
     #[inline]
-    fn push<T: Serialize + DeserializeOwned>(&mut self, value: &T) -> Result<(), EncodeError> {
+    fn push<T: DeserializeOwned, S: Serialize>(&mut self, value: &S) -> Result<(), EncodeError> {
         let mut form = form_of::<T>();
         let before = self.mark();
         // Postcard's bytes are written in one place, so that the compiler puts it in line.
@@ -135,17 +163,17 @@ impl Parts<'_> {
             match written {
                 Ok(()) => return Ok(()),
                 Err(Unwritten::Problem(problem)) => return Err(failed(problem)),
-                Err(Unwritten::Unfamiliar) => form = self.look_closer(value, &before)?,
+                Err(Unwritten::Unfamiliar) => form = self.look_closer::<T, S>(value, &before)?,
             }
         }
-        self.push_described(value, form, &before)
+        self.push_described::<T, S>(value, form, &before)
     }
 
     /// Decides about a value that has something in it which was not seen before.
     #[cold]
-    fn look_closer<T: Serialize + DeserializeOwned>(
+    fn look_closer<T: DeserializeOwned, S: Serialize>(
         &mut self,
-        value: &T,
+        value: &S,
         before: &Mark,
     ) -> Result<Form, EncodeError> {
         self.back_to(before);
@@ -166,9 +194,9 @@ impl Parts<'_> {
     }
 
     #[cold]
-    fn push_described<T: Serialize + DeserializeOwned>(
+    fn push_described<T: DeserializeOwned, S: Serialize>(
         &mut self,
-        value: &T,
+        value: &S,
         form: Form,
         before: &Mark,
     ) -> Result<(), EncodeError> {
@@ -283,7 +311,7 @@ impl Message {
     ) -> Result<Self, EncodeError> {
         let mut encoder = Encoder::new(kind);
         let Self { bytes, outgoing } = &mut encoder.0;
-        Parts { bytes, outgoing }.push(value)?;
+        Parts { bytes, outgoing }.push::<T, T>(value)?;
         Ok(encoder.finish())
     }
 
@@ -325,7 +353,7 @@ impl Message {
             bytes,
             outgoing: &mut outgoing,
         }
-        .push(value);
+        .push::<T, T>(value);
         if pushed.is_ok() && outgoing.is_none() && bytes.len() - start <= most {
             return Ok(None);
         }

@@ -8,9 +8,10 @@ pub use procession_manager::__private;
 #[doc(no_inline)]
 pub use procession_manager::IndexMap;
 pub use procession_manager::{
-    Access, Address, Array, ArrayIter, Barrier, Batch, BoundedSemaphore, CallFuture, ClientStats,
-    Concurrent, Condition, ConditionLock, Constructor, Dict, DictIter, Event, Exported, Item,
-    Later, List, ListIter, Lock, LockGuard, Locked, Makes, Manager, ManagerBuilder, ManagerError,
-    ManagerHandle, Namespace, Object, ObjectStats, Permit, Proxy, Queue, RLock, RLockGuard,
-    Refusal, Returns, Semaphore, Shared, Stats, UnexpectedKind, Value, call_async, shared,
+    Access, Address, Array, ArrayIter, At, Barrier, Batch, BoundedSemaphore, CallFuture,
+    ClientStats, Concurrent, Condition, ConditionLock, Constructor, Dict, DictIter, Each, Event,
+    Exported, Fetched, Held, Item, Items, JoinableQueue, Later, List, ListIter, Lock, LockGuard,
+    Locked, Makes, Manager, ManagerBuilder, ManagerError, ManagerHandle, Namespace, New, Object,
+    ObjectStats, Permit, Producer, Proxy, Queue, RLock, RLockGuard, Refusal, Returns, Semaphore,
+    Set, Shared, Slice, Stats, UnexpectedKind, Value, call_async, shared,
 };

@@ -409,7 +409,7 @@ fn the_end_of_a_server_is_noticed_though_a_copy_of_it_lives() {
     let (copy, list) = (Value::new(0).unwrap(), manager.create(Vec::<u32>::new, ()));
     let (list, queue) = (list.unwrap(), manager.queue::<u32>().unwrap());
     // One that waits in a call, on a connection that was there before the copy.
-    queue.put(1).unwrap();
+    queue.put(&1).unwrap();
     assert_eq!(queue.get().unwrap(), 1);
     let waits = std::thread::spawn(move || queue.get().unwrap_err().to_string());
     let task = |_: &mut Vec<u32>, copy| leave_a_copy(copy);

@@ -167,7 +167,7 @@ fn files_and_sockets_are_kept_by_a_hosted_object() {
 
     // The queue is an object in a process, not memory.
     let queue = manager.queue::<Fd<File>>().unwrap();
-    queue.put(Fd(text_file("queued"))).unwrap();
+    queue.put(&Fd(text_file("queued"))).unwrap();
     assert_eq!(read_all(queue.get().unwrap().into_inner()), "queued");
 }
 

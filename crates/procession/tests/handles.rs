@@ -28,7 +28,7 @@ fn work(mut desk: Desk) -> anyhow::Result<()> {
     drop(held);
     desk.writer.write_all(b"raw")?;
     desk.talk.send(&format!("got {}", desk.talk.recv()?))?;
-    desk.inbox.put("queued".into())?;
+    desk.inbox.put(&"queued".into())?;
     desk.shelf.0.insert("seven", 7_u32)?;
     Ok(())
 }

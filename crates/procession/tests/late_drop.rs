@@ -59,7 +59,7 @@ fn proxies_go_with_their_thread() {
         let lock = manager.lock().unwrap();
         drop(lock.acquire().unwrap());
         let queue = manager.queue::<String>().unwrap();
-        queue.put("seven".to_owned()).unwrap();
+        queue.put(&"seven".to_owned()).unwrap();
         vec![
             Box::new(list),
             Box::new(dict),

@@ -4,9 +4,9 @@
 
 use examples::println;
 use procession::Process;
-use procession::manager::{Manager, Queue};
+use procession::manager::{JoinableQueue, Manager};
 
-fn take_one(queue: Queue<u32>) -> anyhow::Result<()> {
+fn take_one(queue: JoinableQueue<u32>) -> anyhow::Result<()> {
     let item = queue.get()?;
     println!("Process {} popped {item}", std::process::id());
     queue.task_done()?;
@@ -16,9 +16,9 @@ fn take_one(queue: Queue<u32>) -> anyhow::Result<()> {
 #[procession::main]
 fn main() -> anyhow::Result<()> {
     let manager = Manager::start()?;
-    let queue = manager.queue()?;
+    let queue = manager.joinable_queue()?;
     for item in [2, 3, 4] {
-        queue.put(item)?;
+        queue.put(&item)?;
     }
     for _ in 0..3 {
         Process::spawn(take_one, (queue.clone(),))?.join()?;

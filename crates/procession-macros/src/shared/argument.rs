@@ -3,7 +3,10 @@
 use super::references;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{Error, Ident, Pat, PatType, Result, Type, TypeReference};
+use syn::{
+    Error, GenericArgument, Ident, Pat, PatType, PathArguments, Result, Type, TypeImplTrait,
+    TypeParamBound, TypeReference,
+};
 
 /// One argument besides `self`.
 pub(super) struct Argument {
@@ -12,8 +15,10 @@ pub(super) struct Argument {
     declared: Type,
     /// The type that travels.
     travels: TokenStream,
-    /// How the proxy makes what travels.
+    /// What the proxy encodes, in the same way as what travels.
     make: TokenStream,
+    /// What travels, by value.
+    own: TokenStream,
     /// What the method is called with.
     pass: TokenStream,
 }
@@ -27,23 +32,21 @@ impl Argument {
         };
         match &*typed.ty {
             Type::Reference(reference) => Self::borrowed(method, name, reference),
+            Type::ImplTrait(anonymous) => Self::converted(method, name, anonymous),
             owned => Self::owned(method, name, owned),
         }
     }
 
     fn owned(method: &Ident, name: Ident, ty: &Type) -> Result<Self> {
         refuse_anonymous(method, ty)?;
-        if references::within(ty) {
-            let why = format!("`{method}` takes a reference inside a value: {TAKE_OWNED}");
-            return Err(Error::new_spanned(ty, why));
-        }
-        let (travels, make, pass) = (quote!(#ty), quote!(#name), quote!(#name));
+        refuse_references(method, ty)?;
         Ok(Self {
-            name,
             declared: ty.clone(),
-            travels,
-            make,
-            pass,
+            travels: quote!(#ty),
+            make: quote!(#name),
+            own: quote!(#name),
+            pass: quote!(#name),
+            name,
         })
     }
 
@@ -61,14 +64,46 @@ impl Argument {
             let why = format!("`{method}` takes a reference to a reference: {TAKE_OWNED}");
             return Err(Error::new_spanned(reference, why));
         }
-        let (travels, make) = owned_copy(&name, target);
-        let pass = quote!(&#name);
         Ok(Self {
-            name,
             declared: reference.clone().into(),
+            travels: owned(target),
+            make: quote!(#name),
+            own: quote!(::std::borrow::ToOwned::to_owned(#name)),
+            pass: quote!(&#name),
+            name,
+        })
+    }
+
+    /// Reads `impl Into<T>` and `impl IntoIterator<Item = T>`: the proxy takes the same, and a `T`
+    /// or a `Vec<T>` travels.
+    fn converted(method: &Ident, name: Ident, anonymous: &TypeImplTrait) -> Result<Self> {
+        let (travels, make) = match conversion(anonymous) {
+            Some(Conversion::Into(ty)) => {
+                refuse_references(method, ty)?;
+                (
+                    quote!(#ty),
+                    quote!(::core::convert::Into::<#ty>::into(#name)),
+                )
+            }
+            Some(Conversion::Items(ty)) => {
+                refuse_references(method, ty)?;
+                let items = quote!(::std::vec::Vec<#ty>);
+                let collected = quote! {
+                    ::std::iter::Iterator::collect::<#items>(
+                        ::std::iter::IntoIterator::into_iter(#name)
+                    )
+                };
+                (items, collected)
+            }
+            None => return Err(anonymous_refused(method, anonymous)),
+        };
+        Ok(Self {
+            declared: anonymous.clone().into(),
             travels,
+            own: make.clone(),
             make,
-            pass,
+            pass: quote!(#name),
+            name,
         })
     }
 
@@ -90,6 +125,10 @@ impl Argument {
         &self.make
     }
 
+    pub(super) fn own(&self) -> &TokenStream {
+        &self.own
+    }
+
     pub(super) fn pass(&self) -> &TokenStream {
         &self.pass
     }
@@ -97,33 +136,66 @@ impl Argument {
 
 const TAKE_OWNED: &str = "take an owned value, or `&str`, `&[T]` or `&T`";
 
-/// Returns the owned type that travels for a reference to `target`, and how it is made.
-fn owned_copy(name: &Ident, target: &Type) -> (TokenStream, TokenStream) {
+enum Conversion<'a> {
+    Into(&'a Type),
+    Items(&'a Type),
+}
+
+fn conversion(anonymous: &TypeImplTrait) -> Option<Conversion<'_>> {
+    let traits = anonymous.bounds.iter().filter_map(|bound| match bound {
+        TypeParamBound::Trait(one) => one.path.segments.last(),
+        _ => None,
+    });
+    let [only] = traits.collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let PathArguments::AngleBracketed(arguments) = &only.arguments else {
+        return None;
+    };
+    match arguments.args.first()? {
+        GenericArgument::Type(ty) if only.ident == "Into" => Some(Conversion::Into(ty)),
+        GenericArgument::AssocType(item)
+            if item.ident == "Item" && only.ident == "IntoIterator" =>
+        {
+            Some(Conversion::Items(&item.ty))
+        }
+        _ => None,
+    }
+}
+
+/// Returns the owned type that travels for a reference to `target`.
+fn owned(target: &Type) -> TokenStream {
     match target {
         Type::Slice(slice) => {
             let element = &slice.elem;
-            (
-                quote!(::std::vec::Vec<#element>),
-                quote!(<[#element]>::to_vec(#name)),
-            )
+            quote!(::std::vec::Vec<#element>)
         }
-        Type::Path(path) if path.path.is_ident("str") => (
-            quote!(::std::string::String),
-            quote!(::std::string::String::from(#name)),
-        ),
-        other => (
-            quote!(#other),
-            quote!(<#other as ::core::clone::Clone>::clone(#name)),
-        ),
+        Type::Path(path) if path.path.is_ident("str") => quote!(::std::string::String),
+        other => quote!(#other),
     }
+}
+
+fn refuse_references(method: &Ident, ty: &Type) -> Result<()> {
+    if references::within(ty) {
+        let why = format!("`{method}` takes a reference inside a value: {TAKE_OWNED}");
+        return Err(Error::new_spanned(ty, why));
+    }
+    Ok(())
 }
 
 /// Refuses `impl Trait` and `dyn Trait`.
 fn refuse_anonymous(method: &Ident, ty: &Type) -> Result<()> {
     if matches!(ty, Type::ImplTrait(_) | Type::TraitObject(_)) {
-        let text = ty.to_token_stream();
-        let why = format!("`{method}` takes `{text}`, which is no type that can travel");
-        return Err(Error::new_spanned(ty, why));
+        return Err(anonymous_refused(method, ty));
     }
     Ok(())
+}
+
+fn anonymous_refused(method: &Ident, ty: &impl ToTokens) -> Error {
+    let text = ty.to_token_stream();
+    let why = format!(
+        "`{method}` takes `{text}`, which is no type that can travel: take a type with a name, \
+         `impl Into<T>` or `impl IntoIterator<Item = T>`"
+    );
+    Error::new_spanned(ty, why)
 }

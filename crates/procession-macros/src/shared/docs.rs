@@ -20,6 +20,18 @@ pub(super) fn docs(object: &str, method: &Ident, attributes: &[Attribute]) -> To
     quote!(#(#docs)* #own #errors)
 }
 
+/// Returns the documentation of the proxy's function that has an object made.
+pub(super) fn of_constructor(
+    object: &str,
+    function: &Ident,
+    attributes: &[Attribute],
+) -> TokenStream {
+    let own = attributes.iter().filter(|one| one.path().is_ident("doc"));
+    let doc =
+        format!("Has the manager's server call `{object}::{function}`, and host what that makes.");
+    quote!(#(#own)* #[doc = ""] #[doc = #doc] #[doc = #ERRORS])
+}
+
 const ERRORS: &str = "
 
 # Errors

@@ -2,14 +2,15 @@
 
 use super::argument::Argument;
 use super::docs::docs;
-use super::output::output;
+use super::guard::Guard;
+use super::output::Output;
 use super::self_type;
 use super::target::Target;
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{
-    Attribute, Error, FnArg, GenericParam, Ident, ImplItemFn, Receiver, Result, Signature, Type,
-    Visibility, WherePredicate,
+    Attribute, Error, FnArg, Ident, ImplItemFn, Receiver, Result, Signature, Type, Visibility,
+    WherePredicate,
 };
 
 /// A method that the proxy has too.
@@ -19,7 +20,8 @@ pub(super) struct Method {
     attributes: Vec<Attribute>,
     signature: Signature,
     arguments: Vec<Argument>,
-    output: TokenStream,
+    output: Output,
+    guard: Option<Guard>,
 }
 
 impl Method {
@@ -43,7 +45,8 @@ impl Method {
                 .cloned()
                 .collect(),
             arguments: arguments(&signature)?,
-            output: output(&signature.ident, &signature.output)?,
+            output: Output::new(&signature.ident, &signature.output, &target.private())?,
+            guard: Guard::read(&function.attrs)?,
             signature,
         }))
     }
@@ -57,24 +60,41 @@ impl Method {
             signature,
             arguments,
             output,
+            guard,
         } = self;
         let (name, private) = (&signature.ident, target.private());
-        let lifetimes = &signature.generics.params;
-        let where_clause = &signature.generics.where_clause;
+        let (parameters, where_clause) =
+            (&signature.generics.params, &signature.generics.where_clause);
         let declarations = arguments.iter().map(Argument::declaration);
-        let make = each(arguments, |argument| argument.make().clone());
-        let (text, function) = (name.to_string(), self.function(target));
-        let call = quote_spanned! {self.span()=>
-            self.proxy.call_method(#text, #function, (#(#make,)*))
+        let (call, mut output) = (self.call(target), output.ty(&private));
+        let call = match guard {
+            Some(guard) => guard.around(&call, &mut output, &private),
+            None => call,
         };
         quote! {
             #docs
             #(#attributes)*
-            #visibility fn #name<#lifetimes>(
+            #visibility fn #name<#parameters>(
                 &self, #(#declarations),*
             ) -> ::core::result::Result<#output, #private::ManagerError> #where_clause {
                 #call
             }
+        }
+    }
+
+    /// Generates the call of the method in the server.
+    fn call(&self, target: &Target) -> TokenStream {
+        let inner = target.inner();
+        let make = each(&self.arguments, |argument| argument.make().clone());
+        let (text, function) = (self.signature.ident.to_string(), self.function(target));
+        let proxy = quote!(<Self as ::core::convert::AsRef<#inner>>::as_ref(self));
+        if target.extend || self.is_local(target) {
+            return quote_spanned! {self.span()=>
+                #proxy.call_local(#function, &(#(#make,)*))
+            };
+        }
+        quote_spanned! {self.span()=>
+            #proxy.call_method(#text, #function, &(#(#make,)*))
         }
     }
 }
@@ -93,7 +113,8 @@ impl Method {
 
     /// Tells whether only programs of the server's executable get the method.
     pub(super) fn is_local(&self, target: &Target) -> bool {
-        target.local.contains(&self.signature.ident)
+        let parameters = self.signature.generics.type_params().count();
+        parameters != 0 || target.local.contains(&self.signature.ident)
     }
 
     /// Returns what the method asks of the type's parameters beside what the block asks.
@@ -113,8 +134,10 @@ impl Method {
         ];
         // Whatever the arguments are called, this is another name.
         let hosted = Ident::new("hosted", Span::mixed_site());
+        let called = quote_spanned!(self.span()=> <#object>::#name(#hosted, #(#pass),*));
+        let returned = self.output.wrap(called, &target.private());
         quote_spanned! {self.span()=>
-            |#hosted, (#(#names,)*): (#(#travels,)*)| <#object>::#name(#hosted, #(#pass),*)
+            |#hosted, (#(#names,)*): (#(#travels,)*)| #returned
         }
     }
 
@@ -124,11 +147,14 @@ impl Method {
     }
 }
 
-fn each(arguments: &[Argument], part: impl Fn(&Argument) -> TokenStream) -> Vec<TokenStream> {
+pub(super) fn each(
+    arguments: &[Argument],
+    part: impl Fn(&Argument) -> TokenStream,
+) -> Vec<TokenStream> {
     arguments.iter().map(part).collect()
 }
 
-fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
+pub(super) fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
     let typed = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(typed),
         FnArg::Receiver(_) => None,
@@ -139,7 +165,7 @@ fn arguments(signature: &Signature) -> Result<Vec<Argument>> {
         .collect()
 }
 
-fn is_kept(attribute: &Attribute) -> bool {
+pub(super) fn is_kept(attribute: &Attribute) -> bool {
     ["cfg", "deprecated"]
         .iter()
         .any(|kept| attribute.path().is_ident(kept))
@@ -164,18 +190,14 @@ fn check_receiver(name: &Ident, receiver: &Receiver, concurrent: bool) -> Result
 }
 
 /// Refuses what a call in another process cannot be.
-fn check_kind(signature: &Signature) -> Result<()> {
+pub(super) fn check_kind(signature: &Signature) -> Result<()> {
     let name = &signature.ident;
     let refused = |at: &dyn ToTokens, what: &str| {
         let why = format!("`{name}` {what}: put it into another `impl` block");
         Err(Error::new_spanned(at.to_token_stream(), why))
     };
-    let mut parameters = signature.generics.params.iter();
-    if let Some(one) = parameters.find(|one| !matches!(one, GenericParam::Lifetime(_))) {
-        return refused(
-            one,
-            "has type parameters, and a proxy's method has one type",
-        );
+    if let Some(one) = signature.generics.const_params().next() {
+        return refused(one, "has a constant parameter");
     }
     if let Some(keyword) = &signature.asyncness {
         return refused(keyword, "is async, and a proxy's call blocks");

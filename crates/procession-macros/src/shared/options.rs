@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser;
-use syn::{Ident, LitStr, Path, Result, parse_quote};
+use syn::{Ident, LitStr, Member, Path, Result, Token, Type, parenthesized, parse_quote};
 
 /// The options of `shared`.
 pub(super) struct Options {
@@ -15,6 +15,10 @@ pub(super) struct Options {
     pub(super) concurrent: bool,
     /// The methods that programs with another executable do not get.
     pub(super) local: Vec<Ident>,
+    /// The field that `with` and `call` lend, and its type.
+    pub(super) lend: Option<(Member, Type)>,
+    /// Whether the proxy is there already, and gets more methods.
+    pub(super) extend: bool,
 }
 
 impl Options {
@@ -25,6 +29,8 @@ impl Options {
             proxy: None,
             concurrent: false,
             local: Vec::new(),
+            lend: None,
+            extend: false,
         };
         syn::meta::parser(|meta| options.set(&meta)).parse2(arguments)?;
         Ok(options)
@@ -42,9 +48,17 @@ impl Options {
                 self.local.push(method.path.require_ident()?.clone());
                 Ok(())
             })?;
+        } else if meta.path.is_ident("extend") {
+            self.extend = true;
+        } else if meta.path.is_ident("lend") {
+            let content;
+            parenthesized!(content in meta.input);
+            let field = content.parse()?;
+            content.parse::<Token![:]>()?;
+            self.lend = Some((field, content.parse()?));
         } else {
-            let known = "the options are `concurrent`, `local(method, ..)`, `proxy = \"Name\"` and \
-                         `crate = \"path\"`";
+            let known = "the options are `concurrent`, `extend`, `lend(field: Type)`, \
+                         `local(method, ..)`, `proxy = \"Name\"` and `crate = \"path\"`";
             return Err(meta.error(known));
         }
         Ok(())
@@ -62,6 +76,14 @@ mod tests {
         let options = Options::parse(options).unwrap();
         assert!(options.concurrent);
         assert_eq!(options.local, ["sort", "max"]);
+        let options = Options::parse(quote!(extend, lend(items: Vec<T>))).unwrap();
+        let (field, ty) = options.lend.unwrap();
+        assert!(options.extend);
+        assert_eq!(
+            quote!(#field: #ty).to_string(),
+            quote!(items: Vec<T>).to_string()
+        );
+        let options = Options::parse(quote!(concurrent, proxy = "Lock", crate = "a::b")).unwrap();
         assert_eq!(options.proxy.unwrap(), "Lock");
         assert_eq!(options.root.to_token_stream().to_string(), "a :: b");
     }

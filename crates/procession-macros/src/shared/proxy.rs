@@ -1,13 +1,24 @@
 //! The proxy: the struct and the traits it implements.
 
+use super::constructor::Constructor;
 use super::method::Method;
 use super::target::Target;
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Generics, Visibility, parse_quote};
+use syn::{Generics, Member, Type, Visibility, parse_quote};
 
 /// Generates the proxy with all its methods.
-pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
+pub(super) fn expand(
+    target: &Target,
+    methods: &[Method],
+    constructors: &[Constructor],
+) -> TokenStream {
+    let conditions = &target.conditions;
+    let conditions = quote!(#(#conditions)*);
+    if target.extend {
+        let calls = calls(target, methods, constructors);
+        return quote!(#conditions #calls);
+    }
     let parts = [
         definition(target, methods),
         hosting(target),
@@ -15,11 +26,9 @@ pub(super) fn expand(target: &Target, methods: &[Method]) -> TokenStream {
         copies(target),
         comparisons(target),
         travel(target),
-        calls(target, methods),
+        calls(target, methods, constructors),
         exports(target, methods),
     ];
-    let conditions = &target.conditions;
-    let conditions = quote!(#(#conditions)*);
     quote!(#(#conditions #parts)*)
 }
 
@@ -171,12 +180,81 @@ fn travel(target: &Target) -> TokenStream {
     }
 }
 
-fn calls(target: &Target, methods: &[Method]) -> TokenStream {
-    let (proxy, (parameters, arguments, bounds)) = (&target.proxy, split(&target.generics));
+fn calls(target: &Target, methods: &[Method], constructors: &[Constructor]) -> TokenStream {
+    let (parameters, arguments, bounds) = split(&target.generics);
+    let proxy = &target.proxy;
+    let proxy = if target.extend {
+        target.proxy_type()
+    } else {
+        quote!(#proxy #arguments)
+    };
+    let visibility = visibility(methods);
     let methods = methods.iter().map(|method| method.expand(target));
+    let constructors = constructors.iter().map(|one| one.expand(target));
+    let lent = target
+        .lend
+        .as_ref()
+        .map(|lend| lent(target, lend, &visibility));
     quote! {
-        impl #parameters #proxy #arguments #bounds {
+        impl #parameters #proxy #bounds {
+            #(#constructors)*
             #(#methods)*
+            #lent
+        }
+    }
+}
+
+/// Generates `with` and `call`, which lend a field.
+fn lent(target: &Target, (field, ty): &(Member, Type), visibility: &Visibility) -> TokenStream {
+    let private = target.private();
+    let reference = if target.concurrent {
+        quote!(&)
+    } else {
+        quote!(&mut)
+    };
+    let (object, inner) = (&target.object, target.inner());
+    let proxy = quote!(<Self as ::core::convert::AsRef<#inner>>::as_ref(self));
+    quote! {
+        /// Runs `function` in the server, in one step to all others. It is a `fn` item or a closure
+        /// that captures nothing; what it returns comes back.
+        ///
+        /// # Errors
+        ///
+        /// `ManagerError`; `Call` if the function panicked.
+        ///
+        /// # When the other side is gone
+        ///
+        /// `ManagerError::Gone`, also if the server ends during the call.
+        #visibility fn with<__R: #private::Returns<__M>, __M>(
+            &self,
+            function: impl ::core::ops::Fn(#reference #ty) -> __R + ::core::marker::Copy + 'static,
+        ) -> ::core::result::Result<__R::Output, #private::ManagerError> {
+            #proxy.with(move |hosted: #reference #object| function(#reference hosted.#field))
+        }
+
+        /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
+        ///
+        /// # Errors
+        ///
+        /// As `with`, and `ManagerError::Encode` if the value cannot be sent.
+        ///
+        /// # When the other side is gone
+        ///
+        /// `ManagerError::Gone`, also if the server ends during the call.
+        #visibility fn call<__A, __R: #private::Returns<__M>, __M>(
+            &self,
+            function: impl ::core::ops::Fn(#reference #ty, __A) -> __R
+                + ::core::marker::Copy
+                + 'static,
+            args: __A,
+        ) -> ::core::result::Result<__R::Output, #private::ManagerError>
+        where
+            __A: #private::serde::Serialize + #private::serde::de::DeserializeOwned,
+        {
+            #proxy.call(
+                move |hosted: #reference #object, args| function(#reference hosted.#field, args),
+                args,
+            )
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::options::Options;
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{Attribute, Error, Generics, Ident, ItemImpl, Path, Result, Type};
+use syn::{Attribute, Error, Generics, Ident, ItemImpl, Member, Path, Result, Type};
 
 /// What every part of the generated code needs to know about the `impl` block.
 pub(super) struct Target {
@@ -17,6 +17,12 @@ pub(super) struct Target {
     pub(super) concurrent: bool,
     /// The methods that programs with another executable do not get.
     pub(super) local: Vec<Ident>,
+    /// The field that `with` and `call` lend, and its type.
+    pub(super) lend: Option<(Member, Type)>,
+    /// Whether the proxy is there already, and gets more methods.
+    pub(super) extend: bool,
+    /// The trait that the block implements.
+    pub(super) of_trait: Option<Path>,
     /// The conditions under which the block is compiled.
     pub(super) conditions: Vec<Attribute>,
     /// The documentation of the block, which is that of the proxy.
@@ -26,11 +32,6 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn new(block: &ItemImpl, options: Options) -> Result<Self> {
-        if let Some((_, path, _)) = &block.trait_ {
-            let why = "a proxy is made of a type's own methods: put this attribute on an `impl` \
-                       block without a trait";
-            return Err(Error::new_spanned(path, why));
-        }
         if let Some(lifetime) = block.generics.lifetimes().next() {
             let why = "a hosted object lives in another process and cannot borrow anything";
             return Err(Error::new_spanned(lifetime, why));
@@ -49,6 +50,9 @@ impl Target {
             generics: block.generics.clone(),
             concurrent: options.concurrent,
             local: options.local,
+            lend: options.lend,
+            extend: options.extend,
+            of_trait: block.trait_.as_ref().map(|(_, path, _)| path.clone()),
             conditions: attributes("cfg"),
             docs: attributes("doc"),
             root: options.root,
@@ -64,6 +68,16 @@ impl Target {
     pub(super) fn private(&self) -> TokenStream {
         let root = &self.root;
         quote!(#root::__private)
+    }
+
+    /// Returns the type of the proxy, with what the block says of its parameters.
+    pub(super) fn proxy_type(&self) -> TokenStream {
+        let arguments = match &self.object {
+            Type::Path(path) => path.path.segments.last().map(|last| &last.arguments),
+            _ => None,
+        };
+        let proxy = &self.proxy;
+        quote!(#proxy #arguments)
     }
 
     /// Returns the type that the generated proxy wraps.

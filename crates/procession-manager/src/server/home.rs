@@ -34,6 +34,11 @@ pub(crate) fn home_at(address: &Address) -> Option<&'static Home> {
     THIS.get().filter(|home| home.address == *address)
 }
 
+/// Returns this process's server, if it is one.
+pub(crate) fn this() -> Option<&'static Home> {
+    THIS.get()
+}
+
 /// A server, seen from within.
 pub(crate) struct Home {
     address: Address,

@@ -1,13 +1,10 @@
 //! An array, whose length does not change.
 
 use super::item::Item;
+use super::slice::{At, Slice};
 use crate::error::ManagerError;
 use crate::refusal::{Refusal, Result};
-use crate::returns::Returns;
 use procession_macros::shared;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use std::ops::Range;
 
 /// The array in the server.
 pub(crate) struct HostedArray<T> {
@@ -41,11 +38,7 @@ impl<T> HostedArray<T> {
 /// # Ok(())
 /// # }
 /// ```
-#[shared(proxy = "Array", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
+#[shared(proxy = "Array", lend(elements: [T]), crate = "crate")]
 impl<T: Item> HostedArray<T> {
     /// Returns a copy of the element at `index`.
     ///
@@ -56,15 +49,12 @@ impl<T: Item> HostedArray<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn get(&self, index: usize) -> Result<T>
+    pub fn get(&self, index: impl Into<At>) -> Result<T>
     where
         T: Clone,
     {
-        let element = self.elements.get(index).cloned();
-        element.ok_or(Refusal::Index {
-            index,
-            len: self.elements.len(),
-        })
+        let place = index.into().check(self.elements.len())?;
+        Ok(self.elements[place].clone())
     }
 
     /// Changes the element at `index`.
@@ -76,14 +66,51 @@ impl<T: Item> HostedArray<T> {
     /// # When the other side is gone
     ///
     /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn set(&mut self, index: usize, value: T) -> Result<()> {
-        let len = self.elements.len();
-        let element = self
-            .elements
-            .get_mut(index)
-            .ok_or(Refusal::Index { index, len })?;
-        *element = value;
+    pub fn set(&mut self, index: impl Into<At>, value: T) -> Result<()> {
+        let place = index.into().check(self.elements.len())?;
+        self.elements[place] = value;
         Ok(())
+    }
+
+    /// Changes the element at `index` and returns the one before.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Index`](crate::Refusal::Index) if there is none; otherwise as every call.
+    pub fn swap(&mut self, index: impl Into<At>, value: T) -> Result<T> {
+        let place = index.into().check(self.elements.len())?;
+        Ok(std::mem::replace(&mut self.elements[place], value))
+    }
+
+    /// Changes the elements in a range, or in a [`Slice`] with a step: all of them, in one step.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Length`](crate::Refusal::Length) if there are more or fewer places than values;
+    /// otherwise as every call.
+    pub fn set_slice(
+        &mut self,
+        slice: impl Into<Slice>,
+        values: impl IntoIterator<Item = T>,
+    ) -> Result<()> {
+        let values: Vec<T> = values.into_iter().collect();
+        let places = slice.into().places(self.elements.len());
+        let (len, expected) = (values.len(), places.clone().count());
+        if len != expected {
+            return Err(Refusal::Length { len, expected });
+        }
+        for (place, value) in places.zip(values) {
+            self.elements[place] = value;
+        }
+        Ok(())
+    }
+
+    /// Returns how many elements are equal to `value`.
+    pub fn count(&self, value: &T) -> usize
+    where
+        T: Clone + PartialEq,
+    {
+        self.elements.iter().filter(|one| *one == value).count()
     }
 
     /// Returns the place of the first element that is equal to `value`.
@@ -112,16 +139,14 @@ impl<T: Item> HostedArray<T> {
         self.elements.to_vec()
     }
 
-    /// Returns a copy of the elements in `range`, as many of them as there are.
-    pub fn slice(&self, range: Range<usize>) -> Vec<T>
+    /// Returns a copy of the elements in a range, or in a [`Slice`] with a step, as many of them as
+    /// there are. Negative bounds count from the end.
+    pub fn slice(&self, slice: impl Into<Slice>) -> Vec<T>
     where
         T: Clone,
     {
-        let end = range.end.min(self.elements.len());
-        self.elements
-            .get(range.start..end)
-            .unwrap_or_default()
-            .to_vec()
+        let places = slice.into().places(self.elements.len());
+        places.map(|place| self.elements[place].clone()).collect()
     }
 
     /// Makes all elements equal to `value`.
@@ -162,67 +187,6 @@ impl<T: Item> Array<T> {
             array: self,
             next: Some(0),
         }
-    }
-
-    /// Runs `function` on the elements, in the server, in one step.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::with`](crate::Proxy::with).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let array = manager.array([3, 1, 2])?;
-    /// array.with(|elements| elements.sort())?;
-    /// assert_eq!(array.to_vec()?, [1, 2, 3]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with<R: Returns<M>, M>(
-        &self,
-        function: impl Fn(&mut [T]) -> R + Copy + 'static,
-    ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref()
-            .with(move |array| function(&mut array.elements))
-    }
-
-    /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::call`](crate::Proxy::call).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let array = manager.array([1, 2])?;
-    /// array.call(|elements, (i, j): (usize, usize)| elements.swap(i, j), (0, 1))?;
-    /// assert_eq!(array.to_vec()?, [2, 1]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
-        &self,
-        function: impl Fn(&mut [T], A) -> R + Copy + 'static,
-        args: A,
-    ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref()
-            .call(move |array, args| function(&mut array.elements, args), args)
     }
 }
 

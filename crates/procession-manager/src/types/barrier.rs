@@ -93,10 +93,6 @@ impl HostedBarrier {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Barrier", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
 impl HostedBarrier {
     pub(crate) fn arrive(&self, timeout: Option<Duration>, acts: bool) -> Arrival {
         let timeout = timeout.or(self.timeout);

@@ -11,10 +11,11 @@ use super::namespace::HostedNamespace;
 use super::queue::HostedQueue;
 use super::rlock::HostedRLock;
 use super::semaphore::HostedSemaphore;
+use super::set::HostedSet;
 use super::value::HostedValue;
 use super::{
-    Array, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, Event, Item, List, Lock,
-    Namespace, Queue, RLock, Semaphore, Value,
+    Array, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, Event, Item, JoinableQueue,
+    List, Lock, Namespace, Queue, RLock, Semaphore, Set, Value,
 };
 use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
@@ -54,6 +55,19 @@ impl ManagerHandle {
             HostedDict::new,
             (items.into_iter().collect::<Vec<(K, V)>>(),),
         )
+    }
+
+    /// Makes an empty [`Set`].
+    pub fn set<T: Item + Clone + Eq + Hash>(&self) -> Result<Set<T>, ManagerError> {
+        self.set_from([])
+    }
+
+    /// Makes a [`Set`] of these items.
+    pub fn set_from<T: Item + Clone + Eq + Hash>(
+        &self,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<Set<T>, ManagerError> {
+        self.create(HostedSet::new, (items.into_iter().collect::<Vec<T>>(),))
     }
 
     /// Makes an empty [`Namespace`].
@@ -126,11 +140,25 @@ impl ManagerHandle {
 
     /// Makes a [`Queue`] without a limit.
     pub fn queue<T: Item>(&self) -> Result<Queue<T>, ManagerError> {
-        self.create(HostedQueue::new, (None::<usize>,))
+        self.bounded_queue(0)
     }
 
-    /// Makes a [`Queue`] with room for that many items; none are one.
+    /// Makes a [`Queue`] with room for that many items; zero is no limit.
     pub fn bounded_queue<T: Item>(&self, capacity: usize) -> Result<Queue<T>, ManagerError> {
-        self.create(HostedQueue::new, (Some(capacity),))
+        self.create(HostedQueue::new, (capacity, false))
+    }
+
+    /// Makes a [`JoinableQueue`] without a limit.
+    pub fn joinable_queue<T: Item>(&self) -> Result<JoinableQueue<T>, ManagerError> {
+        self.bounded_joinable_queue(0)
+    }
+
+    /// Makes a [`JoinableQueue`] with room for that many items; zero is no limit.
+    pub fn bounded_joinable_queue<T: Item>(
+        &self,
+        capacity: usize,
+    ) -> Result<JoinableQueue<T>, ManagerError> {
+        let queue = self.create(HostedQueue::new, (capacity, true))?;
+        Ok(JoinableQueue::new(queue))
     }
 }

@@ -4,7 +4,6 @@ use super::item::Item;
 use crate::error::ManagerError;
 use crate::object::Object;
 use crate::refusal::{Refusal, Result};
-use crate::returns::Returns;
 use indexmap::IndexMap;
 use procession_macros::shared;
 use serde::Serialize;
@@ -58,40 +57,84 @@ impl<K: Eq + Hash, V> HostedDict<K, V> {
 /// # Ok(())
 /// # }
 /// ```
-#[shared(proxy = "Dict", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
+#[shared(proxy = "Dict", lend(items: IndexMap<K, V>), local(compare_and_swap), crate = "crate")]
 impl<K: Item + Clone + Eq + Hash, V: Item> HostedDict<K, V> {
-    pub(crate) fn insert_pair(&mut self, key: K, value: V) -> Option<V> {
-        self.items.insert(key, value)
+    /// Puts a value under a key, and returns the value that was there.
+    ///
+    /// A key that is there already keeps its place.
+    pub fn insert(&mut self, key: impl Into<K>, value: impl Into<V>) -> Option<V> {
+        self.items.insert(key.into(), value.into())
     }
 
-    pub(crate) fn get_or_insert_pair(&mut self, key: K, value: V) -> V
+    /// Returns a copy of the value under a key, which is put there if there is none: Python's
+    /// `setdefault`.
+    #[doc(alias = "setdefault")]
+    pub fn get_or_insert(&mut self, key: impl Into<K>, value: impl Into<V>) -> V
     where
         V: Clone,
     {
-        self.items.entry(key).or_insert(value).clone()
+        let entry = self.items.entry(key.into());
+        entry.or_insert_with(|| value.into()).clone()
     }
 
-    pub(crate) fn get_by(&self, key: &K) -> Option<V>
+    /// Returns a copy of the value under a key, if it is there.
+    pub fn get(&self, key: impl Into<K>) -> Option<V>
     where
         V: Clone,
     {
-        self.items.get(key).cloned()
+        self.items.get(&key.into()).cloned()
     }
 
-    pub(crate) fn remove_by(&mut self, key: &K) -> Option<V> {
-        self.items.shift_remove(key)
+    /// Returns copies of the values under these keys, in one step.
+    pub fn get_many(&self, keys: impl IntoIterator<Item = K>) -> Vec<Option<V>>
+    where
+        V: Clone,
+    {
+        let value = |key| self.items.get(&key).cloned();
+        keys.into_iter().map(value).collect()
     }
 
-    pub(crate) fn contains_key_of(&self, key: &K) -> bool {
-        self.items.contains_key(key)
+    /// Takes a key and its value out, if it is there; the others keep their order.
+    pub fn remove(&mut self, key: impl Into<K>) -> Option<V> {
+        self.items.shift_remove(&key.into())
     }
 
-    pub(crate) fn update_from(&mut self, items: Vec<(K, V)>) {
+    /// Takes these keys and their values out, in one step.
+    pub fn remove_many(&mut self, keys: impl IntoIterator<Item = K>) -> Vec<Option<V>> {
+        let remove = |key| self.items.shift_remove(&key);
+        keys.into_iter().map(remove).collect()
+    }
+
+    /// Returns whether the key is there.
+    pub fn contains_key(&self, key: impl Into<K>) -> bool {
+        self.items.contains_key(&key.into())
+    }
+
+    /// Puts several values under their keys, all in one step.
+    #[doc(alias = "extend")]
+    pub fn update(&mut self, items: impl IntoIterator<Item = (K, V)>) {
         self.items.extend(items);
+    }
+
+    /// Puts `new` under the key, or takes the key out if that is `None`, if what is there is
+    /// `expected`, where `None` is nothing; returns whether it was.
+    pub fn compare_and_swap(
+        &mut self,
+        key: impl Into<K>,
+        expected: Option<V>,
+        new: Option<V>,
+    ) -> bool
+    where
+        V: PartialEq,
+    {
+        let key = key.into();
+        let is_expected = self.items.get(&key) == expected.as_ref();
+        match new {
+            Some(new) if is_expected => drop(self.items.insert(key, new)),
+            None if is_expected => drop(self.items.shift_remove(&key)),
+            _ => {}
+        }
+        is_expected
     }
 
     /// Returns the key at a place of a dict that has had the same size since the iteration began.
@@ -153,179 +196,91 @@ impl<K: Item + Clone + Eq + Hash, V: Item> HostedDict<K, V> {
 }
 
 impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
-    /// Puts a value under a key, and returns the value that was there.
-    ///
-    /// A key that is there already keeps its place.
+    /// Changes the value under a key in one step, by a function that also takes a value; several go
+    /// as a tuple. Returns what the function does; `None` if the key is not there.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
+    /// [`ManagerError`]; `Call` if the function panicked.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict::<String, i64>()?;
-    /// assert_eq!(dict.insert("a", 1)?, None);
-    /// assert_eq!(dict.insert("a", 2)?, Some(1));
+    /// # fn main() -> Result<(), procession::ManagerError> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let words = manager.dict::<String, u64>()?;
+    /// assert_eq!(words.get_or_insert_with("a", || 5)?, 5);
+    /// assert_eq!(words.update_with("a", |count, by| { *count += by; *count }, 2)?, Some(7));
+    /// assert_eq!(words.pop_if("a", |count| *count > 10)?, None);
+    /// assert!(words.compare_and_swap("a", Some(7), Some(8))?);
+    /// words.retain(|_, count| *count > 10)?;
+    /// assert!(words.is_empty()?);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn insert(
+    pub fn update_with<A, R>(
         &self,
         key: impl Into<K>,
-        value: impl Into<V>,
-    ) -> std::result::Result<Option<V>, ManagerError> {
-        self.insert_pair(key.into(), value.into())
+        change: impl Fn(&mut V, A) -> R + Copy + 'static,
+        args: A,
+    ) -> std::result::Result<Option<R>, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let change = move |items: &mut IndexMap<K, V>, (key, args): (K, A)| {
+            items.get_mut(&key).map(|value| change(value, args))
+        };
+        self.call(change, (key.into(), args))
     }
 
-    /// Returns a copy of the value under a key, which is put there if there is none: Python's
-    /// `setdefault`.
+    /// Returns a copy of the value under a key; if there is none, what `make` makes in the server is
+    /// put there.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict::<String, i64>()?;
-    /// assert_eq!(dict.get_or_insert("a", 1)?, 1);
-    /// assert_eq!(dict.get_or_insert("a", 2)?, 1);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn get_or_insert(
+    /// As [`update_with`](Self::update_with).
+    pub fn get_or_insert_with(
         &self,
         key: impl Into<K>,
-        value: impl Into<V>,
+        make: impl Fn() -> V + Copy + 'static,
     ) -> std::result::Result<V, ManagerError>
     where
         V: Clone,
     {
-        self.get_or_insert_pair(key.into(), value.into())
+        let find =
+            move |items: &mut IndexMap<K, V>, key: K| items.entry(key).or_insert_with(make).clone();
+        self.call(find, key.into())
     }
 
-    /// Returns a copy of the value under a key, if there is one.
+    /// Takes a key and its value out if it is there and `predicate` is true of the value.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict_from([("a".to_owned(), 1)])?;
-    /// assert_eq!(dict.get("a")?, Some(1));
-    /// assert_eq!(dict.get("b")?, None);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn get(&self, key: impl Into<K>) -> std::result::Result<Option<V>, ManagerError>
-    where
-        V: Clone,
-    {
-        self.get_by(&key.into())
-    }
-
-    /// Takes a key and its value out, if it is there; the others keep their order.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict_from([("a".to_owned(), 1)])?;
-    /// assert_eq!(dict.remove("a")?, Some(1));
-    /// assert_eq!(dict.remove("a")?, None);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn remove(&self, key: impl Into<K>) -> std::result::Result<Option<V>, ManagerError> {
-        self.remove_by(&key.into())
-    }
-
-    /// Returns whether the key is there.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict_from([("a".to_owned(), 1)])?;
-    /// assert!(dict.contains_key("a")?);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn contains_key(&self, key: impl Into<K>) -> std::result::Result<bool, ManagerError> {
-        self.contains_key_of(&key.into())
-    }
-
-    /// Puts several values under their keys, all in one step.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict_from([(1, "a".to_owned())])?;
-    /// dict.update([(1, "b".to_owned()), (2, "c".to_owned())])?;
-    /// assert_eq!(dict.values()?, ["b", "c"]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn update(
+    /// As [`update_with`](Self::update_with).
+    pub fn pop_if(
         &self,
-        items: impl IntoIterator<Item = (K, V)>,
+        key: impl Into<K>,
+        predicate: impl Fn(&V) -> bool + Copy + 'static,
+    ) -> std::result::Result<Option<V>, ManagerError> {
+        let pop = move |items: &mut IndexMap<K, V>, key: K| {
+            let is_meant = items.get(&key).is_some_and(predicate);
+            is_meant.then(|| items.shift_remove(&key)).flatten()
+        };
+        self.call(pop, key.into())
+    }
+
+    /// Keeps the keys for which `keep` is true, in one step.
+    ///
+    /// # Errors
+    ///
+    /// As [`update_with`](Self::update_with).
+    pub fn retain(
+        &self,
+        keep: impl Fn(&K, &V) -> bool + Copy + 'static,
     ) -> std::result::Result<(), ManagerError> {
-        self.update_from(items.into_iter().collect())
+        self.with(move |items| items.retain(|key, value| keep(key, value)))
     }
 
     /// Iterates over the keys; each step is one call.
@@ -351,65 +306,6 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
             dict: self,
             state: IterState::Start,
         }
-    }
-
-    /// Runs `function` on the keys and values, in the server, in one step.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::with`](crate::Proxy::with).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict_from([(1, 10), (2, 20)])?;
-    /// assert_eq!(dict.with(|items| items.values().sum::<i32>())?, 30);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with<R: Returns<M>, M>(
-        &self,
-        function: impl Fn(&mut IndexMap<K, V>) -> R + Copy + 'static,
-    ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref().with(move |dict| function(&mut dict.items))
-    }
-
-    /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::call`](crate::Proxy::call).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let dict = manager.dict::<String, u64>()?;
-    /// dict.call(|items, key| *items.entry(key).or_insert(0) += 1, "a".to_owned())?;
-    /// assert_eq!(dict.get("a")?, Some(1));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
-        &self,
-        function: impl Fn(&mut IndexMap<K, V>, A) -> R + Copy + 'static,
-        args: A,
-    ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref()
-            .call(move |dict, args| function(&mut dict.items, args), args)
     }
 
     /// Returns the text of the dict, as Python writes it.

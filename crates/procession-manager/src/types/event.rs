@@ -55,10 +55,6 @@ impl HostedEvent {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Event", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
 impl HostedEvent {
     /// Sets the flag, and wakes all who wait for it.
     pub fn set(&self) {

@@ -1,15 +1,15 @@
 //! A list.
 
 use super::item::Item;
+use super::slice::{At, Slice};
 use crate::error::ManagerError;
 use crate::object::Object;
 use crate::refusal::{Refusal, Result};
-use crate::returns::Returns;
 use procession_macros::shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
-use std::ops::Range;
+use std::collections::BTreeSet;
 
 /// The list in the server.
 pub(crate) struct HostedList<T> {
@@ -46,18 +46,15 @@ impl<T> HostedList<T> {
 /// # Ok(())
 /// # }
 /// ```
-#[shared(proxy = "List", local(sort_any), crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
+#[shared(proxy = "List", local(sort_any), lend(items: Vec<T>), crate = "crate")]
 impl<T: Item> HostedList<T> {
     /// Adds an item at the end.
     pub fn append(&mut self, item: T) {
         self.items.push(item);
     }
 
-    pub(crate) fn extend_from(&mut self, items: Vec<T>) {
+    /// Adds items at the end, all in one step.
+    pub fn extend(&mut self, items: impl IntoIterator<Item = T>) {
         self.items.extend(items);
     }
 
@@ -65,18 +62,11 @@ impl<T: Item> HostedList<T> {
     ///
     /// # Errors
     ///
-    /// [`Refusal::Index`](crate::Refusal::Index) if `index` is above the length; otherwise as every
+    /// [`Refusal::Index`](crate::Refusal::Index) if `index` is beyond the length; otherwise as every
     /// call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn insert(&mut self, index: usize, item: T) -> Result<()> {
-        let len = self.items.len();
-        if index > len {
-            return Err(Refusal::Index { index, len });
-        }
-        self.items.insert(index, item);
+    pub fn insert(&mut self, index: impl Into<At>, item: T) -> Result<()> {
+        let gap = index.into().gap(self.items.len())?;
+        self.items.insert(gap, item);
         Ok(())
     }
 
@@ -85,26 +75,44 @@ impl<T: Item> HostedList<T> {
         self.items.pop()
     }
 
-    /// Takes the item at `index` out.
+    /// Takes the item at `index` out: Python's `pop(index)`.
     ///
     /// # Errors
     ///
     /// [`Refusal::Index`](crate::Refusal::Index) if there is none; otherwise as every call.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn remove(&mut self, index: usize) -> Result<T> {
-        self.check(index)?;
-        Ok(self.items.remove(index))
+    pub fn remove(&mut self, index: impl Into<At>) -> Result<T> {
+        let place = index.into().check(self.items.len())?;
+        Ok(self.items.remove(place))
+    }
+
+    /// Takes the first item out that is equal to `item`; false if there is none: Python's `remove`.
+    pub fn remove_item(&mut self, item: &T) -> bool
+    where
+        T: Clone + PartialEq,
+    {
+        let place = self.index(item);
+        place.is_some_and(|place| {
+            self.items.remove(place);
+            true
+        })
     }
 
     /// Returns a copy of the item at `index`, if there is one.
-    pub fn get(&self, index: usize) -> Option<T>
+    pub fn get(&self, index: impl Into<At>) -> Option<T>
     where
         T: Clone,
     {
-        self.items.get(index).cloned()
+        let place = index.into().place(self.items.len())?;
+        self.items.get(place).cloned()
+    }
+
+    /// Returns copies of the items at these places, in one step.
+    pub fn get_many(&self, indices: &[usize]) -> Vec<Option<T>>
+    where
+        T: Clone,
+    {
+        let item = |index: &usize| self.items.get(*index).cloned();
+        indices.iter().map(item).collect()
     }
 
     /// Puts an item in the place of the one at `index`, which is returned.
@@ -112,13 +120,44 @@ impl<T: Item> HostedList<T> {
     /// # Errors
     ///
     /// [`Refusal::Index`](crate::Refusal::Index) if there is none; otherwise as every call.
+    pub fn set(&mut self, index: impl Into<At>, item: T) -> Result<T> {
+        let place = index.into().check(self.items.len())?;
+        Ok(std::mem::replace(&mut self.items[place], item))
+    }
+
+    /// Puts several items in their places, in one step: all of them, or none.
     ///
-    /// # When the other side is gone
+    /// # Errors
     ///
-    /// [`ManagerError::Gone`](crate::ManagerError::Gone).
-    pub fn set(&mut self, index: usize, item: T) -> Result<T> {
-        self.check(index)?;
-        Ok(std::mem::replace(&mut self.items[index], item))
+    /// [`Refusal::Index`](crate::Refusal::Index) for the first index at which there is nothing;
+    /// otherwise as every call.
+    pub fn set_many(&mut self, items: impl IntoIterator<Item = (usize, T)>) -> Result<()> {
+        let items: Vec<(usize, T)> = items.into_iter().collect();
+        for (index, _) in &items {
+            At::from(*index).check(self.items.len())?;
+        }
+        for (index, item) in items {
+            self.items[index] = item;
+        }
+        Ok(())
+    }
+
+    /// Puts `new` in the place of the item at `index` if that is equal to `expected`; returns whether
+    /// it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Index`](crate::Refusal::Index) if there is none; otherwise as every call.
+    pub fn compare_and_swap(&mut self, index: impl Into<At>, expected: &T, new: T) -> Result<bool>
+    where
+        T: Clone + PartialEq,
+    {
+        let place = index.into().check(self.items.len())?;
+        let is_expected = self.items[place] == *expected;
+        if is_expected {
+            self.items[place] = new;
+        }
+        Ok(is_expected)
     }
 
     /// Returns the place of the first item that is equal to `item`.
@@ -179,30 +218,70 @@ impl<T: Item> HostedList<T> {
         self.items.clone()
     }
 
-    /// Returns a copy of the items in `range`, as many of them as there are.
-    pub fn slice(&self, range: Range<usize>) -> Vec<T>
+    /// Returns a copy of the items in a range, or in a [`Slice`] with a step, as many of them as
+    /// there are. Negative bounds count from the end.
+    pub fn slice(&self, slice: impl Into<Slice>) -> Vec<T>
     where
         T: Clone,
     {
-        let end = range.end.min(self.items.len());
-        self.items
-            .get(range.start..end)
-            .unwrap_or_default()
-            .to_vec()
+        let places = slice.into().places(self.items.len());
+        places.map(|place| self.items[place].clone()).collect()
+    }
+
+    /// Puts items in the place of those in a range, as many as there are; with a step they must be as
+    /// many as before.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Length`](crate::Refusal::Length) if they are not; otherwise as every call.
+    pub fn set_slice(
+        &mut self,
+        slice: impl Into<Slice>,
+        items: impl IntoIterator<Item = T>,
+    ) -> Result<()> {
+        let slice = slice.into();
+        if let Some(range) = slice.range(self.items.len()) {
+            self.items.splice(range, items);
+            return Ok(());
+        }
+        let items: Vec<T> = items.into_iter().collect();
+        let places = slice.places(self.items.len());
+        let (len, expected) = (items.len(), places.clone().count());
+        if len != expected {
+            return Err(Refusal::Length { len, expected });
+        }
+        for (place, item) in places.zip(items) {
+            self.items[place] = item;
+        }
+        Ok(())
+    }
+
+    /// Takes the items in a range out, and returns them: Python's `del`.
+    pub fn remove_slice(&mut self, slice: impl Into<Slice>) -> Vec<T> {
+        let places: BTreeSet<usize> = slice.into().places(self.items.len()).collect();
+        let mut place = 0;
+        let taken = self.items.extract_if(.., |_| {
+            place += 1;
+            places.contains(&(place - 1))
+        });
+        taken.collect()
+    }
+
+    /// Makes the list that many times as long, by copies of itself: Python's `*=`.
+    pub fn repeat(&mut self, times: usize)
+    where
+        T: Clone,
+    {
+        let once = self.items.clone();
+        self.items.clear();
+        for _ in 0..times {
+            self.items.extend_from_slice(&once);
+        }
     }
 
     /// Takes all items out.
     pub fn clear(&mut self) {
         self.items.clear();
-    }
-
-    fn check(&self, index: usize) -> Result<()> {
-        let len = self.items.len();
-        if index < len {
-            Ok(())
-        } else {
-            Err(Refusal::Index { index, len })
-        }
     }
 }
 
@@ -266,33 +345,79 @@ impl<T: Item> List<T> {
         }
     }
 
-    /// Adds items at the end, all in one step.
+    /// Sorts the items by what `key` makes of them; equal ones stay in their order.
     ///
     /// # Errors
     ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
+    /// [`ManagerError`]; `Call` if the function panicked.
     ///
     /// # Examples
     ///
     /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let list = manager.list_from([1])?;
-    /// list.extend(2..4)?;
-    /// assert_eq!(list.to_vec()?, [1, 2, 3]);
+    /// # fn main() -> Result<(), procession::ManagerError> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let list = manager.list_from([-3_i32, 1, 2])?;
+    /// list.sort_by_key(|item| item.abs())?;
+    /// assert_eq!(list.to_vec()?, [1, 2, -3]);
+    /// list.retain(|item| *item > 0)?;
+    /// assert_eq!(list.pop_if(|item| *item == 2)?, Some(2));
+    /// assert_eq!(list.update_with(-1, |item, by| { *item += by; *item }, 5)?, 6);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn extend(
+    pub fn sort_by_key<K: Ord>(
         &self,
-        items: impl IntoIterator<Item = T>,
+        key: impl Fn(&T) -> K + Copy + 'static,
     ) -> std::result::Result<(), ManagerError> {
-        self.extend_from(items.into_iter().collect())
+        self.with(move |items| items.sort_by_key(key))
+    }
+
+    /// Keeps the items for which `keep` is true, in one step.
+    ///
+    /// # Errors
+    ///
+    /// As [`sort_by_key`](Self::sort_by_key).
+    pub fn retain(
+        &self,
+        keep: impl Fn(&T) -> bool + Copy + 'static,
+    ) -> std::result::Result<(), ManagerError> {
+        self.with(move |items| items.retain(keep))
+    }
+
+    /// Takes the last item out if there is one and `predicate` is true of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`sort_by_key`](Self::sort_by_key).
+    pub fn pop_if(
+        &self,
+        predicate: impl Fn(&T) -> bool + Copy + 'static,
+    ) -> std::result::Result<Option<T>, ManagerError> {
+        self.with(move |items| items.pop_if(|item| predicate(item)))
+    }
+
+    /// Changes the item at `index` in one step, by a function that also takes a value; several go as a
+    /// tuple.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::Index`] if there is none; otherwise as [`sort_by_key`](Self::sort_by_key).
+    pub fn update_with<A, R>(
+        &self,
+        index: impl Into<At>,
+        change: impl Fn(&mut T, A) -> R + Copy + 'static,
+        args: A,
+    ) -> std::result::Result<R, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: Serialize + DeserializeOwned,
+    {
+        let change = move |items: &mut Vec<T>, (index, args): (At, A)| -> Result<R> {
+            let place = index.check(items.len())?;
+            Ok(change(&mut items[place], args))
+        };
+        self.call(change, (index.into(), args))
     }
 
     /// Iterates over the list as it is at each step: what is added meanwhile is seen.
@@ -323,66 +448,6 @@ impl<T: Item> List<T> {
             list: self,
             next: Some(0),
         }
-    }
-
-    /// Runs `function` on the items, in the server, in one step.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::with`](crate::Proxy::with).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let list = manager.list_from([1, 2, 3, 4])?;
-    /// let even = list.with(|items| items.extract_if(.., |item| *item % 2 == 0).collect::<Vec<_>>())?;
-    /// assert_eq!((even, list.to_vec()?), (vec![2, 4], vec![1, 3]));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn with<R: Returns<M>, M>(
-        &self,
-        function: impl Fn(&mut Vec<T>) -> R + Copy + 'static,
-    ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref().with(move |list| function(&mut list.items))
-    }
-
-    /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
-    ///
-    /// # Errors
-    ///
-    /// As [`Proxy::call`](crate::Proxy::call).
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let list = manager.list_from([1, 2])?;
-    /// list.call(|items, (index, by)| items[index] += by, (0_usize, 10))?;
-    /// assert_eq!(list.to_vec()?, [11, 2]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn call<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
-        &self,
-        function: impl Fn(&mut Vec<T>, A) -> R + Copy + 'static,
-        args: A,
-    ) -> std::result::Result<R::Output, ManagerError> {
-        self.as_ref()
-            .call(move |list, args| function(&mut list.items, args), args)
     }
 
     /// Returns the text of the list, as Python writes it.

@@ -54,10 +54,6 @@ impl HostedLock {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Lock", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
 impl HostedLock {
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken {
         self.0.take(timeout)

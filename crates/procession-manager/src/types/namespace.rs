@@ -38,13 +38,20 @@ impl HostedNamespace {
 /// # }
 /// ```
 #[shared(proxy = "Namespace", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
 impl HostedNamespace {
-    pub(crate) fn set_value(&mut self, name: &str, value: Object) -> Option<Object> {
-        self.values.insert(name.to_owned(), value)
+    /// Sets the value of that name, and returns the one before.
+    pub fn set(&mut self, name: &str, value: impl Into<Object>) -> Option<Object> {
+        self.values.insert(name.to_owned(), value.into())
+    }
+
+    /// Sets several values, in one step.
+    pub fn update(&mut self, values: impl IntoIterator<Item = (String, Object)>) {
+        self.values.extend(values);
+    }
+
+    /// Returns whether there is a value of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
     /// Returns a copy of the value of that name, if there is one.
@@ -69,36 +76,6 @@ impl HostedNamespace {
 }
 
 impl Namespace {
-    /// Sets the value of that name, and returns the one before.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> Result<(), procession_manager::ManagerError> {
-    /// # procession_process::init();
-    /// # let manager = procession_manager::Manager::start()?;
-    /// let namespace = manager.namespace()?;
-    /// assert_eq!(namespace.set("x", 1)?, None);
-    /// assert_eq!(namespace.set("x", "one")?, Some(1.into()));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn set(
-        &self,
-        name: &str,
-        value: impl Into<Object>,
-    ) -> Result<Option<Object>, ManagerError> {
-        self.set_value(name, value.into())
-    }
-
     /// Returns the text of the namespace, as Python writes it.
     ///
     /// # Errors

@@ -41,10 +41,6 @@ impl HostedRLock {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "RLock", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
 impl HostedRLock {
     pub(crate) fn take(&self, timeout: Option<Duration>) -> Taken {
         self.0.take(timeout)

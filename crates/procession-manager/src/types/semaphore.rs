@@ -89,10 +89,6 @@ impl HostedSemaphore {
 /// # }
 /// ```
 #[shared(concurrent, proxy = "Semaphore", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
 impl HostedSemaphore {
     pub(crate) fn take(&self, timeout: Option<Duration>) -> bool {
         let take = |state: &mut State, session| state.take(session);

@@ -39,11 +39,7 @@ impl<T> HostedValue<T> {
 /// # Ok(())
 /// # }
 /// ```
-#[shared(proxy = "Value", crate = "crate")]
-#[expect(
-    unreachable_pub,
-    reason = "the proxy's methods are as visible as these"
-)]
+#[shared(proxy = "Value", local(compare_and_swap), crate = "crate")]
 impl<T: Item> HostedValue<T> {
     /// Returns a copy of the value.
     pub fn get(&self) -> T
@@ -59,8 +55,20 @@ impl<T: Item> HostedValue<T> {
     }
 
     /// Changes the value and returns the one before.
-    pub fn replace(&mut self, value: T) -> T {
+    pub fn swap(&mut self, value: T) -> T {
         std::mem::replace(&mut self.value, value)
+    }
+
+    /// Changes the value to `new` if it is equal to `expected`; returns whether it was.
+    pub fn compare_and_swap(&mut self, expected: &T, new: T) -> bool
+    where
+        T: Clone + PartialEq,
+    {
+        let is_expected = self.value == *expected;
+        if is_expected {
+            self.value = new;
+        }
+        is_expected
     }
 }
 

@@ -122,3 +122,38 @@ fn a_change_of_size_ends_the_iteration() {
     );
     assert!(iter.next().is_none());
 }
+
+// MGR-062
+#[test]
+fn compound_steps_are_one_call() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager
+        .dict_from([("a".to_owned(), 1), ("b".to_owned(), 2)])
+        .unwrap();
+    let add = |value: &mut i32, by: i32| {
+        *value += by;
+        *value
+    };
+    assert_eq!(dict.update_with("a", add, 10).unwrap(), Some(11));
+    assert_eq!(dict.update_with("z", add, 10).unwrap(), None);
+    assert_eq!(dict.get_or_insert("a", 5).unwrap(), 11);
+    assert_eq!(dict.get_or_insert_with("c", || 3).unwrap(), 3);
+    assert_eq!(dict.pop_if("b", |value| *value > 5).unwrap(), None);
+    assert_eq!(dict.pop_if("b", |value| *value == 2).unwrap(), Some(2));
+    let keys = ["c", "b", "a"].map(str::to_owned);
+    assert_eq!(dict.get_many(keys).unwrap(), [Some(3), None, Some(11)]);
+    assert!(dict.compare_and_swap("b", None, Some(20)).unwrap());
+    assert!(!dict.compare_and_swap("b", None, Some(30)).unwrap());
+    assert!(dict.compare_and_swap("a", Some(11), None).unwrap());
+    dict.update([("d".to_owned(), 4)]).unwrap();
+    assert_eq!(
+        dict.keys().unwrap(),
+        ["c", "b", "d"],
+        "in the order in which they came"
+    );
+    dict.retain(|_, value| *value != 4).unwrap();
+    let removed = dict.remove_many(["c", "x"].map(str::to_owned)).unwrap();
+    assert_eq!(removed, [Some(3), None]);
+    assert_eq!(dict.items().unwrap(), [("b".to_owned(), 20)]);
+}

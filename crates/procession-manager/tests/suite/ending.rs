@@ -3,6 +3,7 @@
 use super::{manager, start};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use procession::{Fault, GetError};
 use procession_manager::{Event, List, Manager, ManagerError, Queue, Value};
 use procession_process::{Cause, ExitStatus};
 use procession_testkit::{alive, eventually, exists, kill9, watchdog};
@@ -63,7 +64,8 @@ fn blocked_calls_end_with_it() {
         };
         let child = start(wait, (event.clone(), about.clone()));
         std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| is_gone(&queue.get()));
+            let waiting =
+                scope.spawn(|| matches!(queue.get(), Err(GetError::Fault(Fault::Server(_)))));
             eventually("the child is about to wait", || about.get().unwrap() == 1);
             end(&manager).unwrap();
             assert!(waiting.join().unwrap());
@@ -103,7 +105,7 @@ fn it_ends_when_the_process_that_started_it_is_killed() {
     let own_a_manager = |report: Queue<u32>| -> anyhow::Result<()> {
         let manager = Manager::start()?;
         let list = manager.list_from([1])?;
-        report.put(manager.pid())?;
+        report.put(&manager.pid())?;
         loop {
             std::thread::park();
             list.len()?;

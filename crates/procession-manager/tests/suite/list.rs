@@ -5,7 +5,7 @@
 )]
 
 use super::{manager, start};
-use procession_manager::{List, ManagerError, Object, Refusal};
+use procession_manager::{List, ManagerError, Object, Refusal, Slice};
 use procession_testkit::watchdog;
 
 #[test]
@@ -102,7 +102,7 @@ fn an_index_beyond_the_end_is_refused() {
     assert_eq!(list.get(1).unwrap(), None);
     assert_eq!(
         list.remove(5).unwrap_err().to_string(),
-        "the index 5 is not below the length 1"
+        "there is nothing at index 5: the length is 1"
     );
 }
 
@@ -128,4 +128,71 @@ fn its_text_is_pythons() {
     assert_eq!(list.repr().unwrap(), r#"[1, "it's"]"#);
     let list = manager.list_from((0..10).rev()).unwrap();
     assert_eq!(list.repr().unwrap(), "[9, 8, 7, 6, 5, 4, 3, 2, 1, 0]");
+}
+
+// MGR-061
+#[test]
+fn places_count_from_either_end_and_slices_have_steps() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from(0..6).unwrap();
+    assert_eq!(list.get(-1).unwrap(), Some(5));
+    assert_eq!(list.get(-7).unwrap(), None);
+    assert_eq!(list.get_many(&[5, 0, 9]).unwrap(), [Some(5), Some(0), None]);
+    assert_eq!(list.slice(..).unwrap(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(list.slice(Slice::from(1..).end(-1)).unwrap(), [1, 2, 3, 4]);
+    assert_eq!(list.slice(Slice::from(..).step(-2)).unwrap(), [5, 3, 1]);
+    assert_eq!(list.set(-6, 10).unwrap(), 0);
+    list.insert(-1, 45).unwrap();
+    assert_eq!(list.remove(-1).unwrap(), 5);
+    list.set_slice(1..3, [7, 8, 9]).unwrap();
+    assert_eq!(list.to_vec().unwrap(), [10, 7, 8, 9, 3, 4, 45]);
+    list.set_slice(Slice::from(..).step(3), [0, 0, 0]).unwrap();
+    assert_eq!(list.to_vec().unwrap(), [0, 7, 8, 0, 3, 4, 0]);
+    let error = list.set_slice(Slice::from(..).step(3), [1]).unwrap_err();
+    let refused = matches!(
+        error,
+        ManagerError::Refused(Refusal::Length {
+            len: 1,
+            expected: 3
+        })
+    );
+    assert!(refused, "{error}");
+    assert_eq!(
+        list.remove_slice(Slice::from(..).step(3)).unwrap(),
+        [0, 0, 0]
+    );
+    assert_eq!(list.remove_slice(5..).unwrap(), [0; 0]);
+    assert!(list.remove_item(&8).unwrap() && !list.remove_item(&8).unwrap());
+    list.repeat(2).unwrap();
+    assert_eq!(list.to_vec().unwrap(), [7, 3, 4, 7, 3, 4]);
+    list.repeat(0).unwrap();
+    assert!(list.is_empty().unwrap());
+}
+
+// MGR-062
+#[test]
+fn compound_steps_are_one_call() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from([-3_i32, 1, 2]).unwrap();
+    list.sort_by_key(|item| item.abs()).unwrap();
+    assert_eq!(list.to_vec().unwrap(), [1, 2, -3]);
+    assert_eq!(list.pop_if(|item| *item > 0).unwrap(), None);
+    assert_eq!(list.pop_if(|item| *item < 0).unwrap(), Some(-3));
+    assert!(list.compare_and_swap(0, &1, 10).unwrap());
+    assert!(!list.compare_and_swap(-2, &1, 20).unwrap());
+    assert!(list.compare_and_swap(9, &1, 20).is_err());
+    list.set_many([(0, 11), (1, 12)]).unwrap();
+    assert!(list.set_many([(0, 7), (5, 7)]).is_err());
+    assert_eq!(list.to_vec().unwrap(), [11, 12], "all or none");
+    let add = |item: &mut i32, by: i32| {
+        *item += by;
+        *item
+    };
+    assert_eq!(list.update_with(-1, add, 5).unwrap(), 17);
+    assert!(list.update_with(2, add, 5).is_err());
+    list.extend(20..23).unwrap();
+    list.retain(|item| item % 2 == 0).unwrap();
+    assert_eq!(list.to_vec().unwrap(), [20, 22]);
 }

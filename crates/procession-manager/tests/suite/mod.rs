@@ -7,6 +7,7 @@ mod list;
 mod namespace;
 mod nesting;
 mod queue;
+mod set;
 mod shared;
 mod value;
 

@@ -99,7 +99,7 @@ fn a_queue_works_inside_a_list_and_a_dict() {
     let _watchdog = watchdog();
     let manager = manager();
     let queues = manager.list_from([manager.queue::<u8>().unwrap()]).unwrap();
-    queues.get(0).unwrap().unwrap().put(123).unwrap();
+    queues.get(0).unwrap().unwrap().put(&123).unwrap();
     let by_name = manager.dict::<String, Queue<u8>>().unwrap();
     by_name.insert("q", queues.pop().unwrap().unwrap()).unwrap();
     drop(queues);

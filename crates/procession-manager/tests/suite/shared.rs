@@ -1,13 +1,12 @@
 //! Types with proxies of their own, made by `#[shared]`.
 #![expect(
-    unreachable_pub,
     clippy::unused_self,
     reason = "what is shared is public and has a receiver, whatever else it needs"
 )]
 
 use super::manager;
 use procession_call::Failure;
-use procession_manager::{ManagerError, Proxy, Shared};
+use procession_manager::{ManagerError, New, Proxy, Shared};
 use procession_process::Process;
 use procession_testkit::watchdog;
 use serde::de::DeserializeOwned;
@@ -226,4 +225,218 @@ fn a_type_may_implement_the_trait_by_hand() {
     let manager = manager();
     let plain = manager.create(|| Plain(3), ()).unwrap();
     assert_eq!(plain.with(|plain| plain.0).unwrap(), 3);
+}
+
+/// A tree of words, which uses what the attribute can do.
+struct Tree {
+    words: Vec<String>,
+    visits: u32,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Crowded;
+
+#[derive(Debug)]
+struct Lost;
+
+impl From<ManagerError> for Lost {
+    fn from(_: ManagerError) -> Self {
+        Self
+    }
+}
+
+impl Serialize for Lost {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Lost {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <()>::deserialize(deserializer).map(|()| Self)
+    }
+}
+
+#[procession_manager::shared(lend(words: Vec<String>), crate = "procession_manager")]
+impl Tree {
+    /// Makes a tree of one word.
+    pub fn of(word: impl Into<String>) -> Self {
+        let words = vec![word.into()];
+        Self { words, visits: 0 }
+    }
+
+    pub fn read(text: &str) -> Result<Self, std::num::ParseIntError> {
+        let visits = text.parse()?;
+        let words = Vec::new();
+        Ok(Self { words, visits })
+    }
+
+    pub fn push(&mut self, word: impl Into<String>) -> usize {
+        self.words.push(word.into());
+        self.words.len()
+    }
+
+    pub fn extend(&mut self, words: impl IntoIterator<Item = String>) {
+        self.words.extend(words);
+    }
+
+    pub fn words(&self) -> impl Iterator<Item = String> {
+        self.words.iter().cloned()
+    }
+
+    pub fn split(&mut self, at: usize) -> New<Self> {
+        let words = self.words.split_off(at);
+        New(Self { words, visits: 0 })
+    }
+
+    pub fn child(&self) -> Option<New<Self>> {
+        let words = self.words.get(1..)?.to_vec();
+        Some(New(Self { words, visits: 0 }))
+    }
+
+    #[shared(guard = "leave")]
+    pub fn visit(&mut self) -> u32 {
+        self.visits += 1;
+        self.visits
+    }
+
+    #[shared(guard = "leave")]
+    pub fn try_visit(&mut self) -> Result<u32, Crowded> {
+        if self.visits > 0 {
+            return Err(Crowded);
+        }
+        Ok(self.visit())
+    }
+
+    pub fn leave(&mut self, number: u32) {
+        assert_eq!(number, self.visits, "the last one leaves first");
+        self.visits -= 1;
+    }
+
+    pub fn visits(&self) -> u32 {
+        self.visits
+    }
+
+    pub fn longest_of<T>(&self, others: Vec<T>) -> Option<T>
+    where
+        T: Serialize + DeserializeOwned + Ord + 'static,
+    {
+        others.into_iter().max()
+    }
+}
+
+#[procession_manager::shared(extend, crate = "procession_manager")]
+impl Tree {
+    /// A second block adds to the same proxy.
+    pub fn first(&self) -> Option<String> {
+        self.words.first().cloned()
+    }
+}
+
+trait Store {
+    fn put(&mut self, word: &str) -> anyhow::Result<usize>;
+    fn at(&self, index: usize) -> Result<Option<String>, Lost>;
+
+    fn put_twice(&mut self, word: &str) -> anyhow::Result<usize> {
+        self.put(word)?;
+        self.put(word)
+    }
+}
+
+#[procession_manager::shared(crate = "procession_manager")]
+impl Store for Tree {
+    fn put(&mut self, word: &str) -> anyhow::Result<usize> {
+        anyhow::ensure!(!word.is_empty(), "no word");
+        Ok(self.push(word))
+    }
+
+    fn at(&self, index: usize) -> Result<Option<String>, Lost> {
+        Ok(self.words.get(index).cloned())
+    }
+}
+
+// MGR-064
+#[test]
+fn functions_that_make_the_type_make_a_hosted_one() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let tree = TreeProxy::of(&manager, "a").unwrap();
+    assert_eq!(tree.first().unwrap().as_deref(), Some("a"));
+    assert_eq!(TreeProxy::read(&manager, "7").unwrap().visits().unwrap(), 7);
+    let error = TreeProxy::read(&manager, "x").unwrap_err();
+    assert!(error.to_string().contains("invalid digit"), "{error}");
+    let default: MeetingPoint = manager.create(Meeting::default, ()).unwrap();
+    default.wait_for(1).unwrap();
+}
+
+// MGR-064
+#[test]
+fn arguments_are_converted_and_a_field_is_lent() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let tree = TreeProxy::of(&manager, String::from("a")).unwrap();
+    assert_eq!(tree.push("b").unwrap(), 2);
+    tree.extend(["c", "d"].map(str::to_owned)).unwrap();
+    assert_eq!(tree.with(|words| words.concat()).unwrap(), "abcd");
+    let nth = |words: &mut Vec<String>, n: usize| words[n].clone();
+    assert_eq!(tree.call(nth, 1).unwrap(), "b");
+    assert_eq!(tree.longest_of(vec![3, 1]).unwrap(), Some(3));
+    assert_eq!(tree.longest_of(vec!['a']).unwrap(), Some('a'));
+}
+
+// MGR-064
+#[test]
+fn new_objects_and_iterators_come_back() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let tree = TreeProxy::of(&manager, "a").unwrap();
+    tree.extend((0..600).map(|n| n.to_string())).unwrap();
+    let words: Result<Vec<_>, _> = tree.words().unwrap().collect();
+    assert_eq!(words.unwrap().len(), 601);
+    let rest: TreeProxy = tree.split(1).unwrap();
+    assert_eq!(rest.words().unwrap().count(), 600);
+    let child = rest.child().unwrap().unwrap();
+    assert_eq!(child.first().unwrap().as_deref(), Some("1"));
+    assert_eq!(manager.object_count().unwrap(), 3);
+    drop((rest, child));
+    assert_eq!(manager.object_count().unwrap(), 1);
+    let none: Result<Vec<_>, _> = tree.split(1).unwrap().words().unwrap().collect();
+    assert!(none.unwrap().is_empty());
+}
+
+// MGR-064
+#[test]
+fn a_guard_gives_back_what_it_got() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let tree = TreeProxy::of(&manager, "a").unwrap();
+    let visit = tree.visit().unwrap();
+    assert_eq!((*visit, tree.visits().unwrap()), (1, 1));
+    assert_eq!(tree.try_visit().unwrap().err(), Some(Crowded));
+    drop(visit);
+    assert_eq!(tree.visits().unwrap(), 0);
+    tree.try_visit().unwrap().unwrap().release().unwrap();
+    assert_eq!(tree.visits().unwrap(), 0);
+    let visit = tree.visit().unwrap();
+    manager.shutdown().unwrap();
+    assert!(matches!(visit.release(), Err(ManagerError::Gone)));
+}
+
+// MGR-064
+#[test]
+fn a_proxy_implements_the_types_trait() {
+    fn fill(store: &mut impl Store) -> anyhow::Result<usize> {
+        store.put("b")?;
+        store.put_twice("c")
+    }
+    let _watchdog = watchdog();
+    let manager = manager();
+    let mut tree = TreeProxy::of(&manager, "a").unwrap();
+    assert_eq!(fill(&mut tree).unwrap(), 4);
+    assert_eq!(tree.at(3).unwrap().as_deref(), Some("c"));
+    assert!(tree.put("").unwrap_err().to_string().contains("no word"));
+    manager.shutdown().unwrap();
+    assert!(matches!(tree.at(0), Err(Lost)));
+    let gone = tree.put("d").unwrap_err();
+    assert!(matches!(gone.downcast_ref(), Some(ManagerError::Gone)));
 }

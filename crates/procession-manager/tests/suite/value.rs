@@ -1,7 +1,7 @@
 //! The managed value and the managed array.
 
 use super::{manager, start};
-use procession_manager::{Array, ManagerError, Refusal, Value};
+use procession_manager::{Array, ManagerError, Refusal, Slice, Value};
 use procession_testkit::watchdog;
 
 #[test]
@@ -16,7 +16,7 @@ fn a_child_reads_and_writes_a_value() {
         Ok(before)
     };
     assert_eq!(start(change, (value.clone(),)).join().unwrap(), 1);
-    assert_eq!(value.replace(3).unwrap(), 2);
+    assert_eq!(value.swap(3).unwrap(), 2);
     assert_eq!(value.get().unwrap(), 3);
 }
 
@@ -80,4 +80,28 @@ fn an_array_has_a_fixed_length() {
         .call(|array, text: String| array[0] = text, "y".to_owned())
         .unwrap();
     assert_eq!(array.with(|array| array.concat()).unwrap(), "yx");
+}
+
+// MGR-062
+#[test]
+fn compound_steps_are_one_call() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let value = manager.value(1).unwrap();
+    assert!(value.compare_and_swap(&1, 2).unwrap());
+    assert!(!value.compare_and_swap(&1, 3).unwrap());
+    assert_eq!(value.swap(5).unwrap(), 2);
+    let array = manager.array(0..5).unwrap();
+    assert_eq!((array.get(-1).unwrap(), array.swap(-1, 9).unwrap()), (4, 4));
+    assert_eq!(array.slice(Slice::from(..).step(2)).unwrap(), [0, 2, 9]);
+    array.set_slice(-2.., [7, 7]).unwrap();
+    assert_eq!(array.count(&7).unwrap(), 2);
+    assert!(
+        array.set_slice(.., [1]).is_err(),
+        "its length does not change"
+    );
+    assert_eq!(array.with(|elements| elements.len()).unwrap(), 5);
+    let namespace = manager.namespace().unwrap();
+    namespace.update([("x".to_owned(), 1.into())]).unwrap();
+    assert!(namespace.contains("x").unwrap());
 }

@@ -62,8 +62,10 @@ macro_rules! manager {
     ($builder:expr) => {
         pub(crate) mod types {
             use procession::Manager;
+            use procession::manager::Item;
             pub(crate) use procession::manager::{
-                Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore, Value,
+                Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Producer, Queue,
+                RLock, Semaphore, Value,
             };
             use std::time::Duration;
 
@@ -113,6 +115,18 @@ macro_rules! manager {
                     timeout: Duration,
                 ) -> Barrier {
                     self.0.barrier_with_timeout(parties, timeout).unwrap()
+                }
+
+                pub(crate) fn queue(&self, capacity: usize) -> Queue<u32> {
+                    self.0.bounded_queue(capacity).unwrap()
+                }
+
+                pub(crate) fn queue_of<T: Item>(&self) -> Queue<T> {
+                    self.0.queue().unwrap()
+                }
+
+                pub(crate) fn joinable_queue(&self, capacity: usize) -> JoinableQueue<u32> {
+                    self.0.bounded_joinable_queue(capacity).unwrap()
                 }
 
                 pub(crate) fn value(&self, value: u32) -> Value<u32> {

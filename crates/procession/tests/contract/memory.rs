@@ -2,8 +2,11 @@
 
 pub(crate) mod types {
     pub(crate) use procession::{
-        Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore, Value,
+        Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Producer, Queue, RLock,
+        Semaphore, Value,
     };
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
     use std::time::Duration;
 
     /// Shared memory, in which everything is made by itself.
@@ -50,6 +53,20 @@ pub(crate) mod types {
             Barrier::with_timeout(parties, timeout).unwrap()
         }
 
+        pub(crate) fn queue(&self, capacity: usize) -> Queue<u32> {
+            Queue::bounded(capacity).unwrap()
+        }
+
+        pub(crate) fn queue_of<T: Serialize + DeserializeOwned + Send + 'static>(
+            &self,
+        ) -> Queue<T> {
+            Queue::new().unwrap()
+        }
+
+        pub(crate) fn joinable_queue(&self, capacity: usize) -> JoinableQueue<u32> {
+            JoinableQueue::bounded(capacity).unwrap()
+        }
+
         pub(crate) fn value(&self, value: u32) -> Value<u32> {
             Value::new(value).unwrap()
         }
@@ -58,3 +75,6 @@ pub(crate) mod types {
 
 #[path = "sync.rs"]
 mod sync;
+
+#[path = "queue.rs"]
+mod queue;

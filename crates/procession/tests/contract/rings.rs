@@ -4,3 +4,6 @@ manager!(procession::Manager::builder().rings(4096));
 
 #[path = "sync.rs"]
 mod sync;
+
+#[path = "queue.rs"]
+mod queue;

@@ -4,3 +4,6 @@ manager!(procession::Manager::builder().without_rings());
 
 #[path = "sync.rs"]
 mod sync;
+
+#[path = "queue.rs"]
+mod queue;
