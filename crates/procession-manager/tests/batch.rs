@@ -298,7 +298,9 @@ fn a_future_that_is_dropped_leaves_nothing() {
 /// Returns the manager's error inside of a queue's.
 fn servers(got: Result<u8, GetError>) -> ManagerError {
     match got {
-        Err(GetError::Fault(Fault::Server(error))) => *error.downcast().unwrap(),
+        Err(GetError::Fault(Fault::Server(error))) => {
+            *error.downcast().expect("it is the manager's")
+        }
         other => panic!("{other:?}"),
     }
 }
