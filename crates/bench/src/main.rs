@@ -19,6 +19,7 @@ mod dicts;
 mod figures;
 mod large;
 mod made;
+mod managers;
 mod memory;
 mod pipes;
 mod pools;

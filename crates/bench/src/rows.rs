@@ -6,6 +6,10 @@ use crate::large::{
     process_result, queue_large, queue_many, queue_stream_large, rings_stream_typed, socket_large,
 };
 use crate::made::{made_array, made_event, made_large_array, made_lock, made_value};
+use crate::managers::{
+    manager_1, manager_4, manager_16, manager_64, manager_256, manager_append, manager_batch,
+    manager_start,
+};
 use crate::memory::{array_set, lock_contended, lock_pair, value_contended};
 use crate::pipes::{pipe_echo, pipe_stream, rings_echo};
 use crate::pools::{
@@ -54,6 +58,18 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Value, made and dropped", made_value),
     row!("Array of 1 KiB, made and dropped", made_array),
     row!("Array of 1 MiB, made and dropped", made_large_array),
+    row!("Manager, started and ended", manager_start),
+    row!("Manager, list append", manager_append),
+    row!(
+        "Manager, list append, 1,000 in one trip, a call",
+        manager_batch,
+        manager_append
+    ),
+    row!("Manager, 1 client, a call", manager_1),
+    row!("Manager, 4 clients at once, a call", manager_4),
+    row!("Manager, 16 clients at once, a call", manager_16),
+    row!("Manager, 64 clients at once, a call", manager_64),
+    row!("Manager, 256 clients at once, a call", manager_256),
     row!("Pipe, 64 B there and back", pipe_echo),
     row!(
         "Pipe over rings, 64 B there and back",
