@@ -18,7 +18,8 @@ procession_testkit::helpers!(
     join_the_dead,
     leave_early,
     become_a_daemon,
-    lose_the_names
+    lose_the_names,
+    lose_the_lease
 );
 
 /// Starts a helper with a family of its own that has an array; returns the id and the key too.
@@ -305,6 +306,43 @@ fn lose_the_names() {
     drop((array, after));
     assert!(shared_memory(id).is_empty());
     say("done");
+}
+
+fn lose_the_lease() {
+    if read().is_none() {
+        return;
+    }
+    let id = family::current().unwrap().id();
+    let value = Value::new(1).unwrap();
+    fs::remove_file(format!("/dev/shm/procession-{id}-lease")).unwrap();
+    let array = Array::<u8>::zeroed(20_000).unwrap();
+    say(id);
+    wait_for_end();
+    let same = procession_testkit::helper::roundtrip(&(array.clone(), value.clone()));
+    assert_eq!((same.0.get(7), same.1.get()), (0, 1));
+    drop((array, value));
+}
+
+// SHM-040
+#[test]
+fn what_is_made_after_the_lease_was_removed_is_not_swept_while_its_family_lives() {
+    let _watchdog = watchdog();
+    for killed in [false, true] {
+        let mut helper = Helper::start("lose_the_lease", &["go".to_owned()]);
+        let id = helper.hear();
+        let names = shared_memory(&id);
+        assert_eq!(names.len(), 2, "the slab and the array");
+        family::sweep();
+        assert!(family::leftovers().iter().all(|name| !names.contains(name)));
+        assert_eq!(shared_memory(&id), names);
+        if killed {
+            helper.kill9();
+            family::sweep();
+        } else {
+            assert!(helper.end().success());
+        }
+        assert!(shared_memory(&id).is_empty());
+    }
 }
 
 #[test]

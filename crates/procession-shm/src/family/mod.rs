@@ -32,7 +32,8 @@
 //!   is not the last; or it waits for the moment of cleaning up and finds the name gone.
 //! - *A sweeper sees a segment whose lease does not exist.* The lease is there before the first
 //!   segment and goes after the last, and a listing is older than the look for the lease that
-//!   follows it. So the segment is a leftover.
+//!   follows it. So the segment is a leftover, unless something else has removed the lease: then a
+//!   process of this user has mapped something of the family, which `/proc` shows.
 //! - *Somebody is killed while cleaning up.* The lease goes last; the next sweeper goes on.
 //! - *A segment is being made while this process leaves.* Making holds a lock that leaving waits
 //!   for; after it, making is [`FamilyError::Left`].

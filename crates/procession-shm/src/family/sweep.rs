@@ -142,7 +142,11 @@ struct Dead {
 impl Dead {
     fn find(family: u64) -> Option<Self> {
         let lease = Lease::open(family).ok()?;
-        let dead = lease.as_ref().is_none_or(Lease::take_if_dead);
+        let dead = match &lease {
+            Some(lease) => lease.take_if_dead(),
+            // Something else may have removed it while the family lives.
+            None => !is_mapped(family),
+        };
         dead.then_some(Self { family, lease })
     }
 
@@ -152,6 +156,20 @@ impl Dead {
             None => remove_segments(self.family),
         }
     }
+}
+
+/// Whether a process has mapped something of the family. Those of other users cannot be asked.
+fn is_mapped(family: u64) -> bool {
+    let part = format!("{DIRECTORY}/{PREFIX}{}-", id_of(family));
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let maps = processes.filter_map(|process| fs::read(process.path().join("maps")).ok());
+    maps.into_iter().any(|maps| {
+        let mut lines = maps.split(|&byte| byte == b'\n');
+        lines.any(|line| {
+            line.windows(part.len())
+                .any(|found| found == part.as_bytes())
+        })
+    })
 }
 
 /// The families that have entries of this user.
