@@ -71,9 +71,10 @@ where
 {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock();
-    let _watchdog = watchdog();
     let before = RefCell::new(None);
     let kill_after = |steps| {
+        // For each kill, for there can be thousands.
+        let _watchdog = watchdog();
         let dict = dict_of(map);
         let go = Event::new().unwrap();
         let child = Process::spawn(child, (dict.clone(), map.clone(), go.clone())).unwrap();
