@@ -36,9 +36,9 @@ use std::thread;
 /// # Examples
 ///
 /// ```
-/// use procession_manager::{Manager, ManagerError, Queue, call_async};
+/// use procession_manager::{Manager, Queue, call_async};
 ///
-/// # fn main() -> Result<(), ManagerError> {
+/// # fn main() -> anyhow::Result<()> {
 /// # procession_process::init();
 /// let manager = Manager::start()?;
 /// let queue = manager.queue::<u32>()?;
