@@ -453,12 +453,12 @@ impl Segment {
     /// # Examples
     ///
     /// ```
-    /// use procession_shm::{Format, Segment, SegmentKind, Value};
+    /// use procession_shm::{Format, Segment, SegmentKind};
     ///
-    /// let whole = Value::new(5)?;
     /// let format = Format::of::<u8>(SegmentKind::QUEUE_PART);
+    /// let whole = Segment::create(format, 100, |_| {})?;
     /// let part = Segment::create(format, 100, |_| {})?;
-    /// part.attach_to(whole.segment());
+    /// part.attach_to(&whole);
     /// let name = part.name();
     /// drop(part);
     ///
