@@ -63,7 +63,8 @@ pub(crate) struct Left {
 
 impl Ledger {
     pub(crate) fn new() -> Result<Self, ShmError> {
-        Shared::new(std::array::from_fn(|_| AtomicU64::new(0))).map(Self)
+        // A worker that writes where it should not reaches no other's.
+        Shared::new_apart(std::array::from_fn(|_| AtomicU64::new(0))).map(Self)
     }
 
     fn word(&self, at: usize) -> &AtomicU64 {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::ptr;
 use std::slice;
 use std::sync::atomic::{
     self, AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicIsize, AtomicU8, AtomicU16, AtomicU32,
@@ -66,11 +67,36 @@ impl<T: Atomics> Shared<T> {
     /// # Ok::<(), procession_shm::ShmError>(())
     /// ```
     pub fn new(value: T) -> Result<Self, ShmError> {
-        let first = (&raw const value).cast::<u8>();
+        let init = |to: &mut [u8]| to.copy_from_slice(Self::bytes(&value));
+        Segment::create_small(Self::format(), 1, init).map(Self::of)
+    }
+
+    /// As [`new`](Self::new), in memory that nothing else is in: no process has it that was not given a handle,
+    /// whatever it writes where it should not. It costs a page or more, and a name in `/dev/shm`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Value::new`](crate::Value::new).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_shm::Shared;
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// let progress = Shared::new_apart(AtomicU64::new(0))?;
+    /// assert_eq!(progress.fetch_add(1, Ordering::Relaxed), 0);
+    /// # Ok::<(), procession_shm::ShmError>(())
+    /// ```
+    pub fn new_apart(value: T) -> Result<Self, ShmError> {
+        let init = |to: &mut [u8]| to.copy_from_slice(Self::bytes(&value));
+        Segment::create(Self::format(), 1, init).map(Self::of)
+    }
+
+    fn bytes(value: &T) -> &[u8] {
+        let first = ptr::from_ref(value).cast::<u8>();
         // SAFETY: such an atomic has no padding, and this one is nobody else's.
-        let bytes = unsafe { slice::from_raw_parts(first, size_of::<T>()) };
-        let segment = Segment::create_small(Self::format(), 1, |to| to.copy_from_slice(bytes))?;
-        Ok(Self::of(segment))
+        unsafe { slice::from_raw_parts(first, size_of::<T>()) }
     }
 
     /// Returns the memory that the atomic is in, which knows its name and who holds it.

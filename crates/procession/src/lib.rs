@@ -56,6 +56,7 @@
 
 pub mod family;
 pub mod manager;
+pub mod pool;
 pub mod shm;
 pub mod values;
 
@@ -69,8 +70,6 @@ pub use procession_pipe::{
     PeerCredentials, Pipe, PipeBuilder, PipeReader, PipeWriter, Receiver, RecvError, RecvIntoError,
     SendError, Sender, UnsplitError, Waitable, auth::AuthenticationError, pipe, wait,
 };
-#[doc(inline)]
-pub use procession_pool as pool;
 pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};
 pub use procession_process::{
     ActiveChild, AtExit, Builder, Cause, CurrentProcess, ExitStatus, ParentProcess, Process,

@@ -13,7 +13,7 @@ pub(crate) struct Shared<T>(Arc<T>);
 pub(crate) struct Segment;
 
 impl<T> Shared<T> {
-    pub(crate) fn new(value: T) -> Result<Self, ShmError> {
+    pub(crate) fn new_apart(value: T) -> Result<Self, ShmError> {
         Ok(Self(Arc::new(value)))
     }
 
