@@ -418,7 +418,8 @@ fn the_end_of_a_server_is_noticed_though_a_copy_of_it_lives() {
     let gone = list.with(|list| list.len());
     assert!(matches!(gone, Err(ManagerError::Gone)));
     assert!(matches!(manager.list::<u32>(), Err(ManagerError::Gone)));
-    assert_eq!(waits.join().unwrap(), ManagerError::Gone.to_string());
+    let words = waits.join().unwrap();
+    assert!(words.ends_with(&ManagerError::Gone.to_string()), "{words}");
     kill9(copy.get());
 }
 

@@ -259,9 +259,10 @@ fn a_queue_ends_with_the_last_of_its_producers() {
     let _watchdog = watchdog();
     let place = Place::new();
     let (queue, here) = (place.queue(0), place.event());
+    // First, for the queue ends when a child that is done was the last.
+    let own = queue.producer().unwrap();
     let child = Process::spawn(produce, (queue.producer().unwrap(),)).unwrap();
     let killed = Process::spawn(hold, (queue.producer().unwrap(), here.clone())).unwrap();
-    let own = queue.producer().unwrap();
     let other = own.clone();
     own.put_timeout(&4, SHORT).unwrap();
     assert_eq!(own.queue().capacity().told(), None);
