@@ -9,7 +9,9 @@
 
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, setuid};
-use procession::{Manager, Pool, Process, Queue, StartMethod, Value, grant_to, set_start_method};
+use procession::{
+    Array, Manager, Pool, Process, Queue, StartMethod, Value, grant_to, set_start_method,
+};
 use procession_testkit::{alive, eventually, hush, watchdog};
 use std::env;
 use std::process::{Command, id};
@@ -27,8 +29,13 @@ fn is_root() -> bool {
 }
 
 /// Takes what comes: the value, or the words of the error.
-fn take(items: Queue<Value<i32>>) -> Vec<Result<i32, String>> {
-    let get = || Ok(items.get().map_err(|error| error.to_string())?.get());
+/// So much that it lies in a segment of its own: what is small is opened with all that lies beside it.
+fn large(first: i32) -> Array<i32> {
+    Array::from_slice(&vec![first; 10_000]).unwrap()
+}
+
+fn take(items: Queue<Array<i32>>) -> Vec<Result<i32, String>> {
+    let get = || Ok(items.get().map_err(|error| error.to_string())?.get(0));
     (0..2).map(|_| get()).collect()
 }
 
@@ -40,13 +47,13 @@ fn a_handle_that_reaches_another_users_process_by_a_queue_is_refused_or_granted(
         return;
     }
     for method in StartMethod::ALL {
-        let items: Queue<Value<i32>> = Queue::new().unwrap();
+        let items: Queue<Array<i32>> = Queue::new().unwrap();
         let alone = Process::builder().start_method(StartMethod::Spawn);
-        let start = |method: StartMethod, items: Queue<Value<i32>>| {
+        let start = |method: StartMethod, items: Queue<Array<i32>>| {
             let builder = Process::builder().start_method(method).user(NOBODY);
             let child = builder.spawn(take, (items.clone(),)).unwrap();
-            items.put(&Value::new(1).unwrap()).unwrap();
-            let granted = Value::new(2).unwrap();
+            items.put(&large(1)).unwrap();
+            let granted = large(2);
             grant_to(NOBODY, || items.put(&granted)).unwrap();
             child.join().unwrap()
         };
