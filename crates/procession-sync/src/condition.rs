@@ -75,6 +75,14 @@ pub struct Condition<L = Lock> {
     lock: L,
 }
 
+#[cfg(not(loom))]
+impl<L> Condition<L> {
+    /// Returns the memory that it is in, which knows its name and who holds it.
+    pub fn segment(&self) -> &procession_shm::Segment {
+        &self.place.segment
+    }
+}
+
 impl<L: ConditionLock> Condition<L> {
     /// Makes a condition that is bound to `lock`.
     ///

@@ -13,6 +13,14 @@ macro_rules! handle {
             }
         }
 
+        #[cfg(not(loom))]
+        impl $name {
+            /// Returns the memory that it is in, which knows its name and who holds it.
+            pub fn segment(&self) -> &::procession_shm::Segment {
+                &self.place.segment
+            }
+        }
+
         /// Encodes a handle; only into a message to another process.
         impl ::serde::Serialize for $name {
             fn serialize<S: ::serde::Serializer>(&self, into: S) -> Result<S::Ok, S::Error> {

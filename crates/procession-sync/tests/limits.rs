@@ -6,12 +6,13 @@
 )]
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use procession_shm::family;
+use procession_shm::{Segment, family};
 use procession_sync::{Barrier, BoundedSemaphore, Condition, Event, Lock, RLock, Semaphore};
 use procession_testkit::helper::{Helper, read, receive, say, send};
 use procession_testkit::{shared_memory, watchdog};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -54,28 +55,43 @@ fn exhaust_descriptors() {
     say("done");
 }
 
-/// Has `make` fail with no descriptor left, one, two, and so on, until there are enough.
+/// Has `make` go on without a descriptor for as long as there is room in a slab, and fail then with none left,
+/// one, two, and so on, until there are enough for the next slab.
 fn starve<T: Serialize + DeserializeOwned>(
     what: &str,
     make: impl Fn() -> Result<T, procession_sync::ShmError>,
 ) {
-    let id = family::current().unwrap().id();
-    let names = shared_memory(id);
-    let enough = (0..9).find(|&spare| match with_descriptors(spare, &make) {
-        Ok(_) => true,
-        Err(error) => {
+    let names = segments();
+    let mut kept = Vec::new();
+    let enough = (0..9).find(|&spare| {
+        let error = with_descriptors(spare, || {
+            // Once another slab is there, there is room for long.
+            let most = if spare == 0 { 1 << 20 } else { 1 };
+            (0..most).find_map(|_| make().map(|new| kept.push(new)).err())
+        });
+        error.is_none_or(|error| {
             let text = error.to_string();
             assert!(text.contains("open files"), "{what}: {text}");
             false
-        }
+        })
     });
+    assert!(!kept.is_empty(), "{what} needs a descriptor");
     assert!(enough.is_some_and(|spare| spare > 0), "{what}: {enough:?}");
+    drop(kept);
     // What is decoded where it is mapped already needs none either.
     let here = make().unwrap();
     let bytes = send(&here);
     drop(with_descriptors(0, || receive::<T>(bytes)));
     drop(here);
-    assert_eq!(shared_memory(id), names, "{what} leaves something");
+    assert_eq!(segments(), names, "{what} leaves something");
+}
+
+/// Returns the names of this family's segments but slabs, which stay.
+fn segments() -> BTreeSet<String> {
+    let id = family::current().unwrap().id();
+    let slab = format!("procession-{id}-0-");
+    let names = shared_memory(id).into_iter();
+    names.filter(|name| !name.starts_with(&slab)).collect()
 }
 
 /// Does it with that many descriptors left.
@@ -113,35 +129,35 @@ fn scribble() {
     }
     let mut seed = 1;
     for _ in 0..150 {
-        let (semaphore, file) = made(|| Semaphore::new(2).unwrap());
-        overwrite(&file, &mut seed);
+        let semaphore = Semaphore::new(2).unwrap();
+        overwrite(semaphore.segment(), &mut seed);
         drop(semaphore.try_acquire());
         drop(semaphore.acquire_timeout(SHORT));
         let _ = semaphore.release(1);
         let _ = (semaphore.available(), format!("{semaphore:?}"));
 
-        let (event, file) = made(|| Event::new().unwrap());
-        overwrite(&file, &mut seed);
+        let event = Event::new().unwrap();
+        overwrite(event.segment(), &mut seed);
         let _ = event.wait_timeout(SHORT);
         event.set();
         event.clear();
         assert!(!event.is_set());
 
-        let (barrier, file) = made(|| Barrier::new(2).unwrap());
-        overwrite(&file, &mut seed);
+        let barrier = Barrier::new(2).unwrap();
+        overwrite(barrier.segment(), &mut seed);
         let _ = barrier.wait_timeout(SHORT);
         let _ = (barrier.waiting(), barrier.parties(), barrier.is_broken());
         barrier.abort();
         let _ = barrier.reset();
 
-        let (rlock, file) = made(|| RLock::new().unwrap());
-        overwrite(&file, &mut seed);
+        let rlock = RLock::new().unwrap();
+        overwrite(rlock.segment(), &mut seed);
         drop(rlock.try_acquire());
         let _ = rlock.depth();
 
         let lock = Lock::new().unwrap();
-        let (condition, file) = made(|| Condition::new(&lock).unwrap());
-        overwrite(&file, &mut seed);
+        let condition = Condition::new(&lock).unwrap();
+        overwrite(condition.segment(), &mut seed);
         let guard = condition.acquire().unwrap();
         drop(condition.wait_timeout(guard, SHORT));
         let _ = condition.notify(3);
@@ -151,31 +167,19 @@ fn scribble() {
     say("done");
 }
 
-/// Makes it, and returns the file that it lies in too.
-fn made<T>(make: impl FnOnce() -> T) -> (T, File) {
-    let id = family::current().unwrap().id();
-    let before = shared_memory(id);
-    let new = make();
-    let name = shared_memory(id).difference(&before).next().cloned();
-    let path = format!("/dev/shm/{}", name.expect("it has a file"));
-    let file = File::options().read(true).write(true).open(path);
-    (new, file.unwrap())
-}
-
-/// Overwrites a part of what is behind the header: words of any value, or small ones.
-fn overwrite(file: &File, seed: &mut u64) {
-    const HEADER: u64 = 256;
+/// Overwrites what it has beside its mutex: words of any value, or small ones.
+fn overwrite(segment: &Segment, seed: &mut u64) {
     let mut next = || {
         *seed = *seed * 48271 % 0x7fff_ffff;
         *seed
     };
-    let words = file.metadata().unwrap().len().saturating_sub(HEADER) / 4;
+    let memory = File::options().write(true).open("/proc/self/mem").unwrap();
+    let (start, len) = (segment.payload().addr().get(), segment.payload_len());
     let density = 1 + next() % 8;
     let small = next() % 2 == 0;
-    for word in (0..words).filter(|word| word % density == 0) {
+    for at in (0..len as u64 / 4).filter(|word| word % density == 0) {
         let value = if small { next() % 5 } else { next() << 1 };
-        let at = HEADER + 4 * word;
-        file.write_all_at(&(value as u32).to_ne_bytes(), at)
-            .unwrap();
+        let word = (value as u32).to_ne_bytes();
+        memory.write_all_at(&word, start as u64 + 4 * at).unwrap();
     }
 }
