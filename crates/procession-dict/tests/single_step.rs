@@ -33,8 +33,8 @@ const LONG: Duration = Duration::from_secs(20);
 fn kills(instructions: usize) -> usize {
     match env::var_os("PROCESSION_TEST_EVERY_STEP") {
         Some(_) => instructions,
-        // A step of a traced child takes some microseconds.
-        None => (600_000 / instructions).clamp(4, 40),
+        // A step of a traced child takes up to a tenth of a millisecond, and growing has 190,000 in a debug build.
+        None => (60_000 / instructions).clamp(1, 20),
     }
 }
 

@@ -102,7 +102,8 @@ fn nothing_that_is_said_before_the_handshake_harms() {
     ] {
         let mut stream = raw(&address);
         stream.write_all(said).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
+        // The server may have hung up already.
+        let _ = stream.shutdown(Shutdown::Write);
         // The challenge, and the end.
         let _ = stream.read_to_end(&mut Vec::new());
         works(&address);
