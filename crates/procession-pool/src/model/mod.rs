@@ -17,8 +17,10 @@ use crate::call::{Call, Want};
 use crate::crew::Crew;
 use crate::dispatch::Limits;
 use crate::entry::CallEntry;
+use crate::error::PoolError;
 use crate::feed::Feed;
 use crate::minder::Minder;
+use crate::outcome::Results;
 use crate::sync::Process;
 use crate::worker::{Recipe, Worker};
 use loom::thread::{self, JoinHandle};
@@ -181,14 +183,26 @@ impl Submitted {
     }
 
     fn take(&self) -> Vec<Result<u64, String>> {
-        let mut results = Vec::new();
-        for settled in self.call.take() {
-            settled.decode(true, |place, result: Result<u64, _>| {
-                results.push((place, result.map_err(|error| error.to_string())));
-            });
+        let mut settled = self.call.take();
+        settled.sort_by_key(|settled| settled.first);
+        let mut told = Told(Vec::new());
+        for settled in settled {
+            settled.decode(&self.call, &mut told);
         }
-        results.sort_by_key(|(place, _)| *place);
-        results.into_iter().map(|(_, result)| result).collect()
+        told.0
+    }
+}
+
+/// Results, with their errors in words.
+struct Told(Vec<Result<u64, String>>);
+
+impl Results<u64> for Told {
+    fn value(&mut self, value: u64) {
+        self.0.push(Ok(value));
+    }
+
+    fn error(&mut self, error: PoolError) {
+        self.0.push(Err(error.to_string()));
     }
 }
 
