@@ -178,8 +178,10 @@ impl Builder {
     /// process must be root's, or have the capabilities for that.
     ///
     /// The child has joined the family before, and is let into the shared memory whose handles are in
-    /// its arguments. It cannot open what reaches it later, by a queue for example, unless that is sent
-    /// inside [`grant_to`](procession_shm::grant_to), and what it makes itself is open to its own children
+    /// its arguments. Small things among these, such as locks and values, are made inside
+    /// [`grant_to`](procession_shm::grant_to): what was made elsewhere shares its memory with other things,
+    /// and is [`StartError::Encode`]. It cannot open what reaches it later, by a queue for example, unless that is sent
+    /// inside `grant_to`, and what it makes itself is open to its own children
     /// alone: the error is [`OpenError::OtherUser`](procession_shm::OpenError::OtherUser). All other
     /// settings are taken up as that user.
     ///

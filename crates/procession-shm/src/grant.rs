@@ -2,11 +2,13 @@
 //!
 //! A segment is a file of the user who made it, which nobody else may open. What is encoded for a
 //! process that will be another user's gets an entry for that user in the file's access control list.
-//! Nobody is let in beside that user. What lies in a slab is opened with all of the slab.
+//! Nobody is let in beside that user. Who may open a slab may read and write all that lies in it, so no other
+//! user is let into one: what is made for another user has a segment of its own.
 
 use crate::name::Name;
 use nix::errno::Errno;
 use nix::libc;
+use nix::unistd::geteuid;
 use std::cell::Cell;
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
@@ -16,10 +18,12 @@ thread_local! {
     static RECIPIENT: Cell<Option<u32>> = const { Cell::new(None) };
 }
 
-/// Lets `user` open the segments whose handles `encode` encodes.
+/// Lets `user` open what `act` makes, and the segments whose handles it encodes.
 ///
 /// That user can change them, as every process of the family can, and their sizes, which no process of
-/// the family does. A small object, such as a lock, lies in a slab with others, which that user can change too.
+/// the family does. Nothing else is opened to that user. So what is small, such as a lock, has a segment of its own if it
+/// is made in `act`; if it was made elsewhere, it shares its memory with other things, and encoding its handle
+/// for another user is an error.
 ///
 /// # Examples
 ///
@@ -27,13 +31,13 @@ thread_local! {
 /// use procession_shm::{Value, grant_to};
 /// use procession_wire::{Kind, Message};
 ///
-/// let value = Value::new(7)?;
+/// let value = grant_to(65534, || Value::new(7))?;
 /// let message = grant_to(65534, || Message::encode(Kind(0x99), &value))?;
 /// # drop(message);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn grant_to<R>(user: u32, encode: impl FnOnce() -> R) -> R {
-    /// Takes it back also if `encode` panics.
+pub fn grant_to<R>(user: u32, act: impl FnOnce() -> R) -> R {
+    /// Takes it back also if `act` panics.
     struct Before(Option<u32>);
 
     impl Drop for Before {
@@ -43,7 +47,12 @@ pub fn grant_to<R>(user: u32, encode: impl FnOnce() -> R) -> R {
     }
 
     let _before = Before(RECIPIENT.replace(Some(user)));
-    encode()
+    act()
+}
+
+/// Returns whether what this thread makes is for a user who is not `this`.
+pub(crate) fn is_for_other_than(this: u32) -> bool {
+    RECIPIENT.get().is_some_and(|user| user != this)
 }
 
 /// Lets the recipient of what this thread encodes open the segment, if it is another user.
@@ -79,6 +88,17 @@ fn grant(name: Name, user: u32) -> io::Result<()> {
     let owner = fs::symlink_metadata(&path)?.uid();
     if owner == user {
         return Ok(());
+    }
+    let this = geteuid();
+    let may_grant = this.is_root() || this.as_raw() == owner;
+    if name.cell.is_some() && may_grant {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "it lies in memory with other small things, which user {user} could then change: make it inside \
+                 `grant_to({user}, ..)`, which gives it memory of its own"
+            ),
+        ));
     }
     let path = CString::new(path)?;
     let mut users: Vec<u32> = read(&path)?;

@@ -10,11 +10,13 @@
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Uid, setuid};
 use procession::{
-    Array, Manager, Pool, Process, Queue, StartMethod, Value, grant_to, set_start_method,
+    Array, Event, Lock, Manager, Pool, Process, Queue, Semaphore, Shared, StartMethod, Value,
+    grant_to, set_start_method,
 };
 use procession_testkit::{alive, eventually, hush, watchdog};
-use std::env;
 use std::process::{Command, id};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::{env, fs};
 
 procession::enable_in_tests!();
 
@@ -28,12 +30,12 @@ fn is_root() -> bool {
     root
 }
 
-/// Takes what comes: the value, or the words of the error.
-/// So much that it lies in a segment of its own: what is small is opened with all that lies beside it.
+/// So much that it lies in a segment of its own.
 fn large(first: i32) -> Array<i32> {
     Array::from_slice(&vec![first; 10_000]).unwrap()
 }
 
+/// Takes what comes: the value, or the words of the error.
 fn take(items: Queue<Array<i32>>) -> Vec<Result<i32, String>> {
     let get = || Ok(items.get().map_err(|error| error.to_string())?.get(0));
     (0..2).map(|_| get()).collect()
@@ -68,6 +70,102 @@ fn a_handle_that_reaches_another_users_process_by_a_queue_is_refused_or_granted(
             assert!(refused.contains(part), "{method:?}: {refused}");
         }
         assert_eq!(taken[1], Ok(2), "{method:?}");
+    }
+}
+
+/// One of each kind of small things.
+type Small = (
+    Value<i32>,
+    Array<u8>,
+    Lock,
+    Semaphore,
+    Event,
+    Shared<AtomicU64>,
+);
+
+fn small() -> Small {
+    (
+        Value::new(1).unwrap(),
+        Array::from_slice(&[1, 2]).unwrap(),
+        Lock::new().unwrap(),
+        Semaphore::new(1).unwrap(),
+        Event::new().unwrap(),
+        Shared::new(AtomicU64::new(1)).unwrap(),
+    )
+}
+
+/// Uses all of it; returns the family's files that this process can open, and those that it has mapped.
+fn use_and_look(things: Small) -> (Vec<String>, Vec<String>) {
+    let (value, array, lock, semaphore, event, shared) = things;
+    value.update(|value| *value += 1);
+    array.set(1, 9);
+    drop(lock.acquire().unwrap());
+    semaphore.acquire().unwrap().forget().unwrap();
+    event.set();
+    shared.fetch_add(1, Relaxed);
+    let id = family_of(&value);
+    let names = fs::read_dir("/dev/shm").unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let can_open = |name: &String| fs::File::open(format!("/dev/shm/{name}")).is_ok();
+    let opened = names.filter(|name| name.contains(&id) && can_open(name));
+    let maps = fs::read_to_string("/proc/self/maps").unwrap();
+    let mapped = maps.lines().filter(|line| line.contains(&id));
+    (opened.collect(), mapped.map(str::to_owned).collect())
+}
+
+/// What all names of the family contain.
+fn family_of(value: &Value<i32>) -> String {
+    let name = value.segment().name();
+    name.split('-').nth(1).unwrap().to_owned()
+}
+
+// PRC-044
+#[test]
+fn another_users_process_gets_small_things_and_nothing_that_lies_beside_others() {
+    let _watchdog = watchdog();
+    if !is_root() {
+        return;
+    }
+    let _beside = small();
+    for method in [StartMethod::Spawn, StartMethod::ForkServer] {
+        let start = |things: &Small| {
+            let builder = Process::builder().start_method(method).user(NOBODY);
+            builder.spawn(use_and_look, (things.clone(),))
+        };
+        let things = grant_to(NOBODY, small);
+        let (opened, mapped) = start(&things).unwrap().join().unwrap();
+        assert_eq!((things.0.get(), things.1.get(1)), (2, 9), "{method:?}");
+        assert!(things.3.try_acquire().is_err() && things.4.is_set());
+        assert_eq!(things.5.load(Relaxed), 2);
+        assert!(opened.len() >= 6 && mapped.len() >= 6, "{opened:?}");
+        // Where a segment's name has its maker, a slab's has none.
+        let slab = format!("{}-0-", family_of(&things.0));
+        assert!(
+            fs::read_to_string("/proc/self/maps")
+                .unwrap()
+                .contains(&slab)
+        );
+        let slabs = |names: &[String]| names.iter().any(|name| name.contains(&slab));
+        assert!(!slabs(&opened), "{method:?}: {opened:?}");
+        assert!(!slabs(&mapped), "{method:?}: {mapped:?}");
+        // One is enough to be refused, whichever it is.
+        let others = small();
+        let mixed: [Small; 6] = std::array::from_fn(|at| {
+            let mut things = things.clone();
+            match at {
+                0 => things.0 = others.0.clone(),
+                1 => things.1 = others.1.clone(),
+                2 => things.2 = others.2.clone(),
+                3 => things.3 = others.3.clone(),
+                4 => things.4 = others.4.clone(),
+                _ => things.5 = others.5.clone(),
+            }
+            things
+        });
+        for things in &mixed {
+            let words = start(things).unwrap_err().to_string();
+            assert!(words.contains("`grant_to(65534, ..)`"), "{words}");
+        }
     }
 }
 
@@ -125,7 +223,7 @@ fn a_detached_child_of_another_user_keeps_the_family() {
     }
     let methods = [StartMethod::Spawn, StartMethod::ForkServer];
     if let Ok(index) = env::var(METHOD) {
-        let handed = Value::new(1).unwrap();
+        let handed = grant_to(NOBODY, || Value::new(1)).unwrap();
         let builder = Process::builder().start_method(methods[index.parse::<usize>().unwrap()]);
         let builder = builder.user(NOBODY).detached(true);
         return drop(builder.spawn(share_alone, (handed, id())).unwrap());

@@ -4,7 +4,7 @@ use super::{Household, alone, forever, not_settled};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, User, getgroups, getresgid, getresuid, setuid};
 use procession_process::{Builder, Process, StartError, StartMethod, start_method};
-use procession_shm::{Array, Value};
+use procession_shm::{Array, Value, grant_to};
 use procession_testkit::{eventually, exists};
 use std::fs;
 
@@ -157,7 +157,7 @@ pub(crate) fn a_child_of_another_user_is_of_the_family() {
         return;
     }
     alone(|| {
-        let handed = Value::new(1).unwrap();
+        let handed = grant_to(NOBODY, || Value::new(1)).unwrap();
         let use_it = |handed: Value<i32>| {
             *handed.lock().unwrap() += 1;
             let make = || Value::new(4).unwrap();

@@ -63,7 +63,7 @@ use crate::family::Stay;
 use crate::family::holders::Holder;
 use crate::format::{Format, Measure};
 use crate::name::{CellName, Name};
-use crate::{OpenError, ShmError};
+use crate::{OpenError, ShmError, grant};
 use nix::unistd::geteuid;
 use procession_os::robust::RobustMutex;
 use std::io;
@@ -216,10 +216,8 @@ pub(crate) fn take(stay: &Stay, format: &Format, elements: usize) -> Option<(Tak
     let class = layout::class_of(measure.total)?;
     // A process that has become another user makes what that user's processes can open.
     let user = geteuid().as_raw();
-    if slabs()
-        .iter()
-        .any(|slab| slab.family == stay.family.number() && !slab.is_of(user))
-    {
+    let is_others = |slab: &&Slab| slab.family == stay.family.number() && !slab.is_of(user);
+    if grant::is_for_other_than(user) || slabs().iter().any(is_others) {
         return None;
     }
     let taken = stock::take(stay.family.number(), class, slot, stay.lease());
