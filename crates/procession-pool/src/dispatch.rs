@@ -239,11 +239,11 @@ impl Dispatch {
             self.queue.push_front(chunk);
             return;
         };
-        let sent = chunk.send(worker.channel(), slot.next);
+        let sent = chunk.send(worker.channel(), slot.numbers.next);
         match sent {
             Ok(()) | Err(SendError::Unfinished(_)) => {
                 slot.is_blocked = sent.is_err();
-                slot.next = slot.next.wrapping_add(1);
+                slot.numbers.next = slot.numbers.next.wrapping_add(1);
                 slot.calls += chunk.count;
                 slot.sent_bytes += chunk.len();
                 slot.sent.push_back(chunk);
@@ -546,7 +546,8 @@ impl Dispatch {
         let at_it = slots.filter_map(|slot| {
             let worker = slot.worker.as_ref()?;
             let chunk = slot.sent.front()?;
-            let has_begun = is_before(chunk.number, worker.ledger().taken());
+            let taken = worker.ledger().taken_of(slot.numbers);
+            let has_begun = taken.is_none_or(|taken| is_before(chunk.number, taken));
             (has_begun && Arc::ptr_eq(&chunk.call, call)).then(|| worker.pid())
         });
         at_it.collect()

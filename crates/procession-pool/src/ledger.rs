@@ -49,6 +49,17 @@ pub(crate) struct Ledger(Shared<[AtomicU64; FIRST + PAGE]>);
 /// How far a worker is: words that change when it begins or ends a call.
 pub(crate) type Progress = [u64; 3];
 
+/// What the pool has sent a worker, and taken back: it knows without the page.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sent {
+    /// The number of the next request.
+    pub(crate) next: u32,
+    /// The number below which it last revoked what was not begun.
+    pub(crate) revoked: u32,
+    /// The number behind the last request of which an outcome has come.
+    pub(crate) answered: u32,
+}
+
 /// Outcomes that a worker had not sent when it died.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Left {
@@ -102,18 +113,18 @@ impl Ledger {
     }
 
     /// Revokes all requests below `next` that the worker has not begun; returns the number of the first
-    /// of those.
-    pub(crate) fn revoke(&self, next: u32) -> u32 {
-        let revoke = |word| Some(whole(next, halves(word).1));
+    /// of those. Where the page [cannot be believed](Self::taken_of), nothing is revoked.
+    pub(crate) fn revoke(&self, sent: Sent) -> Option<u32> {
+        let revoke = |word| Some(whole(sent.next, believed(word, sent)?));
         let claims = self.word(CLAIMS);
         let before = claims.fetch_update(Ordering::AcqRel, Ordering::Acquire, revoke);
-        let (Ok(word) | Err(word)) = before;
-        halves(word).1
+        before.ok().map(|word| halves(word).1)
     }
 
-    /// Returns the number behind the last request that the worker has begun.
-    pub(crate) fn taken(&self) -> u32 {
-        halves(self.word(CLAIMS).load(Ordering::Acquire)).1
+    /// Returns the number behind the last request that the worker has begun; `None` if the word is none that
+    /// pool and worker have made: the worker has written over the page, and nobody knows what it has begun.
+    pub(crate) fn taken_of(&self, sent: Sent) -> Option<u32> {
+        believed(self.word(CLAIMS).load(Ordering::Acquire), sent)
     }
 
     /// The worker begins the call in this place of a request.
@@ -144,7 +155,8 @@ impl Ledger {
     /// Returns how far the worker is. What the pool revokes is no progress of the worker's.
     pub(crate) fn progress(&self) -> Progress {
         let [begun, open] = [BEGUN, OPEN].map(|word| self.word(word).load(Ordering::Relaxed));
-        [self.taken().into(), begun, open]
+        let (_, taken) = halves(self.word(CLAIMS).load(Ordering::Acquire));
+        [taken.into(), begun, open]
     }
 
     /// The worker begins a block of outcomes, the first of which is in this place of a request.
@@ -214,6 +226,14 @@ impl Ledger {
     }
 }
 
+/// Returns what is taken, if the word can be one that pool and worker have made.
+fn believed(claims: u64, sent: Sent) -> Option<u32> {
+    let (revoked, taken) = halves(claims);
+    let is_made = revoked == taken || revoked == sent.revoked;
+    let is_of_these = !is_before(taken, sent.answered) && !is_before(sent.next, taken);
+    (is_made && is_of_these).then_some(taken)
+}
+
 fn whole(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
@@ -231,24 +251,35 @@ pub(crate) fn is_before(one: u32, other: u32) -> bool {
 mod tests {
     use super::*;
 
+    fn sent(next: u32, revoked: u32) -> Sent {
+        let answered = revoked;
+        Sent {
+            next,
+            revoked,
+            answered,
+        }
+    }
+
     #[test]
     fn a_request_is_taken_or_revoked() {
         let ledger = Ledger::new().unwrap();
         assert!(ledger.take(0));
-        assert_eq!(ledger.revoke(3), 1);
+        assert_eq!(ledger.revoke(sent(3, 0)), Some(1));
         assert!(!ledger.take(1) && !ledger.take(2));
         assert!(ledger.take(3));
         assert!(!ledger.take(3), "twice");
-        assert_eq!(ledger.taken(), 4);
+        assert_eq!(ledger.taken_of(sent(5, 3)), Some(4));
     }
 
     #[test]
     fn requests_are_taken_however_long_none_is_revoked() {
         let ledger = Ledger::new().unwrap();
+        let mut last = 0;
         for number in (0..=u32::MAX).step_by(1 << 29) {
             assert!(ledger.take(number), "{number}");
+            last = number;
         }
-        assert_eq!(ledger.revoke(3), u32::MAX - (1 << 29) + 2);
+        assert_eq!(ledger.revoke(sent(3, last)), Some(last + 1));
     }
 
     #[test]
@@ -256,15 +287,46 @@ mod tests {
         let ledger = Ledger::new().unwrap();
         let mut number = 0_u32;
         for _ in 0..9 {
+            let before = number;
             number = number.wrapping_add(1 << 29);
             assert!(ledger.take(number));
+            let next = number.wrapping_add(5);
             assert_eq!(
-                ledger.revoke(number.wrapping_add(5)),
-                number.wrapping_add(1)
+                ledger.revoke(sent(next, before)),
+                Some(number.wrapping_add(1))
             );
             assert!(!ledger.take(number.wrapping_add(4)));
-            number = number.wrapping_add(5);
+            number = next;
             assert!(ledger.take(number));
+        }
+    }
+
+    #[test]
+    fn what_nobody_has_said_is_not_believed() {
+        let ledger = Ledger::new().unwrap();
+        let numbers = Sent {
+            next: 9,
+            revoked: 4,
+            answered: 5,
+        };
+        let taken_if = |claims| {
+            ledger.word(CLAIMS).store(claims, Ordering::Relaxed);
+            let taken = ledger.taken_of(numbers);
+            assert_eq!(ledger.revoke(numbers), taken);
+            taken
+        };
+        assert_eq!(taken_if(whole(4, 7)), Some(7));
+        assert_eq!(taken_if(whole(7, 7)), Some(7));
+        assert_eq!(taken_if(whole(9, 9)), Some(9), "all of it has begun");
+        for damaged in [
+            0,
+            u64::MAX,
+            whole(4, 4),
+            whole(3, 7),
+            whole(10, 10),
+            1 << 63,
+        ] {
+            assert_eq!(taken_if(damaged), None, "{damaged:x}");
         }
     }
 }

@@ -18,6 +18,7 @@ use procession_shm::Value;
 use procession_testkit::{alive, children, eventually, exists, kill9, watchdog};
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -371,9 +372,8 @@ fn an_owner_that_is_stopped_goes_on() {
     owner.join().unwrap();
 }
 
-/// Writes over the memory that this worker shares with the pool, in so many places.
-fn scribble(seed: u64, places: u64) {
-    let mut random = Random(seed | 1);
+/// The memory that this worker shares with the pool: the rings and the page.
+fn shared_with_the_pool() -> Vec<Range<u64>> {
     let maps = fs::read_to_string("/proc/self/maps").unwrap();
     let shared = maps.lines().filter_map(|line| {
         let (range, rest) = line.split_once(' ')?;
@@ -386,6 +386,13 @@ fn scribble(seed: u64, places: u64) {
     });
     let shared: Vec<_> = shared.collect();
     assert!(shared.len() >= 2, "the rings and the page: {maps}");
+    shared
+}
+
+/// Writes over the memory that this worker shares with the pool, in so many places.
+fn scribble(seed: u64, places: u64) {
+    let mut random = Random(seed | 1);
+    let shared = shared_with_the_pool();
     let memory = File::options().write(true).open("/proc/self/mem").unwrap();
     for _ in 0..places {
         let range = &shared[random.below(shared.len() as u64) as usize];
@@ -442,7 +449,11 @@ fn a_worker_that_writes_over_what_it_shares_with_the_pool_harms_no_other() {
             kill_if_there(culprit.get());
             assert_eq!(busy.join().unwrap(), 2000, "seed {seed}");
         });
-        eventually("its call ends", || scribbled.ready());
+        eventually("its call ends", || {
+            // If the page says what it might say though the call had not begun, another worker runs it.
+            kill_if_there(culprit.get());
+            scribbled.ready()
+        });
         eventually("it is gone", || {
             !pool.worker_pids().contains(&culprit.get())
         });
@@ -450,5 +461,32 @@ fn a_worker_that_writes_over_what_it_shares_with_the_pool_harms_no_other() {
             let results = pool.imap_chunked(next, 0..100, 7).unwrap();
             assert!(results.map(Result::unwrap).eq(1..101), "seed {seed}");
         }
+    }
+}
+
+/// What a worker has begun is known by its page alone. If that says what cannot be, the call may have begun.
+// POL-186
+#[test]
+fn what_a_worker_may_have_begun_does_not_run_again_though_its_page_is_written_over() {
+    fn deny(runs: Value<u32>, word: u64) {
+        *runs.lock().unwrap() += 1;
+        let shared = shared_with_the_pool().into_iter();
+        let page = shared.min_by_key(|range| range.end - range.start).unwrap();
+        let words = word
+            .to_le_bytes()
+            .repeat(((page.end - page.start) / 8) as usize);
+        let memory = File::options().write(true).open("/proc/self/mem").unwrap();
+        memory.write_all_at(&words, page.start).unwrap();
+        kill9(std::process::id());
+    }
+    let _watchdog = watchdog();
+    let pool = Pool::new(1).unwrap();
+    for word in [0, 1, u64::MAX, 1 << 63, 1 << 32, 0xFF_0000_00FF] {
+        assert_eq!(pool.map_chunked(next, 0..9, 1).unwrap().len(), 9);
+        let runs = Value::new(0).unwrap();
+        let denied = pool.apply(deny, (runs.clone(), word));
+        assert!(denied.is_err(), "{word:x}");
+        assert_eq!(pool.apply(next, (1,)).unwrap(), 2);
+        assert_eq!(runs.get(), 1, "{word:x}");
     }
 }

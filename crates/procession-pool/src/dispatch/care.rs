@@ -31,12 +31,7 @@ impl Dispatch {
         for at in 0..self.slots.len() {
             let slot = &mut self.slots[at];
             slot.avoided = slot.avoided.filter(|&until| now < until);
-            if slot.is_page_damaged() {
-                slot.astray(
-                    "the worker has written over the memory that it shares with the pool"
-                        .to_owned(),
-                );
-            }
+            slot.check_page();
             let Some(number) = slot.not_begun() else {
                 slot.waited = None;
                 continue;
@@ -146,7 +141,7 @@ impl Dispatch {
         let limit = self.limits.idle?;
         let mut next = None;
         for slot in self.slots.iter_mut().filter(|slot| slot.is_staffed()) {
-            let number = slot.next;
+            let number = slot.numbers.next;
             let before = slot.idle.take().filter(|_| slot.is_idle());
             let since = match before {
                 Some((at, since)) if at == number => since,

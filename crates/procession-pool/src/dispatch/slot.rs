@@ -2,7 +2,7 @@
 
 use crate::call::{Answer, Call, Loss};
 use crate::chunk::Chunk;
-use crate::ledger::{Left, Progress, is_before};
+use crate::ledger::{Left, Progress, Sent, is_before};
 use crate::row::{BLOCK_HEAD, BlockHead};
 use crate::waiter::Wakes;
 use crate::worker::{LONGEST, Worker};
@@ -38,6 +38,9 @@ const PAUSES: [Duration; 6] = [
 /// it is replaced after a pause that nobody notices.
 const IDLE_ENDS: usize = 2;
 
+/// What is said of a worker whose page says what cannot be.
+const WRITTEN_OVER: &str = "the worker has written over the memory that it shares with the pool";
+
 /// How far a worker is in its life.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -59,8 +62,8 @@ pub(crate) struct Slot {
     /// What it was sent and has not answered, in that order.
     pub(super) sent: VecDeque<Chunk>,
     pub(super) sent_bytes: usize,
-    /// The number of the next request.
-    pub(super) next: u32,
+    /// The numbers of what it was sent.
+    pub(super) numbers: Sent,
     /// Whether a part of a request waits for room in the socket.
     pub(super) is_blocked: bool,
     /// When the socket was found closed of a worker that has not ended.
@@ -117,14 +120,16 @@ impl Slot {
     /// Returns the number of the request that the worker was sent, and has not begun though it is at nothing.
     pub(super) fn not_begun(&self) -> Option<u32> {
         let number = self.sent.front().filter(|_| !self.is_blocked)?.number;
-        let taken = self.worker.as_ref()?.ledger().taken();
+        let taken = self.worker.as_ref()?.ledger().taken_of(self.numbers)?;
         (!is_before(number, taken)).then_some(number)
     }
 
-    /// Returns whether the worker claims to have begun what it was never sent.
-    pub(super) fn is_page_damaged(&self) -> bool {
+    /// Kills a worker whose page says what cannot be.
+    pub(super) fn check_page(&mut self) {
         let worker = self.worker.as_ref().filter(|_| self.fault.is_none());
-        worker.is_some_and(|worker| is_before(self.next, worker.ledger().taken()))
+        if worker.is_some_and(|worker| worker.ledger().taken_of(self.numbers).is_none()) {
+            self.astray(WRITTEN_OVER.to_owned());
+        }
     }
 
     pub(super) fn is_hopeless(&self) -> bool {
@@ -159,7 +164,7 @@ impl Slot {
 
     pub(super) fn employ(&mut self, worker: &Arc<Worker>) {
         self.worker = Some(Arc::clone(worker));
-        self.next = 0;
+        self.numbers = Sent::default();
         self.due = None;
         self.calls = 0;
         self.stage = Stage::Starting;
@@ -247,6 +252,7 @@ impl Slot {
             return;
         };
         let len = chunk.len();
+        self.numbers.answered = chunk.number.wrapping_add(1);
         chunk.settle(count, answer, wakes);
         if chunk.is_done() {
             self.sent_bytes -= len;
@@ -303,8 +309,19 @@ impl Slot {
         retries: u32,
         wakes: &mut Wakes,
     ) {
-        let taken = worker.ledger().taken();
+        let taken = worker.ledger().taken_of(self.numbers);
         let Some(chunk) = self.sent.front_mut() else {
+            return;
+        };
+        let Some(taken) = taken else {
+            // All of it may have begun.
+            chunk.settle(
+                chunk.count - chunk.settled,
+                Answer::Lost(Loss::Exchange(WRITTEN_OVER.to_owned())),
+                wakes,
+            );
+            self.sent.pop_front();
+            self.sent.iter_mut().for_each(Chunk::cut);
             return;
         };
         if is_before(chunk.number, taken) {
@@ -355,7 +372,10 @@ impl Slot {
     /// Has the worker not run the rest of the chunk that it is at, if that is of a call that is meant.
     pub(super) fn stop(&mut self, is_meant: impl Fn(&Arc<Call>) -> bool, loss: &Loss) {
         let Some(worker) = &self.worker else { return };
-        let at = worker.ledger().taken().wrapping_sub(1);
+        let Some(taken) = worker.ledger().taken_of(self.numbers) else {
+            return;
+        };
+        let at = taken.wrapping_sub(1);
         let mut sent = self.sent.iter_mut();
         let chunk = sent.find(|chunk| chunk.number == at && is_meant(&chunk.call));
         if let Some(chunk) = chunk.filter(|chunk| chunk.count > 1) {
@@ -370,7 +390,11 @@ impl Slot {
         let Some(worker) = &self.worker else {
             return VecDeque::new();
         };
-        let taken = worker.ledger().revoke(self.next);
+        let Some(taken) = worker.ledger().revoke(self.numbers) else {
+            // What it may have begun runs nowhere else.
+            return VecDeque::new();
+        };
+        self.numbers.revoked = self.numbers.next;
         let begun = |chunk: &&Chunk| is_before(chunk.number, taken);
         let kept = self.sent.iter().take_while(begun).count();
         let back = self.sent.split_off(kept);
