@@ -1,18 +1,15 @@
-//! The dict.
+//! The dict: what it is, and its steps for one key. Those that depend on what is there are in `compound`,
+//! those for many keys in `many`, and those for all of one moment in `whole`.
 
 use crate::DictError;
 use crate::builder::DictBuilder;
 use crate::debug;
-use crate::iter::Keys;
-use crate::snapshot::{Item, Snapshot};
-use crate::store::{Next, Store};
-use indexmap::IndexMap;
+use crate::store::Store;
 use procession_os::wait::Deadline;
 use procession_shm::{SegmentKind, ShmError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
-use std::hash::Hash;
 use std::time::Duration;
 
 /// A hash map in shared memory, which all processes that have a handle read and change directly.
@@ -54,7 +51,7 @@ use std::time::Duration;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Dict<K, V> {
-    store: Store<K, V>,
+    pub(crate) store: Store<K, V>,
 }
 
 impl Dict<(), ()> {
@@ -117,6 +114,28 @@ where
         let dict = Self::new()?;
         dict.extend(items)?;
         Ok(dict)
+    }
+
+    /// Makes a dict with the same value under each of these keys: Python's `fromkeys`. A value that is a
+    /// handle is the same shared thing under all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_items`](Self::from_items).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dict = procession_dict::Dict::from_keys(["a".to_owned(), "b".to_owned()], 7)?;
+    /// assert_eq!(dict.values()?, [7, 7]);
+    /// # Ok::<(), procession_dict::DictError>(())
+    /// ```
+    #[doc(alias = "fromkeys")]
+    pub fn from_keys(keys: impl IntoIterator<Item = K>, value: V) -> Result<Self, DictError>
+    where
+        V: Clone,
+    {
+        Self::from_items(keys.into_iter().map(|key| (key, value.clone())))
     }
 
     /// Puts a value under a key, and returns the value that was there.
@@ -214,470 +233,6 @@ where
         self.store.contains(&key.into())
     }
 
-    /// Returns a copy of the value under a key, which is put there if there is none: Python's
-    /// `setdefault`.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::<String, i64>::new()?;
-    /// assert_eq!(dict.get_or_insert("a", 1)?, 1);
-    /// assert_eq!(dict.get_or_insert("a", 2)?, 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[doc(alias = "setdefault")]
-    pub fn get_or_insert(&self, key: impl Into<K>, value: impl Into<V>) -> Result<V, DictError> {
-        let value = value.into();
-        self.get_or_insert_with(key, || value)
-    }
-
-    /// Returns a copy of the value under a key, and puts what `make` returns there if there is none.
-    ///
-    /// `make` is called without any lock. If another process is faster meanwhile, it is the other one's
-    /// value that is returned.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::<String, Vec<u8>>::new()?;
-    /// assert_eq!(dict.get_or_insert_with("a", || vec![1, 2])?, [1, 2]);
-    /// assert_eq!(dict.get_or_insert_with("a", || panic!("it is there"))?, [1, 2]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn get_or_insert_with(
-        &self,
-        key: impl Into<K>,
-        make: impl FnOnce() -> V,
-    ) -> Result<V, DictError> {
-        let (mut make, mut own) = (Some(make), None);
-        let (_, found) = self.store.decide(&key.into(), |found, _| {
-            if let Some(value) = found {
-                return Ok((Next::Leave, Some(value)));
-            }
-            if let Some(make) = make.take() {
-                own = Some(make());
-            }
-            let value = own.as_ref().map(|value| self.store.value(value));
-            Ok((value.transpose()?.map_or(Next::Leave, Next::Put), None))
-        })?;
-        // It is the one or the other.
-        found.or(own).ok_or(DictError::Damaged("there is no value"))
-    }
-
-    /// Changes the value under a key in one step, by a function that also takes a value; several go as a
-    /// tuple. Returns what the function does; `None` if the key is not there.
-    ///
-    /// The function changes a copy, without any lock, and is called again if another process has changed
-    /// the key meanwhile: it should be short, and do nothing else that must happen only once. A
-    /// change that is overtaken for more than a millisecond has others wait for it, for some milliseconds each.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # When the other side is gone
-    ///
-    /// A process that is killed in the function has changed nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([("a".to_owned(), 5)])?;
-    /// assert_eq!(dict.update_with("a", |count, by| { *count += by; *count }, 2)?, Some(7));
-    /// assert_eq!(dict.update_with("b", |count, by| *count += by, 2)?, None);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn update_with<A: Clone, R>(
-        &self,
-        key: impl Into<K>,
-        mut change: impl FnMut(&mut V, A) -> R,
-        args: A,
-    ) -> Result<Option<R>, DictError> {
-        let (_, result) = self.store.decide(&key.into(), |value, _| {
-            let Some(mut value) = value else {
-                return Ok((Next::Leave, None));
-            };
-            let result = change(&mut value, args.clone());
-            Ok((Next::Put(self.store.value(&value)?), Some(result)))
-        })?;
-        Ok(result)
-    }
-
-    /// Changes what is under a key in one step, whether it is there or not: `change` is shown a copy of
-    /// the value, or `None`, and what it leaves is put there, or the key is taken out if it leaves `None`.
-    /// Returns what `change` returns.
-    ///
-    /// It is called as the function of [`update_with`](Self::update_with) is.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # When the other side is gone
-    ///
-    /// A process that is killed in `change` has changed nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::<String, u64>::new()?;
-    /// for word in ["a", "b", "a"] {
-    ///     dict.alter(word, |count| *count.get_or_insert(0) += 1)?;
-    /// }
-    /// assert_eq!(dict.get("a")?, Some(2));
-    /// let taken = dict.alter("a", Option::take)?;
-    /// assert_eq!((taken, dict.get("a")?), (Some(2), None));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn alter<R>(
-        &self,
-        key: impl Into<K>,
-        mut change: impl FnMut(&mut Option<V>) -> R,
-    ) -> Result<R, DictError> {
-        let (_, result) = self.store.decide(&key.into(), |mut value, _| {
-            let was_there = value.is_some();
-            let result = change(&mut value);
-            let next = match &value {
-                Some(value) => Next::Put(self.store.value(value)?),
-                None if was_there => Next::Remove,
-                None => Next::Leave,
-            };
-            Ok((next, result))
-        })?;
-        Ok(result)
-    }
-
-    /// Takes a key and its value out in one step, if it is there and `condition` says so of the value.
-    ///
-    /// `condition` runs without any lock, and again if another process has changed the key meanwhile.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Self::remove).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([("a".to_owned(), 1)])?;
-    /// assert_eq!(dict.pop_if("a", |value| *value > 1)?, None);
-    /// assert_eq!(dict.pop_if("a", |value| *value > 0)?, Some(1));
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    #[doc(alias = "remove_if")]
-    pub fn pop_if(
-        &self,
-        key: impl Into<K>,
-        mut condition: impl FnMut(&V) -> bool,
-    ) -> Result<Option<V>, DictError> {
-        let (removed, ()) = self.store.decide(&key.into(), |value, _| {
-            let is_due = value.as_ref().is_some_and(&mut condition);
-            Ok((if is_due { Next::Remove } else { Next::Leave }, ()))
-        })?;
-        Ok(removed)
-    }
-
-    /// Puts `new` under the key, or takes the key out if that is `None`, if what is there is `expected`,
-    /// where `None` is nothing; returns whether it was.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::<String, u64>::new()?;
-    /// assert!(dict.compare_and_swap("a", None, Some(7))?);
-    /// assert!(dict.compare_and_swap("a", Some(7), Some(8))?);
-    /// assert!(!dict.compare_and_swap("a", Some(7), None)?);
-    /// assert_eq!(dict.get("a")?, Some(8));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn compare_and_swap(
-        &self,
-        key: impl Into<K>,
-        expected: Option<V>,
-        new: Option<V>,
-    ) -> Result<bool, DictError>
-    where
-        V: PartialEq,
-    {
-        let (_, is_expected) = self.store.decide(&key.into(), |value, _| {
-            if value != expected {
-                return Ok((Next::Leave, false));
-            }
-            let next = match &new {
-                Some(new) => Next::Put(self.store.value(new)?),
-                None => Next::Remove,
-            };
-            Ok((next, true))
-        })?;
-        Ok(is_expected)
-    }
-
-    /// Returns copies of the values under these keys, in one step.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
-    /// assert_eq!(dict.get_many([2, 3])?, [Some('b'), None]);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn get_many(&self, keys: impl IntoIterator<Item = K>) -> Result<Vec<Option<V>>, DictError> {
-        self.store.get_many(keys)
-    }
-
-    /// Takes these keys and their values out, in one step.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Self::remove).
-    ///
-    /// # When the other side is gone
-    ///
-    /// A process that is killed in it has taken out some of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
-    /// assert_eq!(dict.remove_many([2, 3, 2])?, [Some('b'), None, None]);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn remove_many(
-        &self,
-        keys: impl IntoIterator<Item = K>,
-    ) -> Result<Vec<Option<V>>, DictError> {
-        self.store.remove_many(keys)
-    }
-
-    /// Puts several values under their keys, all in one step; the last one of equal keys counts.
-    ///
-    /// # Errors
-    ///
-    /// As [`insert`](Self::insert). What cannot be encoded is found before anything is changed; if
-    /// memory runs out, those before are there.
-    ///
-    /// # When the other side is gone
-    ///
-    /// A process that is killed in it has put some of them.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a')])?;
-    /// dict.extend([(1, 'b'), (2, 'c')])?;
-    /// assert_eq!(dict.values()?, ['b', 'c']);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    #[doc(alias = "update")]
-    pub fn extend(&self, items: impl IntoIterator<Item = (K, V)>) -> Result<(), DictError> {
-        self.store.extend(items)
-    }
-
-    /// As [`extend`](Self::extend), under the name that Python has for it.
-    ///
-    /// # Errors
-    ///
-    /// As [`extend`](Self::extend).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a')])?;
-    /// dict.update([(1, 'b')])?;
-    /// assert_eq!(dict.get(1)?, Some('b'));
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn update(&self, items: impl IntoIterator<Item = (K, V)>) -> Result<(), DictError> {
-        self.extend(items)
-    }
-
-    /// Takes out all keys for which `keep` says no.
-    ///
-    /// `keep` is asked about the keys of one moment, without any lock, and once more about a key that
-    /// was changed before it could be taken out.
-    ///
-    /// # Errors
-    ///
-    /// As [`remove`](Self::remove).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items((0..10).map(|n| (n, n * n)))?;
-    /// dict.retain(|_, square| square % 2 == 0)?;
-    /// assert_eq!(dict.keys()?, [0, 2, 4, 6, 8]);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn retain(&self, mut keep: impl FnMut(&K, &V) -> bool) -> Result<(), DictError> {
-        self.store.retain(|key, value| keep(key, value))
-    }
-
-    /// Returns how many keys there are at one moment.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
-    /// assert_eq!(dict.len()?, 2);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn len(&self) -> Result<usize, DictError> {
-        self.store.len(self.store.patience())
-    }
-
-    /// Returns whether there is no key at one moment.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::<u8, u8>::new()?;
-    /// assert!(dict.is_empty()?);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn is_empty(&self) -> Result<bool, DictError> {
-        Ok(self.len()? == 0)
-    }
-
-    /// Takes everything out, in one step, and gives the memory back that the dict has grown to.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # When the other side is gone
-    ///
-    /// A process that is killed in it has taken out some of the keys.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
-    /// dict.clear()?;
-    /// assert!(dict.is_empty()?);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn clear(&self) -> Result<(), DictError> {
-        self.store.clear()
-    }
-
-    /// Returns a copy of all keys of one moment, in the order in which they were inserted.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(2, 'b'), (1, 'a')])?;
-    /// assert_eq!(dict.keys()?, [2, 1]);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn keys(&self) -> Result<Vec<K>, DictError> {
-        self.iter().collect()
-    }
-
-    /// Returns a copy of all values of one moment, in the order of the keys.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(2, 'b'), (1, 'a')])?;
-    /// assert_eq!(dict.values()?, ['b', 'a']);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn values(&self) -> Result<Vec<V>, DictError> {
-        let items = Snapshot::of(&self.store, true)?.items::<K>();
-        items.map(|item| Ok(item?.value)).collect()
-    }
-
-    /// Returns a copy of all keys of one moment, each with its value, in the order in which they were
-    /// inserted.
-    ///
-    /// All locks of the dict are held while the bytes are copied, and not while they are decoded.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(2, 'b'), (1, 'a')])?;
-    /// assert_eq!(dict.items()?, [(2, 'b'), (1, 'a')]);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn items(&self) -> Result<Vec<(K, V)>, DictError> {
-        let items = Snapshot::of(&self.store, true)?.items();
-        let pair = |item: Result<Item<K, V>, _>| item.map(|item| (item.key, item.value));
-        items.map(pair).collect()
-    }
-
-    /// Returns a copy of the dict as it is at one moment.
-    ///
-    /// # Errors
-    ///
-    /// [`DictError`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(2, 'b'), (1, 'a')])?;
-    /// assert_eq!(dict.copy()?.get_index(0), Some((&2, &'b')));
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn copy(&self) -> Result<IndexMap<K, V>, DictError>
-    where
-        K: Eq + Hash,
-    {
-        Ok(self.items()?.into_iter().collect())
-    }
-
-    /// Iterates over the keys of the moment of this call, in the order in which they were inserted.
-    ///
-    /// If they could not be copied, the error is the first item and the last.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// let dict = procession_dict::Dict::from_items([(1, 'a'), (2, 'b')])?;
-    /// for key in &dict {
-    ///     assert!(dict.remove(key?)?.is_some());
-    /// }
-    /// assert!(dict.is_empty()?);
-    /// # Ok::<(), procession_dict::DictError>(())
-    /// ```
-    pub fn iter(&self) -> Keys<K> {
-        Keys::of(Snapshot::of(&self.store, false))
-    }
-
     /// Waits until a key is there, and returns a copy of its value.
     ///
     /// # Errors
@@ -758,19 +313,6 @@ impl<K, V> Dict<K, V> {
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.store.timeout = Some(timeout);
         self
-    }
-}
-
-impl<K, V> IntoIterator for &Dict<K, V>
-where
-    K: Serialize + DeserializeOwned,
-    V: Serialize + DeserializeOwned,
-{
-    type Item = Result<K, DictError>;
-    type IntoIter = Keys<K>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 

@@ -15,7 +15,7 @@ mod repr;
 pub use convert::UnexpectedKind;
 pub(crate) use repr::join;
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde::{Deserialize, Serialize};
 
 /// A value whose type is known only when the program runs.
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 /// - its text is Python's `repr`.
 ///
 /// Unlike in Python every value can be a key, and every two can be compared. Values of different
-/// kinds are in the order none, numbers, strings, bytes, tuples, lists, dicts. A NaN is equal to
+/// kinds are in the order none, numbers, strings, bytes, tuples, lists, dicts, sets. A NaN is equal to
 /// itself if the bits are the same, and above all other numbers.
 ///
 /// A value nests up to 100 levels when it is sent or received; deeper ones are an error.
@@ -66,11 +66,14 @@ pub enum Object {
     Tuple(Vec<Self>),
     /// Keys and values, in the order in which the keys were put in.
     Dict(IndexMap<Self, Self>),
+    /// Items, each once, in the order in which they were put in.
+    Set(IndexSet<Self>),
 }
 
 impl Object {
     /// Returns the name of the kind of value, as Python has it: `NoneType`, `bool`, `int`,
-    /// `float`, `str`, `bytes`, `list`, `tuple` or `dict`.
+    /// `float`, `str`, `bytes`, `list`, `tuple`, `dict`
+    /// or `set`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::None => "NoneType",
@@ -82,6 +85,7 @@ impl Object {
             Self::List(_) => "list",
             Self::Tuple(_) => "tuple",
             Self::Dict(_) => "dict",
+            Self::Set(_) => "set",
         }
     }
 

@@ -6,7 +6,7 @@
 //! - collections: `list`, `dict`, `set`, `namespace`, `value`, `array`, and `slice` for places in them;
 //! - locks: `lock`, `rlock`, `semaphore`, `condition`;
 //! - meeting points: `event`, `barrier`, `queue`;
-//! - what they have in common: [`item`], `ownership` and [`room`].
+//! - what they have in common: [`item`], `indexed`, `ownership` and [`room`].
 
 mod array;
 mod barrier;
@@ -15,6 +15,7 @@ mod condition_lock;
 mod create;
 mod dict;
 mod event;
+mod indexed;
 pub(crate) mod item;
 mod items;
 mod joinable;

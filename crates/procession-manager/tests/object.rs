@@ -1,10 +1,11 @@
 //! The dynamic value: Python's equality, order and text, and bytes that nobody can abuse.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use procession_manager::{Object, UnexpectedKind};
 use procession_wire::{Encoder, Kind, Message, Packet};
 use proptest::prelude::*;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{Hash, Hasher};
 
 fn hash(object: &Object) -> u64 {
@@ -66,6 +67,7 @@ fn kinds_do_not_mix() {
         Object::Tuple(Vec::new()),
         Object::List(Vec::new()),
         Object::Dict(IndexMap::new()),
+        Object::Set(IndexSet::new()),
     ];
     assert!(kinds.is_sorted());
 }
@@ -79,6 +81,29 @@ fn dicts_are_equal_in_any_order() {
     assert_eq!(one.cmp(&other), std::cmp::Ordering::Equal);
     assert_eq!(one.to_string(), "{'a': 1, 'b': 2}");
     assert_eq!(other.to_string(), "{'b': 2, 'a': 1}");
+}
+
+// MGR-067
+#[test]
+fn a_set_has_each_item_once_and_equals_another_in_any_order() {
+    let set = Object::Set([1.into(), "a".into(), 1.0.into(), true.into()].into());
+    let other = Object::from(IndexSet::from([Object::from("a"), 1.into()]));
+    assert_eq!(set, other);
+    assert_eq!(hash(&set), hash(&other));
+    assert_eq!(set.cmp(&other), std::cmp::Ordering::Equal);
+    assert_ne!(set, Object::from(vec![Object::from(1), "a".into()]));
+    assert_eq!((set.kind(), set.to_string().as_str()), ("set", "{1, 'a'}"));
+    assert_eq!(Object::Set(IndexSet::new()).to_string(), "set()");
+    assert_eq!(travelled(&set), set);
+    // As a key, which Python's is not, and among values.
+    let dict = Object::from(IndexMap::from([(set, 1)]));
+    assert_eq!(travelled(&dict).to_string(), "{{1, 'a'}: 1}");
+    let numbers = Object::from(BTreeSet::from([3, 1, 2]));
+    assert_eq!(numbers, HashSet::from([1, 2, 3]).into());
+    let back = IndexSet::<u8>::try_from(numbers.clone()).unwrap();
+    assert_eq!(back, IndexSet::from([1, 2, 3]));
+    let error = Vec::<u8>::try_from(numbers).unwrap_err();
+    assert_eq!(error.to_string(), "expected list, found set");
 }
 
 #[test]
@@ -180,8 +205,10 @@ fn objects() -> impl Strategy<Value = Object> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Object::List),
             prop::collection::vec(inner.clone(), 0..4).prop_map(Object::Tuple),
-            prop::collection::vec((inner.clone(), inner), 0..4)
+            prop::collection::vec((inner.clone(), inner.clone()), 0..4)
                 .prop_map(|items| Object::Dict(items.into_iter().collect())),
+            prop::collection::vec(inner, 0..4)
+                .prop_map(|items| Object::Set(items.into_iter().collect())),
         ]
     })
 }

@@ -2,7 +2,6 @@
 
 use super::Object;
 use super::number::Number;
-use indexmap::IndexMap;
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,6 +15,7 @@ impl PartialEq for Object {
                 one == other
             }
             (Self::Dict(one), Self::Dict(other)) => one == other,
+            (Self::Set(one), Self::Set(other)) => one == other,
             _ => {
                 let number = Number::of(self);
                 number.is_some() && number == Number::of(other)
@@ -35,7 +35,7 @@ impl PartialOrd for Object {
 impl Ord for Object {
     /// Compares values of one kind as Python does, and others by their kind.
     ///
-    /// Dicts, which Python does not order, are compared by their sorted items.
+    /// Dicts and sets, of which Python orders no two, are compared by their sorted items.
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Str(one), Self::Str(other)) => one.cmp(other),
@@ -44,6 +44,7 @@ impl Ord for Object {
                 one.cmp(other)
             }
             (Self::Dict(one), Self::Dict(other)) => sorted(one).cmp(&sorted(other)),
+            (Self::Set(one), Self::Set(other)) => sorted(one).cmp(&sorted(other)),
             _ => {
                 let by_number = || Number::of(self).cmp(&Number::of(other));
                 self.rank().cmp(&other.rank()).then_with(by_number)
@@ -52,8 +53,8 @@ impl Ord for Object {
     }
 }
 
-fn sorted(dict: &IndexMap<Object, Object>) -> Vec<(&Object, &Object)> {
-    let mut items: Vec<_> = dict.iter().collect();
+fn sorted<T: Ord>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut items: Vec<_> = items.into_iter().collect();
     items.sort_unstable();
     items
 }
@@ -69,6 +70,7 @@ impl Object {
             Self::Tuple(_) => 4,
             Self::List(_) => 5,
             Self::Dict(_) => 6,
+            Self::Set(_) => 7,
         }
     }
 }
@@ -82,14 +84,15 @@ impl Hash for Object {
             Self::Str(text) => text.hash(state),
             Self::Bytes(bytes) => bytes.hash(state),
             Self::List(items) | Self::Tuple(items) => items.hash(state),
-            Self::Dict(dict) => hash_of_items(dict).hash(state),
+            Self::Dict(items) => hash_of_items(items).hash(state),
+            Self::Set(items) => hash_of_items(items).hash(state),
         }
     }
 }
 
-/// Equal dicts may have their items in different orders, so the order must not count.
-fn hash_of_items(dict: &IndexMap<Object, Object>) -> u64 {
-    dict.iter().fold(0, |sum: u64, item| {
+/// Equal dicts, and sets, may have their items in different orders, so the order must not count.
+fn hash_of_items(items: impl IntoIterator<Item = impl Hash>) -> u64 {
+    items.into_iter().fold(0, |sum: u64, item| {
         let mut hasher = DefaultHasher::new();
         item.hash(&mut hasher);
         sum.wrapping_add(hasher.finish())

@@ -1,8 +1,8 @@
 //! From Rust's types and back.
 
 use super::Object;
-use indexmap::IndexMap;
-use std::collections::{BTreeMap, HashMap};
+use indexmap::{IndexMap, IndexSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
 /// An [`Object`] is not of the kind that was asked for, or does not fit into the type.
@@ -126,6 +126,18 @@ impl<K: Into<Self>, V: Into<Self>> From<BTreeMap<K, V>> for Object {
     }
 }
 
+macro_rules! sets {
+    ($([$($hasher:ident)?] $set:ty)*) => {
+        $(impl<T: Into<Self>, $($hasher)?> From<$set> for Object {
+            fn from(items: $set) -> Self {
+                Self::Set(items.into_iter().map(Into::into).collect())
+            }
+        })*
+    };
+}
+
+sets! { [S] IndexSet<T, S> [S] HashSet<T, S> [] BTreeSet<T> }
+
 macro_rules! tuples {
     ($(($($item:ident)*))*) => {
         $(impl<$($item: Into<Object>),*> From<($($item,)*)> for Object {
@@ -235,6 +247,21 @@ where
             .into_iter()
             .map(|(key, value)| Ok((key.try_into()?, value.try_into()?)))
             .collect()
+    }
+}
+
+impl<T, S> TryFrom<Object> for IndexSet<T, S>
+where
+    T: TryFrom<Object, Error = UnexpectedKind> + Eq + Hash,
+    S: BuildHasher + Default,
+{
+    type Error = UnexpectedKind;
+
+    fn try_from(object: Object) -> Result<Self, UnexpectedKind> {
+        match object {
+            Object::Set(items) => items.into_iter().map(T::try_from).collect(),
+            other => Err(other.not_a("set")),
+        }
     }
 }
 

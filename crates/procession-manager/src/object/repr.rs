@@ -16,6 +16,8 @@ impl Display for Object {
             Self::List(items) => write!(f, "[{}]", join(items)),
             Self::Tuple(items) if items.len() == 1 => write!(f, "({},)", items[0]),
             Self::Tuple(items) => write!(f, "({})", join(items)),
+            Self::Set(items) if items.is_empty() => f.write_str("set()"),
+            Self::Set(items) => write!(f, "{{{}}}", join(items)),
             Self::Dict(items) => {
                 let pair = |(key, value)| format!("{key}: {value}");
                 write!(f, "{{{}}}", join(items.iter().map(pair)))

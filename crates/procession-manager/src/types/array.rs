@@ -1,5 +1,6 @@
 //! An array, whose length does not change.
 
+use super::indexed::{Indexed, iterator};
 use super::item::Item;
 use super::slice::{At, Slice};
 use crate::error::ManagerError;
@@ -161,7 +162,7 @@ impl<T: Item> HostedArray<T> {
 impl<T: Item> Array<T> {
     /// Iterates over the elements, each as it is when its turn comes.
     ///
-    /// Each step is one call. For all elements at one moment, iterate over
+    /// Each step is one call, and [`rev`](Iterator::rev) begins at the end. For all elements at one moment, iterate over
     /// [`to_vec`](Self::to_vec).
     ///
     /// # Examples
@@ -183,40 +184,26 @@ impl<T: Item> Array<T> {
     where
         T: Clone,
     {
-        ArrayIter {
-            array: self,
-            next: Some(0),
+        ArrayIter::new(self)
+    }
+}
+
+impl<T: Item + Clone> Indexed for Array<T> {
+    type Item = T;
+
+    fn length(&self) -> std::result::Result<usize, ManagerError> {
+        self.len()
+    }
+
+    fn at(&self, place: usize) -> std::result::Result<Option<T>, ManagerError> {
+        match self.get(place) {
+            Err(ManagerError::Refused(Refusal::Index { .. })) => Ok(None),
+            element => element.map(Some),
         }
     }
 }
 
-impl<'a, T: Item + Clone> IntoIterator for &'a Array<T> {
-    type Item = std::result::Result<T, ManagerError>;
-    type IntoIter = ArrayIter<'a, T>;
-
-    fn into_iter(self) -> ArrayIter<'a, T> {
-        self.iter()
-    }
-}
-
-/// An iterator over an [`Array`].
-#[derive(Debug)]
-pub struct ArrayIter<'a, T: Item> {
-    array: &'a Array<T>,
-    /// `None` once the end was seen.
-    next: Option<usize>,
-}
-
-impl<T: Item + Clone> Iterator for ArrayIter<'_, T> {
-    type Item = std::result::Result<T, ManagerError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let index = self.next.take()?;
-        let element = match self.array.get(index) {
-            Err(ManagerError::Refused(Refusal::Index { .. })) => return None,
-            element => element,
-        };
-        self.next = element.is_ok().then_some(index + 1);
-        Some(element)
-    }
+iterator! {
+    /// An iterator over an [`Array`], from either end.
+    ArrayIter of Array
 }

@@ -57,6 +57,18 @@ impl ManagerHandle {
         )
     }
 
+    /// Makes a [`Dict`] with the same value under each of these keys: Python's `fromkeys`. A value that
+    /// is a handle is the same object under all of them.
+    #[doc(alias = "fromkeys")]
+    pub fn dict_from_keys<K: Item + Clone + Eq + Hash, V: Item + Clone>(
+        &self,
+        keys: impl IntoIterator<Item = K>,
+        value: V,
+    ) -> Result<Dict<K, V>, ManagerError> {
+        let keys = keys.into_iter().collect::<Vec<K>>();
+        self.create(HostedDict::from_keys, (keys, value))
+    }
+
     /// Makes an empty [`Set`].
     pub fn set<T: Item + Clone + Eq + Hash>(&self) -> Result<Set<T>, ManagerError> {
         self.set_from([])

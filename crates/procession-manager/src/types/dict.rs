@@ -9,6 +9,7 @@ use procession_macros::shared;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::hash::Hash;
+use std::iter::FusedIterator;
 
 /// The dict in the server.
 pub(crate) struct HostedDict<K, V> {
@@ -16,6 +17,16 @@ pub(crate) struct HostedDict<K, V> {
 }
 
 impl<K: Eq + Hash, V> HostedDict<K, V> {
+    pub(super) fn from_keys(keys: Vec<K>, value: V) -> Self
+    where
+        V: Clone,
+    {
+        let item = |key| (key, value.clone());
+        Self {
+            items: keys.into_iter().map(item).collect(),
+        }
+    }
+
     pub(super) fn new(items: Vec<(K, V)>) -> Self {
         Self {
             items: items.into_iter().collect(),
@@ -110,9 +121,14 @@ impl<K: Item + Clone + Eq + Hash, V: Item> HostedDict<K, V> {
         self.items.contains_key(&key.into())
     }
 
-    /// Puts several values under their keys, all in one step.
-    #[doc(alias = "extend")]
+    /// Puts several values under their keys, all in one step: Python's `|=`.
+    #[doc(alias = "|=")]
     pub fn update(&mut self, items: impl IntoIterator<Item = (K, V)>) {
+        self.items.extend(items);
+    }
+
+    /// As [`update`](Dict::update), under the name that Rust has for it.
+    pub fn extend(&mut self, items: impl IntoIterator<Item = (K, V)>) {
         self.items.extend(items);
     }
 
@@ -177,6 +193,18 @@ impl<K: Item + Clone + Eq + Hash, V: Item> HostedDict<K, V> {
         V: Clone,
     {
         self.items.clone()
+    }
+
+    /// Returns a copy of the dict with these keys and values put in, and leaves the dict as it is:
+    /// Python's `|`.
+    #[doc(alias = "|")]
+    pub fn union(&self, items: impl IntoIterator<Item = (K, V)>) -> IndexMap<K, V>
+    where
+        V: Clone,
+    {
+        let mut all = self.items.clone();
+        all.extend(items);
+        all
     }
 
     /// Returns how many keys there are.
@@ -254,6 +282,55 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
         self.call(find, key.into())
     }
 
+    /// Changes what is under a key in one step, whether it is there or not: `change` is shown the value,
+    /// or `None`, and what it leaves is put there, or the key is taken out if it leaves
+    /// `None`. A key that is there keeps its place.
+    ///
+    /// # Errors
+    ///
+    /// As [`update_with`](Self::update_with); the key is out if the function panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> Result<(), procession::ManagerError> {
+    /// # procession::init();
+    /// let manager = procession::Manager::start()?;
+    /// let words = manager.dict::<String, u64>()?;
+    /// for word in ["a", "b", "a"] {
+    ///     words.alter(word, |count| *count.get_or_insert(0) += 1)?;
+    /// }
+    /// assert_eq!(words.get("a")?, Some(2));
+    /// assert_eq!(words.alter("a", Option::take)?, Some(2));
+    /// assert_eq!(words.keys()?, ["b"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn alter<R>(
+        &self,
+        key: impl Into<K>,
+        change: impl Fn(&mut Option<V>) -> R + Copy + 'static,
+    ) -> std::result::Result<R, ManagerError>
+    where
+        R: Serialize + DeserializeOwned,
+    {
+        let alter = move |items: &mut IndexMap<K, V>, key: K| {
+            let Some(place) = items.get_index_of(&key) else {
+                let mut value = None;
+                let result = change(&mut value);
+                items.extend(value.map(|value| (key, value)));
+                return result;
+            };
+            let mut value = items.shift_remove_index(place).map(|(_, value)| value);
+            let result = change(&mut value);
+            if let Some(value) = value {
+                items.shift_insert(place, key, value);
+            }
+            result
+        };
+        self.call(alter, key.into())
+    }
+
     /// Takes a key and its value out if it is there and `predicate` is true of the value.
     ///
     /// # Errors
@@ -283,7 +360,8 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
         self.with(move |items| items.retain(|key, value| keep(key, value)))
     }
 
-    /// Iterates over the keys; each step is one call.
+    /// Iterates over the keys, from either end; each step is one call. Python's `reversed` is
+    /// [`rev`](Iterator::rev).
     ///
     /// If the size changes meanwhile, the next step is [`Refusal::Resized`] and the last. For the
     /// keys as they are now, iterate over [`keys`](Self::keys).
@@ -360,24 +438,39 @@ enum IterState {
     Start,
     Within {
         next: usize,
+        /// The place behind the last key that is left.
+        back: usize,
         len: usize,
     },
     End,
 }
 
+/// Which end of what is left a key is taken from.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Front,
+    Back,
+}
+
 impl<K: Item + Clone + Eq + Hash, V: Item> DictIter<'_, K, V> {
-    fn step(&mut self) -> std::result::Result<Option<K>, ManagerError> {
-        let (next, len) = match std::mem::replace(&mut self.state, IterState::End) {
-            IterState::Start => (0, self.dict.len()?),
-            IterState::Within { next, len } => (next, len),
+    fn step(&mut self, from: Side) -> std::result::Result<Option<K>, ManagerError> {
+        let (next, back, len) = match std::mem::replace(&mut self.state, IterState::End) {
+            IterState::Start => {
+                let len = self.dict.len()?;
+                (0, len, len)
+            }
+            IterState::Within { next, back, len } => (next, back, len),
             IterState::End => return Ok(None),
         };
-        let key = self.dict.key_at(next, len)?;
+        let (index, next, back) = match from {
+            // There is no key at this place; but the call tells whether the size has changed.
+            _ if next == back => (len, next, back),
+            Side::Front => (next, next + 1, back),
+            Side::Back => (back - 1, next, back - 1),
+        };
+        let key = self.dict.key_at(index, len)?;
         if key.is_some() {
-            self.state = IterState::Within {
-                next: next + 1,
-                len,
-            };
+            self.state = IterState::Within { next, back, len };
         }
         Ok(key)
     }
@@ -387,6 +480,14 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Iterator for DictIter<'_, K, V> {
     type Item = std::result::Result<K, ManagerError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.step().transpose()
+        self.step(Side::Front).transpose()
     }
 }
+
+impl<K: Item + Clone + Eq + Hash, V: Item> DoubleEndedIterator for DictIter<'_, K, V> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.step(Side::Back).transpose()
+    }
+}
+
+impl<K: Item + Clone + Eq + Hash, V: Item> FusedIterator for DictIter<'_, K, V> {}

@@ -1,5 +1,6 @@
 //! A list.
 
+use super::indexed::{Indexed, iterator};
 use super::item::Item;
 use super::slice::{At, Slice};
 use crate::error::ManagerError;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::iter::repeat_n;
 
 /// The list in the server.
 pub(crate) struct HostedList<T> {
@@ -268,15 +270,32 @@ impl<T: Item> HostedList<T> {
     }
 
     /// Makes the list that many times as long, by copies of itself: Python's `*=`.
+    #[doc(alias = "*=")]
     pub fn repeat(&mut self, times: usize)
     where
         T: Clone,
     {
-        let once = self.items.clone();
-        self.items.clear();
-        for _ in 0..times {
-            self.items.extend_from_slice(&once);
-        }
+        self.items = self.repeated(times);
+    }
+
+    /// Returns the items with others behind them, and leaves the list as it is: Python's `+`.
+    #[doc(alias = "+")]
+    pub fn concat(&self, items: impl IntoIterator<Item = T>) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let mut all = self.items.clone();
+        all.extend(items);
+        all
+    }
+
+    /// Returns the items that many times, and leaves the list as it is: Python's `*`.
+    #[doc(alias = "*")]
+    pub fn repeated(&self, times: usize) -> Vec<T>
+    where
+        T: Clone,
+    {
+        repeat_n(&self.items, times).flatten().cloned().collect()
     }
 
     /// Takes all items out.
@@ -422,7 +441,8 @@ impl<T: Item> List<T> {
 
     /// Iterates over the list as it is at each step: what is added meanwhile is seen.
     ///
-    /// Each step is one call. For the list as it is now, iterate over [`to_vec`](Self::to_vec).
+    /// Each step is one call. For the list as it is now, iterate over [`to_vec`](Self::to_vec). From
+    /// the end ([`rev`](Iterator::rev), Python's `reversed`) it begins at what is the last item then.
     ///
     /// # Examples
     ///
@@ -437,6 +457,7 @@ impl<T: Item> List<T> {
     ///     }
     /// }
     /// assert_eq!(list.to_vec()?, [1, 2, 10, 20]);
+    /// assert_eq!(list.iter().rev().collect::<Result<Vec<_>, _>>()?, [20, 10, 2, 1]);
     /// # Ok(())
     /// # }
     /// ```
@@ -444,10 +465,7 @@ impl<T: Item> List<T> {
     where
         T: Clone,
     {
-        ListIter {
-            list: self,
-            next: Some(0),
-        }
+        ListIter::new(self)
     }
 
     /// Returns the text of the list, as Python writes it.
@@ -479,30 +497,19 @@ impl<T: Item> List<T> {
     }
 }
 
-impl<'a, T: Item + Clone> IntoIterator for &'a List<T> {
-    type Item = std::result::Result<T, ManagerError>;
-    type IntoIter = ListIter<'a, T>;
+impl<T: Item + Clone> Indexed for List<T> {
+    type Item = T;
 
-    fn into_iter(self) -> ListIter<'a, T> {
-        self.iter()
+    fn length(&self) -> std::result::Result<usize, ManagerError> {
+        self.len()
+    }
+
+    fn at(&self, place: usize) -> std::result::Result<Option<T>, ManagerError> {
+        self.get(place)
     }
 }
 
-/// An iterator over a [`List`].
-#[derive(Debug)]
-pub struct ListIter<'a, T: Item> {
-    list: &'a List<T>,
-    /// `None` once the end was seen: the iterator stays at its end.
-    next: Option<usize>,
-}
-
-impl<T: Item + Clone> Iterator for ListIter<'_, T> {
-    type Item = std::result::Result<T, ManagerError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let index = self.next.take()?;
-        let item = self.list.get(index).transpose()?;
-        self.next = item.is_ok().then_some(index + 1);
-        Some(item)
-    }
+iterator! {
+    /// An iterator over a [`List`], from either end.
+    ListIter of List
 }

@@ -2,7 +2,7 @@
 
 use super::item::Item;
 use crate::error::ManagerError;
-use crate::object::{Object, join};
+use crate::object::Object;
 use indexmap::IndexSet;
 use procession_macros::shared;
 use std::hash::Hash;
@@ -196,11 +196,7 @@ impl<T: Item + Clone + Eq + Hash> Set<T> {
     where
         T: Into<Object>,
     {
-        let items = self.to_vec()?;
-        if items.is_empty() {
-            return Ok("set()".to_owned());
-        }
-        let items = items.into_iter().map(|item| item.into().to_string());
-        Ok(format!("{{{}}}", join(items)))
+        let items = self.to_vec()?.into_iter().map(Into::into);
+        Ok(Object::Set(items.collect()).to_string())
     }
 }

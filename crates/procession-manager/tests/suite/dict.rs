@@ -157,3 +157,61 @@ fn compound_steps_are_one_call() {
     assert_eq!(removed, [Some(3), None]);
     assert_eq!(dict.items().unwrap(), [("b".to_owned(), 20)]);
 }
+
+// MGR-067
+#[test]
+fn it_is_united_reversed_and_made_of_keys_as_pythons() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager
+        .dict_from([(1, "a".to_owned()), (2, "b".to_owned())])
+        .unwrap();
+    let both = dict
+        .union([(2, "x".to_owned()), (3, "c".to_owned())])
+        .unwrap();
+    let both: Vec<(i32, &str)> = both
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
+    assert_eq!(both, [(1, "a"), (2, "x"), (3, "c")]);
+    assert_eq!(
+        dict.get(2).unwrap().as_deref(),
+        Some("b"),
+        "it is as it was"
+    );
+    let reversed: Vec<i32> = dict.iter().rev().map(Result::unwrap).collect();
+    assert_eq!(reversed, [2, 1]);
+    let dict = manager
+        .dict_from_keys(["x", "y", "x"].map(str::to_owned), 7)
+        .unwrap();
+    let expected = [("x".to_owned(), 7), ("y".to_owned(), 7)];
+    assert_eq!(dict.items().unwrap(), expected);
+    // A handle is one object under all keys.
+    let shared = manager.list::<i32>().unwrap();
+    let lists = manager.dict_from_keys([1, 2], shared).unwrap();
+    lists.get(1).unwrap().unwrap().append(5).unwrap();
+    assert_eq!(lists.get(2).unwrap().unwrap().to_vec().unwrap(), [5]);
+}
+
+// MGR-067
+#[test]
+fn an_iteration_from_both_ends_notices_a_change_of_the_size() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let dict = manager.dict_from((0..4).map(|key| (key, ()))).unwrap();
+    let mut iter = dict.iter();
+    let ends = [iter.next_back(), iter.next()].map(|key| key.unwrap().unwrap());
+    assert_eq!(ends, [3, 0]);
+    assert_eq!(iter.next().unwrap().unwrap(), 1);
+    assert_eq!(iter.next_back().unwrap().unwrap(), 2);
+    assert!(iter.next().is_none() && iter.next_back().is_none());
+    let mut iter = dict.iter().rev();
+    assert_eq!(iter.next().unwrap().unwrap(), 3);
+    dict.remove(0).unwrap();
+    let error = iter.next().unwrap().unwrap_err();
+    assert!(
+        matches!(error, ManagerError::Refused(Refusal::Resized)),
+        "{error}"
+    );
+    assert!(iter.next().is_none());
+}

@@ -196,3 +196,44 @@ fn compound_steps_are_one_call() {
     list.retain(|item| item % 2 == 0).unwrap();
     assert_eq!(list.to_vec().unwrap(), [20, 22]);
 }
+
+// MGR-067
+#[test]
+fn it_is_added_to_multiplied_and_reversed_as_pythons() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from([1, 2, 3]).unwrap();
+    assert_eq!(list.concat([4, 5]).unwrap(), [1, 2, 3, 4, 5]);
+    assert_eq!(list.repeated(2).unwrap(), [1, 2, 3, 1, 2, 3]);
+    assert_eq!(list.repeated(0).unwrap(), [0; 0]);
+    assert_eq!(list.to_vec().unwrap(), [1, 2, 3], "it is as it was");
+    let reversed: Vec<i32> = list.iter().rev().map(Result::unwrap).collect();
+    assert_eq!(reversed, [3, 2, 1]);
+    let array = manager.array([1, 2, 3]).unwrap();
+    let reversed: Vec<i32> = array.iter().rev().map(Result::unwrap).collect();
+    assert_eq!(reversed, [3, 2, 1]);
+}
+
+// MGR-067
+#[test]
+fn iterating_from_both_ends_meets_in_the_middle() {
+    let _watchdog = watchdog();
+    let manager = manager();
+    let list = manager.list_from(0..5).unwrap();
+    let mut iter = list.iter();
+    assert_eq!(iter.next().unwrap().unwrap(), 0);
+    assert_eq!(iter.next_back().unwrap().unwrap(), 4);
+    // What comes behind what was last is not seen any more, as in Python's `reversed`.
+    list.append(5).unwrap();
+    assert_eq!(iter.next_back().unwrap().unwrap(), 3);
+    let rest: Vec<i32> = iter.by_ref().map(Result::unwrap).collect();
+    assert_eq!(rest, [1, 2]);
+    assert!(iter.next().is_none() && iter.next_back().is_none());
+    // Nor does it come back when the list has become shorter than the place that was next.
+    let mut iter = list.iter().rev();
+    assert_eq!(iter.next().unwrap().unwrap(), 5);
+    list.clear().unwrap();
+    assert!(iter.next().is_none());
+    list.extend(0..9).unwrap();
+    assert!(iter.next().is_none(), "it has ended");
+}

@@ -64,9 +64,10 @@ macro_rules! manager {
             use procession::Manager;
             use procession::manager::Item;
             pub(crate) use procession::manager::{
-                Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Producer, Queue,
-                RLock, Semaphore, Value,
+                Barrier, BoundedSemaphore, Condition, Dict, Event, JoinableQueue, Lock, Producer,
+                Queue, RLock, Semaphore, Set, Value,
             };
+            use std::hash::Hash;
             use std::time::Duration;
 
             /// A manager, which makes everything.
@@ -131,6 +132,28 @@ macro_rules! manager {
 
                 pub(crate) fn value(&self, value: u32) -> Value<u32> {
                     self.0.value(value).unwrap()
+                }
+
+                pub(crate) fn dict<K: Item + Clone + Eq + Hash, V: Item>(
+                    &self,
+                    items: impl IntoIterator<Item = (K, V)>,
+                ) -> Dict<K, V> {
+                    self.0.dict_from(items).unwrap()
+                }
+
+                pub(crate) fn dict_from_keys<K: Item + Clone + Eq + Hash, V: Item + Clone>(
+                    &self,
+                    keys: impl IntoIterator<Item = K>,
+                    value: V,
+                ) -> Dict<K, V> {
+                    self.0.dict_from_keys(keys, value).unwrap()
+                }
+
+                pub(crate) fn set<T: Item + Clone + Eq + Hash>(
+                    &self,
+                    items: impl IntoIterator<Item = T>,
+                ) -> Set<T> {
+                    self.0.set_from(items).unwrap()
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! Everything in shared memory.
 
 pub(crate) mod types {
+    pub(crate) use procession::shm::{Dict, Set};
     pub(crate) use procession::{
         Barrier, BoundedSemaphore, Condition, Event, JoinableQueue, Lock, Producer, Queue, RLock,
         Semaphore, Value,
@@ -70,8 +71,36 @@ pub(crate) mod types {
         pub(crate) fn value(&self, value: u32) -> Value<u32> {
             Value::new(value).unwrap()
         }
+
+        pub(crate) fn dict<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned>(
+            &self,
+            items: impl IntoIterator<Item = (K, V)>,
+        ) -> Dict<K, V> {
+            Dict::from_items(items).unwrap()
+        }
+
+        pub(crate) fn dict_from_keys<
+            K: Serialize + DeserializeOwned,
+            V: Serialize + DeserializeOwned + Clone,
+        >(
+            &self,
+            keys: impl IntoIterator<Item = K>,
+            value: V,
+        ) -> Dict<K, V> {
+            Dict::from_keys(keys, value).unwrap()
+        }
+
+        pub(crate) fn set<T: Serialize + DeserializeOwned>(
+            &self,
+            items: impl IntoIterator<Item = T>,
+        ) -> Set<T> {
+            Set::from_items(items).unwrap()
+        }
     }
 }
+
+#[path = "dict.rs"]
+mod dict;
 
 #[path = "sync.rs"]
 mod sync;

@@ -2,6 +2,9 @@
 
 manager!(procession::Manager::builder().rings(4096));
 
+#[path = "dict.rs"]
+mod dict;
+
 #[path = "sync.rs"]
 mod sync;
 

@@ -2,6 +2,9 @@
 
 manager!(procession::Manager::builder().without_rings());
 
+#[path = "dict.rs"]
+mod dict;
+
 #[path = "sync.rs"]
 mod sync;
 
