@@ -10,6 +10,7 @@ use crate::client::endpoint::Endpoint;
 use crate::remote::Remote;
 use crate::server::caller;
 use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 /// A conversation of this thread with a server.
@@ -20,7 +21,9 @@ struct Talk {
 }
 
 thread_local! {
-    static TALK: RefCell<Option<Talk>> = const { RefCell::new(None) };
+    /// Without a destructor, so that calls can be made when the thread's other variables are gone already.
+    /// What is in it is taken out by the one that has put it there.
+    static TALK: RefCell<ManuallyDrop<Option<Talk>>> = const { RefCell::new(ManuallyDrop::new(None)) };
     static ARGUMENTS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -30,17 +33,21 @@ pub(crate) fn while_talking<R>(with: &Arc<Endpoint>, work: impl FnOnce() -> R) -
     struct Restore(Option<Talk>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            TALK.set(self.0.take());
+            drop(exchange(self.0.take()));
         }
     }
     let talk = Talk {
         with: Arc::clone(with),
         sent: Vec::new(),
     };
-    let _restore = Restore(TALK.replace(Some(talk)));
+    let _restore = Restore(exchange(Some(talk)));
     let done = work();
-    let sent = TALK.take().map_or_else(Vec::new, |talk| talk.sent);
+    let sent = exchange(None).map_or_else(Vec::new, |talk| talk.sent);
     (done, sent)
+}
+
+fn exchange(talk: Option<Talk>) -> Option<Talk> {
+    ManuallyDrop::into_inner(TALK.replace(ManuallyDrop::new(talk)))
 }
 
 /// Returns the server that this thread encodes for, or, if it is of another executable, decodes from.
@@ -51,7 +58,7 @@ pub(crate) fn talking_with() -> Option<Arc<Endpoint>> {
 /// Keeps a handle that is being encoded until the call has ended.
 pub(crate) fn keep(remote: Remote) {
     TALK.with_borrow_mut(|talk| {
-        if let Some(talk) = talk {
+        if let Some(talk) = &mut **talk {
             talk.sent.push(remote);
         }
     });

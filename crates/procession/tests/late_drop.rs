@@ -6,6 +6,7 @@
     reason = "a thread fails by panicking, like a test"
 )]
 
+use procession::manager::{Batch, Dict, List};
 use procession::{
     Array, Barrier, Condition, Connection, Event, Lock, Manager, Pipe, Pool, Process, Queue, RLock,
     Semaphore, Value,
@@ -107,4 +108,36 @@ fn what_sends_as_it_is_dropped_sends() {
         vec![Box::new(text), Box::new(handle)]
     });
     assert_eq!(here.recv().unwrap(), "seven".repeat(20_000));
+}
+
+/// Calls a manager's objects when it is dropped, with a proxy among the arguments, and in one trip.
+struct Calls(Dict<u8, List<u32>>, List<u32>);
+
+impl Drop for Calls {
+    fn drop(&mut self) {
+        let Self(dict, list) = self;
+        list.append(7).unwrap();
+        dict.insert(1_u8, list.clone()).unwrap();
+        list.with(|items| items.push(8)).unwrap();
+        let mut batch = Batch::new();
+        let len = batch.add(list, List::len).unwrap();
+        batch.send().unwrap();
+        assert_eq!(len.get().unwrap(), 2);
+    }
+}
+
+#[test]
+fn what_calls_as_it_is_dropped_calls() {
+    let _watchdog = watchdog();
+    for builder in [Manager::builder(), Manager::builder().rings(4096)] {
+        let manager = builder.start().unwrap();
+        let dict = manager.dict().unwrap();
+        drop_late(|| {
+            let list = manager.list().unwrap();
+            list.clear().unwrap();
+            vec![Box::new(Calls(dict.clone(), list))]
+        });
+        let list = dict.get(1_u8).unwrap().unwrap();
+        assert_eq!(list.to_vec().unwrap(), [7, 8]);
+    }
 }
