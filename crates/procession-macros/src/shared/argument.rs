@@ -95,7 +95,7 @@ impl Argument {
                 };
                 (items, collected)
             }
-            None => return Err(anonymous_refused(method, anonymous)),
+            None => return Err(anonymous_refused(method, anonymous, "impl Trait")),
         };
         Ok(Self {
             declared: anonymous.clone().into(),
@@ -185,16 +185,16 @@ fn refuse_references(method: &Ident, ty: &Type) -> Result<()> {
 
 /// Refuses `impl Trait` and `dyn Trait`.
 fn refuse_anonymous(method: &Ident, ty: &Type) -> Result<()> {
-    if matches!(ty, Type::ImplTrait(_) | Type::TraitObject(_)) {
-        return Err(anonymous_refused(method, ty));
+    match ty {
+        Type::ImplTrait(_) => Err(anonymous_refused(method, ty, "impl Trait")),
+        Type::TraitObject(_) => Err(anonymous_refused(method, ty, "dyn Trait")),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-fn anonymous_refused(method: &Ident, ty: &impl ToTokens) -> Error {
-    let text = ty.to_token_stream();
+fn anonymous_refused(method: &Ident, ty: &impl ToTokens, kind: &str) -> Error {
     let why = format!(
-        "`{method}` takes `{text}`, which is no type that can travel: take a type with a name, \
+        "`{method}` takes `{kind}`, which is no type that can travel: take a type with a name, \
          `impl Into<T>` or `impl IntoIterator<Item = T>`"
     );
     Error::new_spanned(ty, why)

@@ -100,7 +100,7 @@ fn returns(method: &Ident, declared: &ReturnType) -> Result<Returned> {
         _ => {
             let text = ty.map_or_else(
                 || "nothing".to_owned(),
-                |ty| format!("`{}`", ty.to_token_stream()),
+                |ty| format!("`{}`", ty.to_token_stream().to_string().replace(' ', "")),
             );
             let why = format!(
                 "`{method}` returns {text}, which cannot say that the server is gone: have it return \

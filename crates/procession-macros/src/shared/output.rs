@@ -77,8 +77,15 @@ fn items(method: &Ident, anonymous: &TypeImplTrait) -> Result<Type> {
         );
         Error::new_spanned(anonymous, why)
     };
-    let item = item.filter(|item| !references::within(item));
-    item.ok_or_else(why)
+    let item = item.ok_or_else(why)?;
+    if references::within(&item) {
+        let why = format!(
+            "`{method}` returns an iterator over references, and the object is in another process: \
+             return one over owned values"
+        );
+        return Err(Error::new_spanned(anonymous, why));
+    }
+    Ok(item)
 }
 
 fn item_of(path: &Path) -> Option<Type> {

@@ -33,7 +33,8 @@ pub(super) struct Target {
 impl Target {
     pub(super) fn new(block: &ItemImpl, options: Options) -> Result<Self> {
         if let Some(lifetime) = block.generics.lifetimes().next() {
-            let why = "a hosted object lives in another process and cannot borrow anything";
+            let why = "a hosted object lives in another process and cannot borrow anything: give it \
+                       fields that own what is in them";
             return Err(Error::new_spanned(lifetime, why));
         }
         let usual = format_ident!("{}Proxy", name(&block.self_ty)?);
@@ -98,7 +99,8 @@ impl Target {
 }
 
 fn name(object: &Type) -> Result<&Ident> {
-    let why = "the type must have a name, from which that of its proxy is made";
+    let why =
+        "the type must have a name, from which that of its proxy is made: put it into a struct";
     let unnamed = || Error::new_spanned(object, why);
     let Type::Path(path) = object else {
         return Err(unnamed());
