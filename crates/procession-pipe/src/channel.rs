@@ -6,7 +6,7 @@ use crate::inbox::{self, Inbox, Rights};
 use crate::link::Link;
 use crate::link_end::LinkEnd;
 use crate::outbox::{Load, Outbox};
-use crate::rings::Rings;
+use crate::rings::{Beside, Rings};
 use crate::turn::{Taken, Turn};
 use crate::{RecvError, RecvIntoError, SendError};
 use nix::sys::socket::Shutdown;
@@ -456,6 +456,14 @@ impl Channel {
         self.max_len.load(Ordering::Relaxed)
     }
 
+    fn beside(&self) -> Beside<'_> {
+        Beside {
+            link: &self.link,
+            inbox: &self.turns.inbox,
+            max: self.max_len(),
+        }
+    }
+
     /// Returns whether a message waits that is refused for the length it announced.
     fn is_refusing(&self) -> bool {
         self.turns
@@ -473,7 +481,7 @@ impl Channel {
     pub fn is_ready(&self) -> bool {
         match self.rings.get() {
             // A message that is refused lies in the ring, or is announced there.
-            Some(rings) => rings.is_readable(),
+            Some(rings) => rings.is_readable(self.beside()),
             None => self.is_refusing(),
         }
     }
@@ -520,12 +528,12 @@ impl Channel {
 impl Doorbell for Channel {
     fn arm(&self) -> bool {
         // Without rings nothing is known here but to the kernel, which `poll` asks then.
-        let arm = |rings: &Rings| rings.arm_to_poll(&self.link, &self.turns.inbox);
+        let arm = |rings: &Rings| rings.arm_to_poll(self.beside());
         self.rings.get().is_some_and(arm)
     }
 
     fn answer(&self) -> bool {
-        let answer = |rings: &Rings| rings.answer(&self.link, &self.turns.inbox);
+        let answer = |rings: &Rings| rings.answer(self.beside());
         self.rings.get().is_none_or(answer)
     }
 }

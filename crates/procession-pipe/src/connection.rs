@@ -350,7 +350,9 @@ impl<S, R> Connection<S, R> {
     /// Says that its descriptor is going to be watched, by an event loop or a `poll` of the
     /// caller's own; returns whether there is something to receive already.
     ///
-    /// Only a connection with [rings](crate::PipeBuilder::rings) needs it: see [`Channel::arm`].
+    /// Only a connection with [rings](crate::PipeBuilder::rings) needs it: see [`Channel::arm`]. If it returns false, the
+    /// descriptor becomes readable when something comes, so an event loop may be told of changes only, as
+    /// tokio's is. Of a message of which a part was received, the rest counts.
     ///
     /// # Errors
     ///
@@ -379,8 +381,11 @@ impl<S, R> Connection<S, R> {
     /// other.join().unwrap()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// Under tokio the loop is the same, with `fd.readable().await?.clear_ready()` for the `poll`, where `fd` is an
+    /// `AsyncFd` of the descriptor.
     pub fn arm(&self) -> io::Result<bool> {
-        self.channel.arm()
+        self.channel.arm_for_change()
     }
 
     /// Sets the length in bytes above which a message is refused with [`RecvError::TooLong`];

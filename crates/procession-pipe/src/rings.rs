@@ -240,46 +240,72 @@ impl Rings {
         }
     }
 
-    /// Returns whether a receive would not wait, as far as can be told without the kernel.
-    pub(crate) fn is_readable(&self) -> bool {
+    /// Returns whether a message, or a part of one, waits that nobody has begun to receive, or another thread
+    /// receives.
+    pub(crate) fn has_next(&self) -> bool {
         !matches!(self.ring().next(), Ok(None))
     }
 
-    /// Has the other side ring for the next message; returns whether there is one.
-    pub(crate) fn arm(&self) -> bool {
-        !matches!(self.ring().arm(), Ok(None))
+    /// Returns whether a receive would not wait, as far as can be told without the kernel.
+    pub(crate) fn is_readable(&self, beside: Beside<'_>) -> bool {
+        beside.is_due(self.ring().next(), || false)
+    }
+
+    /// Has the other side ring for the next message; returns whether there is one. The kernel is asked for the
+    /// rest of one that has begun to arrive.
+    pub(crate) fn arm(&self, beside: Beside<'_>) -> bool {
+        let next = self.ring().arm();
+        beside.is_due(next, || beside.has_come())
+    }
+
+    /// As [`arm`](Self::arm), for one that is told of changes only: takes the bells that were left.
+    pub(crate) fn arm_for_change(&self, beside: Beside<'_>) -> bool {
+        // With a bell that stays, the descriptor does not become readable, for it is.
+        self.arm(beside) || self.take_bells(beside) || self.is_readable(beside)
+    }
+
+    /// Takes all bells; returns whether something else has come over the socket.
+    fn take_bells(&self, beside: Beside<'_>) -> bool {
+        if beside.waits_for_rest() {
+            return false;
+        }
+        loop {
+            // Each time the mark is set anew, so that a writer which has yet to clear the old one does not
+            // clear this.
+            match self.take_byte(beside, begin_taking) {
+                Some(Taken::Bell) => {}
+                Some(Taken::Nothing) | None => return false,
+                Some(Taken::Other) => return true,
+            }
+        }
     }
 
     /// As [`arm`](Self::arm), for one that polls many descriptors next: takes the bell that was rung for it the last
     /// time, which would end the poll at once.
-    pub(crate) fn arm_to_poll(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
+    pub(crate) fn arm_to_poll(&self, beside: Beside<'_>) -> bool {
         let was_rung_for = !self.ring().is_armed();
-        if self.arm() {
+        if self.arm(beside) {
             return true;
         }
         was_rung_for
-            && (self.take_byte(link, inbox, begin_taking).unwrap_or(false) || self.is_readable())
+            && (self.take_byte(beside, begin_taking) == Some(Taken::Other)
+                || self.is_readable(beside))
     }
 
     /// Waits until a receive would not wait.
-    pub(crate) fn poll(
-        &self,
-        link: &Link,
-        inbox: &Turn<Inbox>,
-        deadline: Deadline,
-    ) -> io::Result<bool> {
-        let look = || self.is_readable().then_some(());
+    pub(crate) fn poll(&self, beside: Beside<'_>, deadline: Deadline) -> io::Result<bool> {
+        let look = || self.is_readable(beside).then_some(());
         if wait_policy().spin_while_it_pays(deadline, look).is_some() {
             return Ok(true);
         }
-        if self.arm() {
+        if self.arm(beside) {
             return Ok(true);
         }
         loop {
-            if !wait::readable(link.as_fd(), deadline)? {
-                return Ok(self.is_readable());
+            if !wait::readable(beside.link.as_fd(), deadline)? {
+                return Ok(self.is_readable(beside));
             }
-            if self.answer(link, inbox) {
+            if self.answer(beside) {
                 return Ok(true);
             }
         }
@@ -287,18 +313,17 @@ impl Rings {
 
     /// What came over the socket: takes a bell that rang for nothing, and returns whether a receive
     /// would not wait.
-    pub(crate) fn answer(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
-        if self.is_readable() {
+    pub(crate) fn answer(&self, beside: Beside<'_>) -> bool {
+        if self.is_readable(beside) {
             // The bell stays, for others who wait for the same message.
             return true;
         }
         // Whoever receives at this moment takes the bell.
-        let taken = self.take_byte(link, inbox, begin_taking);
-        let taken = taken.unwrap_or_else(|| {
+        let taken = self.take_byte(beside, begin_taking);
+        if taken.is_none() {
             thread::sleep(NAP);
-            false
-        });
-        taken || self.is_readable()
+        }
+        taken == Some(Taken::Other) || self.is_readable(beside)
     }
 
     /// Has the other side ring no more.
@@ -307,30 +332,75 @@ impl Rings {
     }
 
     /// Takes a bell, whether it rang for nothing or not; returns whether a receive would not wait.
-    pub(crate) fn take_bell(&self, link: &Link, inbox: &Turn<Inbox>) -> bool {
-        self.take_byte(link, inbox, |_| ()).unwrap_or(false) || self.is_readable()
+    pub(crate) fn take_bell(&self, beside: Beside<'_>) -> bool {
+        self.take_byte(beside, |_| ()) == Some(Taken::Other) || self.is_readable(beside)
     }
 
-    /// Takes a byte that has come over the socket; returns whether it says more than that somebody
-    /// rang, or `None` if somebody receives at this moment.
-    fn take_byte(
-        &self,
-        link: &Link,
-        inbox: &Turn<Inbox>,
-        before: impl FnOnce(&RingReader<'_>),
-    ) -> Option<bool> {
+    /// Takes a byte that has come over the socket, unless it is a message's; `None` if somebody receives at this
+    /// moment.
+    fn take_byte(&self, beside: Beside<'_>, before: impl FnOnce(&RingReader<'_>)) -> Option<Taken> {
         let now = Deadline::after(Duration::ZERO);
-        let mut inbox = inbox.take(now)?;
+        let mut inbox = beside.inbox.take(now)?;
         let take = |reader: &mut RingReader<'_>| {
             // Then what has come are the bytes of a message.
             if inbox.is_partial() || !matches!(reader.next(), Ok(None | Some(Next::InRing(_)))) {
-                return true;
+                return Taken::Other;
             }
             before(reader);
-            let byte = inbox.receive_byte(link, now);
-            !matches!(byte, Ok(Byte::Bell) | Err(RecvError::TimedOut))
+            match inbox.receive_byte(beside.link, now) {
+                Ok(Byte::Bell) => Taken::Bell,
+                Err(RecvError::TimedOut) => Taken::Nothing,
+                _ => Taken::Other,
+            }
         };
         self.ring().read(now, take).ok()
+    }
+}
+
+/// What was found in the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Nothing,
+    /// A bell, which was taken.
+    Bell,
+    /// Bytes of a message, or the end.
+    Other,
+}
+
+/// What goes beside the rings: the socket, and what of a message has arrived there.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) inbox: &'a Turn<Inbox>,
+    /// The longest message that is received.
+    pub(crate) max: u64,
+}
+
+impl Beside<'_> {
+    /// Returns whether a receive that finds this in the ring would not wait; `has_come` is asked for the rest of a
+    /// message whose beginning was received.
+    fn is_due(
+        &self,
+        next: Result<Option<Next>, RingError>,
+        has_come: impl FnOnce() -> bool,
+    ) -> bool {
+        match next {
+            Ok(Some(Next::InRing(_))) | Err(_) => true,
+            Ok(_) if self.waits_for_rest() => has_come(),
+            Ok(next) => next.is_some(),
+        }
+    }
+
+    /// Returns whether a part of a message was received, and more of it is wanted.
+    fn waits_for_rest(&self) -> bool {
+        let waits = |inbox: &Inbox| inbox.is_partial() && !inbox.is_refused(self.max);
+        self.inbox.look(waits).unwrap_or(false)
+    }
+
+    /// Returns whether there is something in the socket.
+    fn has_come(&self) -> bool {
+        // A call that receives tells what is wrong.
+        wait::readable(self.link.as_fd(), Deadline::after(Duration::ZERO)).unwrap_or(true)
     }
 }
 

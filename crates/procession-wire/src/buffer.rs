@@ -222,14 +222,24 @@ fn keep(spare: &[Cell<Vec<u8>>; OWN_COUNT], buffer: Vec<u8>) {
 #[cold]
 fn grow(buffer: &mut Vec<u8>, more: usize) {
     let needed = buffer.len().saturating_add(more);
-    if needed > OWN
-        && let Some(mut large) = take_large(needed)
+    if needed <= OWN {
+        return buffer.reserve(more);
+    }
+    // For what follows a long part: to have no room for it would be to copy that again.
+    let spare = match SHARED.checked_sub(needed) {
+        // What is kept is no larger than this.
+        Some(left) => left.min(needed / 8),
+        None => needed / 8,
+    };
+    // What is long already is moved by the system, which need not copy it.
+    if buffer.len() <= OWN
+        && let Some(mut large) = take_large(needed.saturating_add(spare))
     {
         large.extend_from_slice(buffer);
         give(std::mem::replace(buffer, large));
         return;
     }
-    buffer.reserve(more);
+    buffer.reserve(more.saturating_add(spare));
     huge::prefer(buffer);
 }
 

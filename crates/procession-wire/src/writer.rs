@@ -1,5 +1,6 @@
 //! Values as postcard's bytes.
 
+use crate::buffer;
 use crate::bulk::{self, Head};
 use crate::depth::Depth;
 use crate::familiar::{is_familiar, mark};
@@ -32,6 +33,9 @@ pub(crate) fn write<T: Serialize>(value: &T, bytes: &mut Vec<u8>) -> Result<(), 
         Unwritten::Problem(problem)
     })
 }
+
+/// Strings and bytes from this length on have memory that is kept, where there is any.
+const LONG: usize = 4 << 10;
 
 /// Why a value was not written, or not to its end.
 pub(crate) enum Unwritten {
@@ -180,6 +184,9 @@ impl Serializer for Writer<'_, '_> {
     #[inline]
     fn serialize_bytes(self, value: &[u8]) -> Result<(), Problem> {
         let bytes = &mut *self.output.bytes;
+        if value.len() >= LONG {
+            buffer::make_room(bytes, value.len() + 16);
+        }
         varint::append(value.len() as u64, bytes);
         bytes.extend_from_slice(value);
         Ok(())

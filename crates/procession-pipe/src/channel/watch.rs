@@ -23,7 +23,7 @@ impl Channel {
     /// True.
     pub fn poll(&self, deadline: Deadline) -> io::Result<bool> {
         match self.rings.get() {
-            Some(rings) => rings.poll(&self.link, &self.turns.inbox, deadline),
+            Some(rings) => rings.poll(self.beside(), deadline),
             None if self.is_refusing() => Ok(true),
             None => wait::readable(self.as_fd(), deadline),
         }
@@ -35,7 +35,8 @@ impl Channel {
     /// A channel without rings needs no such call: its descriptor can be read when something has
     /// come. One with rings is told of by its descriptor only if it was armed, and then once: after
     /// that, receive with a call that does not wait until there is nothing, and arm it again. Its
-    /// descriptor may also wake for nothing.
+    /// descriptor may also wake for nothing. Of a message of which a part was received, the rest counts
+    /// when it comes.
     ///
     /// One thread or task at a time should watch, or receive: whoever receives takes what would
     /// have woken another. [`wait`](crate::wait) does all this by itself, for any number of them.
@@ -49,7 +50,24 @@ impl Channel {
     /// The descriptor can be read, armed or not.
     pub fn arm(&self) -> io::Result<bool> {
         match self.rings.get() {
-            Some(rings) => Ok(rings.arm()),
+            Some(rings) => Ok(rings.arm(self.beside())),
+            None => self.poll(Deadline::after(Duration::ZERO)),
+        }
+    }
+
+    /// As [`arm`](Self::arm), for an event loop that is told only when the descriptor becomes readable
+    /// (`EPOLLET`), and not while it is: what was left of earlier bells is taken.
+    ///
+    /// # Errors
+    ///
+    /// What `poll` reports.
+    ///
+    /// # When the other side is gone
+    ///
+    /// True, if nothing has told of it yet.
+    pub fn arm_for_change(&self) -> io::Result<bool> {
+        match self.rings.get() {
+            Some(rings) => Ok(rings.arm_for_change(self.beside())),
             None => self.poll(Deadline::after(Duration::ZERO)),
         }
     }
@@ -79,7 +97,7 @@ impl Channel {
     /// True.
     pub fn take_bell(&self) -> io::Result<bool> {
         match self.rings.get() {
-            Some(rings) => Ok(rings.take_bell(&self.link, &self.turns.inbox)),
+            Some(rings) => Ok(rings.take_bell(self.beside())),
             None => self.poll(Deadline::after(Duration::ZERO)),
         }
     }
@@ -132,7 +150,7 @@ impl Channel {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_recv(&self) -> Result<Option<Packet>, RecvError> {
-        if self.rings.get().is_some_and(|rings| !rings.is_readable()) {
+        if self.rings.get().is_some_and(|rings| !rings.has_next()) {
             return Ok(None);
         }
         match self.recv_by(Deadline::after(Duration::ZERO)) {

@@ -216,7 +216,7 @@ impl<R> Receiver<R> {
     ///
     /// What `poll` reports.
     pub fn arm(&self) -> io::Result<bool> {
-        self.channel.arm()
+        self.channel.arm_for_change()
     }
 
     /// Sets the length in bytes above which a message is refused with [`RecvError::TooLong`].
