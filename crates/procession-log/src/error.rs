@@ -1,6 +1,7 @@
 //! Why the log could not be set up.
 
 use procession_call::RoutineError;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::PathBuf;
 
@@ -8,9 +9,9 @@ use std::path::PathBuf;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum LogError {
-    /// No file was named.
-    #[error("the log has no file: name one with `.file(path)`")]
-    NoFile,
+    /// The log has no sink.
+    #[error("the log has no sink: name one with `.file(path)`, `.stderr()` or `.forward()`")]
+    NoSink,
     /// The file cannot be opened for appending.
     #[error("cannot open the log file {}: {source}", path.display())]
     Open {
@@ -19,6 +20,12 @@ pub enum LogError {
         /// What the system said.
         source: io::Error,
     },
+    /// A filter is wrong.
+    #[error("the log's filter is wrong: {0}")]
+    Filter(#[from] FilterError),
+    /// What the processes of a log share cannot be had.
+    #[error("cannot make what the processes of a log share: {0}")]
+    Share(io::Error),
     /// The format is wrong.
     #[error("the log format is wrong: {0}")]
     Format(#[from] FormatError),
@@ -31,8 +38,10 @@ pub enum LogError {
 }
 
 procession_os::debug_in_words!(LogError {
-    NoFile,
+    NoSink,
     Open,
+    Filter,
+    Share,
     Format,
     Installed,
     Routine
@@ -88,4 +97,45 @@ procession_os::debug_in_words!(FormatError {
     Conversion,
     NotANumber,
     TooWide
+});
+
+/// The filter of a log cannot be changed.
+///
+/// # Examples
+///
+/// ```
+/// use procession_log::{FilterError, LogError};
+///
+/// let refused = procession_log::builder().file("app.log").filter("my_app=loud").install();
+/// let Err(LogError::Filter(error)) = refused else { unreachable!() };
+/// assert_eq!(error, FilterError::Level("my_app=loud".to_owned()));
+/// ```
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[non_exhaustive]
+pub enum FilterError {
+    /// A directive does not end with a level.
+    #[error(
+        "`{0}` has no level: write error, warn, info, debug, trace or off, after = if for some"
+    )]
+    Level(String),
+    /// What stands before the level is neither a target nor a process.
+    #[error("`{0}` is no directive: write target=level, [process]=level or [process]target=level")]
+    Directive(String),
+    /// The text is longer than the memory for it.
+    #[error("the filter has more than 1976 bytes: give fewer directives, or use `*`")]
+    TooLong,
+    /// This process has no log of this library.
+    #[error("no log is installed in this process")]
+    NotInstalled,
+    /// A process that changes the filter does not come to an end: it was stopped by a signal.
+    #[error("another process is changing the filter, and is stopped")]
+    Busy,
+}
+
+procession_os::debug_in_words!(FilterError {
+    Level,
+    Directive,
+    TooLong,
+    NotInstalled,
+    Busy
 });

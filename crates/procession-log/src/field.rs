@@ -5,11 +5,9 @@
 //! zeros go between sign and digits, and nowhere if the padding is to the right.
 
 use crate::moment::Moment;
-use log::{Level, Record};
-use procession_os::parent::on_main_thread;
-use procession_process::current_process;
+use crate::origin::{Origin, level_name, level_number};
+use std::borrow::Cow;
 use std::fmt::{Arguments, Write};
-use std::{process, thread};
 
 /// An attribute of Python's `LogRecord`.
 ///
@@ -60,21 +58,11 @@ pub(crate) struct Field {
     pub(crate) precision: Option<u16>,
 }
 
-/// Where the values of the attributes come from.
-#[derive(Debug)]
-pub(crate) struct Origin<'a> {
-    pub(crate) record: &'a Record<'a>,
-    /// When the record was made: one moment for all that shows it.
-    pub(crate) moment: Moment,
-    /// When the log was set up in this process.
-    pub(crate) start: Moment,
-}
-
 /// The value of an attribute, before it is converted.
 enum Value<'a> {
     Asctime(Moment),
     Text(&'a str),
-    Owned(String),
+    Owned(Cow<'a, str>),
     Message(&'a Arguments<'a>),
     Integer(u64),
     Fraction(f64),
@@ -120,28 +108,24 @@ impl Attribute {
 
     /// Returns what this record has for it.
     fn value<'a>(self, origin: &Origin<'a>) -> Value<'a> {
-        let &Origin {
-            record,
-            moment,
-            start,
-        } = origin;
+        let record = origin.record;
         match self {
-            Self::Asctime => Value::Asctime(moment),
-            Self::Created => Value::Fraction(moment.seconds()),
-            Self::Filename => Value::Text(filename(record)),
+            Self::Asctime => Value::Asctime(origin.moment),
+            Self::Created => Value::Fraction(origin.moment.seconds()),
+            Self::Filename => Value::Text(origin.filename()),
             Self::LevelName => Value::Text(level_name(record.level())),
             Self::LevelNumber => Value::Integer(level_number(record.level())),
             Self::Line => Value::Integer(record.line().unwrap_or(0).into()),
             Self::Message => Value::Message(record.args()),
-            Self::Millis => Value::Fraction(moment.millis().into()),
+            Self::Millis => Value::Fraction(origin.moment.millis().into()),
             Self::Module => Value::Text(record.module_path().unwrap_or("Unknown module")),
             Self::Name => Value::Text(record.target()),
-            Self::Path => Value::Text(path(record)),
-            Self::Process => Value::Integer(process::id().into()),
-            Self::ProcessName => Value::Text(current_process().name()),
-            Self::RelativeCreated => Value::Fraction(moment.millis_since(start)),
-            Self::Thread => Value::Integer(thread_number()),
-            Self::ThreadName => Value::Owned(thread_name()),
+            Self::Path => Value::Text(origin.path()),
+            Self::Process => Value::Integer(origin.pid().into()),
+            Self::ProcessName => Value::Text(origin.process()),
+            Self::RelativeCreated => Value::Fraction(origin.moment.millis_since(origin.start)),
+            Self::Thread => Value::Integer(origin.tid()),
+            Self::ThreadName => Value::Owned(origin.thread()),
         }
     }
 }
@@ -239,52 +223,4 @@ impl Value<'_> {
             _ => 0.0,
         }
     }
-}
-
-/// Returns Python's name for a level.
-fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "ERROR",
-        Level::Warn => "WARNING",
-        Level::Info => "INFO",
-        Level::Debug => "DEBUG",
-        Level::Trace => "TRACE",
-    }
-}
-
-/// Returns Python's number for a level; it has none for `Trace`, which is below its `DEBUG`.
-fn level_number(level: Level) -> u64 {
-    match level {
-        Level::Error => 40,
-        Level::Warn => 30,
-        Level::Info => 20,
-        Level::Debug => 10,
-        Level::Trace => 5,
-    }
-}
-
-/// Returns the source file, or what Python writes if there is none.
-fn path<'a>(record: &'a Record<'a>) -> &'a str {
-    record.file().unwrap_or("(unknown file)")
-}
-
-/// Returns the source file without its folder.
-fn filename<'a>(record: &'a Record<'a>) -> &'a str {
-    let path = path(record);
-    path.rsplit_once('/').map_or(path, |(_, name)| name)
-}
-
-/// Returns the number by which the system knows this thread.
-fn thread_number() -> u64 {
-    nix::unistd::gettid().as_raw().cast_unsigned().into()
-}
-
-/// Returns the name of this thread. The main thread of a child is not the one that Rust takes for
-/// it, so it is told by its number.
-fn thread_name() -> String {
-    if on_main_thread() {
-        return "MainThread".to_owned();
-    }
-    let named = thread::current().name().map(str::to_owned);
-    named.unwrap_or_else(|| format!("Thread-{}", thread_number()))
 }

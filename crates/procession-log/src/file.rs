@@ -5,15 +5,21 @@
 //! each is one write, and what was written is the kernel's, whoever dies next.
 
 use crate::error::LogError;
+use crate::moment::Moment;
+use crate::rotate::{Place, Rules};
+use crate::shared::Shared;
+use crate::trouble;
 use procession_os::file_size::within_limit;
-use procession_wire::handle;
+use procession_wire::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 /// How many records this process could not write.
 static LOST: AtomicU64 = AtomicU64::new(0);
@@ -21,8 +27,15 @@ static LOST: AtomicU64 = AtomicU64::new(0);
 /// Whether the last write of this process stopped in the middle of a line.
 static TORN: AtomicBool = AtomicBool::new(false);
 
+/// How long the old file is written to when a new one cannot be had.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long it is written to while another process makes the new one.
+const SHORT_PAUSE: Duration = Duration::from_millis(2);
+
 /// Returns how many records this process could not write, or not to their end, because the disk
 /// was full, the file had reached a limit of its size (`ulimit -f`), or it failed.
+///
+/// The first such record of all processes is told of on standard error too, with the reason.
 ///
 /// # Examples
 ///
@@ -33,47 +46,197 @@ pub fn lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// A file that is open for appending, in every process through the same open file description.
+/// Counts a record that could not be written, and tells of the first.
+pub(crate) fn lose(shared: &Shared, sink: u64, error: &io::Error) {
+    LOST.fetch_add(1, Ordering::Relaxed);
+    trouble::tell(shared, sink, "records are lost", error);
+}
+
+/// A file that is open for appending.
 #[derive(Debug, Clone)]
-pub(crate) struct LogFile(Arc<File>);
+pub(crate) struct LogFile(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    current: RwLock<Arc<Current>>,
+    rotation: Option<Rotation>,
+}
+
+#[derive(Debug)]
+struct Rotation {
+    rules: Rules,
+    place: Place,
+    /// When it is tried again after it was not possible.
+    pause: trouble::Pause,
+}
+
+/// The file that is written to.
+#[derive(Debug)]
+struct Current {
+    file: File,
+    /// How often the file had been changed for another when this one was opened.
+    generation: u64,
+}
 
 impl LogFile {
     /// Opens a file, and makes it if there is none.
-    pub(crate) fn open(path: PathBuf) -> Result<Self, LogError> {
-        let opened = OpenOptions::new().append(true).create(true).open(&path);
-        let file = opened.map_err(|source| LogError::Open { path, source })?;
-        Ok(Self(Arc::new(file)))
+    pub(crate) fn open(
+        path: PathBuf,
+        truncate: bool,
+        rules: Rules,
+        shared: &Shared,
+    ) -> Result<Self, LogError> {
+        let opened = || -> io::Result<Self> {
+            let file = OpenOptions::new().append(true).create(true).open(&path)?;
+            if truncate {
+                file.set_len(0)?;
+            }
+            let rotation = rules.is_any().then(|| Place::of(&path)).transpose()?;
+            let rotation = rotation.map(|place| Rotation::new(rules, place));
+            let found = file.metadata()?;
+            shared.size().store(found.len(), Ordering::Relaxed);
+            let begun = if found.len() > 0 {
+                Moment::from_unix_seconds(found.mtime().cast_unsigned())
+            } else {
+                Moment::now()
+            };
+            shared.set_day(begun.end_of_day(), found.ino());
+            Ok(Self::of(file, 0, rotation))
+        };
+        opened().map_err(|source| LogError::Open { path, source })
+    }
+
+    fn of(file: File, generation: u64, rotation: Option<Rotation>) -> Self {
+        let current = RwLock::new(Arc::new(Current { file, generation }));
+        Self(Arc::new(Inner { current, rotation }))
     }
 
     /// Appends a whole record with one write.
     ///
     /// Where a record did not fit on the disk, what was begun stays; the next one begins on a line
     /// of its own.
-    pub(crate) fn append(&self, mut record: String) {
-        let torn = TORN.load(Ordering::Relaxed);
-        if torn {
-            record.insert(0, '\n');
+    pub(crate) fn append(&self, record: &str, now: Moment, shared: &Shared) {
+        let Some(rotation) = &self.0.rotation else {
+            write(&self.current(), record, shared);
+            return;
+        };
+        if rotation.is_due(shared, record.len(), now) {
+            rotation.rotate(record.len(), now, shared);
         }
-        match write_all(&self.0, record.as_bytes()) {
-            Ok(()) if torn => TORN.store(false, Ordering::Relaxed),
-            Ok(()) => {}
-            Err(left) => {
-                LOST.fetch_add(1, Ordering::Relaxed);
-                TORN.fetch_or(left < record.len(), Ordering::Relaxed);
+        let current = self.newest(rotation, shared);
+        let written = write(&current, record, shared);
+        shared.size().fetch_add(written, Ordering::Relaxed);
+        // This thread may have been stopped for so long that the file was removed before it was written to.
+        let changed = shared.generation().load(Ordering::Acquire) != current.generation;
+        if changed && current.file.metadata().is_ok_and(|file| file.nlink() == 0) {
+            write(&self.newest(rotation, shared), record, shared);
+        }
+    }
+
+    /// Returns the file that has the name now, as far as this process can have it.
+    fn newest(&self, rotation: &Rotation, shared: &Shared) -> Arc<Current> {
+        // The count comes first: a file that is opened afterwards is that one, or a newer one.
+        let generation = shared.generation().load(Ordering::Acquire);
+        let current = self.current();
+        if current.generation == generation || rotation.pause.is_on() {
+            return current;
+        }
+        match rotation.place.open() {
+            Ok(file) => {
+                let new = Arc::new(Current { file, generation });
+                self.set_current(&new);
+                new
             }
+            Err(error) => {
+                rotation.pause.begin(PAUSE);
+                let what = "the log's new file cannot be opened";
+                trouble::tell(shared, trouble::ROTATION, what, &error);
+                current
+            }
+        }
+    }
+
+    fn current(&self) -> Arc<Current> {
+        let current = self.0.current.read();
+        Arc::clone(&current.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes up a file, unless another thread has taken up a newer one.
+    fn set_current(&self, new: &Arc<Current>) {
+        let current = self.0.current.write();
+        let mut current = current.unwrap_or_else(PoisonError::into_inner);
+        if current.generation < new.generation {
+            *current = Arc::clone(new);
+        }
+    }
+}
+
+impl Rotation {
+    fn new(rules: Rules, place: Place) -> Self {
+        let pause = trouble::Pause::default();
+        Self {
+            rules,
+            place,
+            pause,
+        }
+    }
+
+    /// Changes the file for a new one, if that can be done now.
+    fn rotate(&self, len: usize, now: Moment, shared: &Shared) {
+        match self.place.rotate(self.rules, len, now, shared) {
+            Ok(true) => {}
+            Ok(false) => self.pause.begin(SHORT_PAUSE),
+            Err(error) => {
+                self.pause.begin(PAUSE);
+                let what = "the log's file cannot be changed for a new one";
+                trouble::tell(shared, trouble::ROTATION, what, &error);
+            }
+        }
+    }
+
+    /// Returns whether it seems to be time for a new file: so says the page that all processes share.
+    fn is_due(&self, shared: &Shared, len: usize, now: Moment) -> bool {
+        let size = shared.size().load(Ordering::Relaxed);
+        let full = |most| size > 0 && size.saturating_add(len as u64) > most;
+        let over = || now.unix_seconds() >= shared.day_end();
+        let due = self.rules.bytes.is_some_and(full) || (self.rules.daily && over());
+        due && !self.pause.is_on()
+    }
+}
+
+/// Writes a record, and returns how many bytes of it are in the file.
+fn write(current: &Current, record: &str, shared: &Shared) -> u64 {
+    let torn = TORN.load(Ordering::Relaxed);
+    let written = if torn {
+        write_all(&current.file, format!("\n{record}").as_bytes())
+    } else {
+        write_all(&current.file, record.as_bytes())
+    };
+    let len = record.len() + usize::from(torn);
+    match written {
+        Ok(()) => {
+            if torn {
+                TORN.store(false, Ordering::Relaxed);
+            }
+            len as u64
+        }
+        Err((left, error)) => {
+            TORN.fetch_or(left < len, Ordering::Relaxed);
+            lose(shared, trouble::FILE, &error);
+            (len - left) as u64
         }
     }
 }
 
 /// Writes with one call, and with further ones only if the kernel took a part; fails with the
 /// number of bytes that are left.
-fn write_all(mut file: &File, mut bytes: &[u8]) -> Result<(), usize> {
+pub(crate) fn write_all(mut sink: impl Write, mut bytes: &[u8]) -> Result<(), (usize, io::Error)> {
     while !bytes.is_empty() {
-        match within_limit(|| file.write(bytes)) {
-            Ok(0) => return Err(bytes.len()),
+        match within_limit(|| sink.write(bytes)) {
+            Ok(0) => return Err((bytes.len(), ErrorKind::WriteZero.into())),
             Ok(written) => bytes = &bytes[written..],
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(_) => return Err(bytes.len()),
+            Err(error) => return Err((bytes.len(), error)),
         }
     }
     Ok(())
@@ -81,13 +244,21 @@ fn write_all(mut file: &File, mut bytes: &[u8]) -> Result<(), usize> {
 
 impl Serialize for LogFile {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        handle::serialize_fd(self.0.as_fd(), serializer)
+        let current = self.current();
+        let rotation = self.0.rotation.as_ref();
+        let rotation = rotation.map(|it| (it.rules, it.place.parts()));
+        (Fd(&current.file), current.generation, rotation).serialize(serializer)
     }
 }
 
+/// A file as it arrives.
+type Arrived = (Fd<OwnedFd>, u64, Option<(Rules, (Fd<OwnedFd>, Vec<u8>))>);
+
 impl<'de> Deserialize<'de> for LogFile {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fd = handle::deserialize_fd(deserializer)?;
-        Ok(Self(Arc::new(File::from(fd))))
+        let (Fd(file), generation, rotation) = Arrived::deserialize(deserializer)?;
+        let rotation = rotation
+            .map(|(rules, (folder, name))| Rotation::new(rules, Place::from_parts(folder, name)));
+        Ok(Self::of(file.into(), generation, rotation))
     }
 }

@@ -9,9 +9,8 @@
 //! logged.
 
 use crate::error::FormatError;
-use crate::field::{Attribute, Conversion, Field, Origin};
-use crate::moment::Moment;
-use log::Record;
+use crate::field::{Attribute, Conversion, Field};
+use crate::origin::Origin;
 use serde::{Deserialize, Serialize};
 
 /// What most records fit in, so that the line is seldom moved while it grows.
@@ -62,17 +61,12 @@ impl Format {
     }
 
     /// Writes a record as it goes into the file, with the line break that ends it.
-    pub(crate) fn line(&self, record: &Record<'_>, start: Moment) -> String {
-        let origin = Origin {
-            record,
-            start,
-            moment: Moment::now(),
-        };
+    pub(crate) fn line(&self, origin: &Origin<'_>) -> String {
         let mut line = String::with_capacity(USUAL_LINE);
         for piece in &self.pieces {
             match piece {
                 Piece::Text(text) => line.push_str(text),
-                Piece::Field(field) => field.push(&origin, &mut line),
+                Piece::Field(field) => field.push(origin, &mut line),
             }
         }
         line.push('\n');

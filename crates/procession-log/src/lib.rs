@@ -1,4 +1,4 @@
-//! Log records of every process in one file.
+//! Log records of every process in one place.
 //!
 //! One call makes the [`log`] macros of this process, of every process that it starts from then
 //! on, and of theirs, write to one file, in a format that is written as for Python's `logging`:
@@ -39,7 +39,21 @@
 //! in the next moment. (If the *machine* dies, what the kernel had not written to the disk is
 //! lost. On network file systems appending is not one step.)
 //!
-//! What cannot be written, as on a full disk, is counted by [`lost`].
+//! What cannot be written, as on a full disk, is counted by [`lost`], and told of once, on standard error.
+//! It holds up nobody.
+//!
+//! # Sinks
+//!
+//! A [file](Builder::file), which is appended to or [emptied first](Builder::truncate), and
+//! [standard error](Builder::stderr). Lines have the format below, or are [JSON](Builder::json).
+//!
+//! # A new file
+//!
+//! [`rotate_at`](Builder::rotate_at) and [`rotate_daily`](Builder::rotate_daily) change the file for a new
+//! one, by its size and by the day; [`keep`](Builder::keep) says how many old ones stay. The process whose
+//! record does not fit does it, and all others go on in the new file with their next record. If it is killed
+//! meanwhile, the next process completes what it began. No record is lost, and those of one process are in
+//! their order, from the oldest file to the newest.
 //!
 //! # The format
 //!
@@ -63,22 +77,33 @@
 //! `funcName` and `taskName` do not exist here. A format that is wrong is an error of
 //! [`Builder::install`], not of the call that logs.
 //!
-//! # Levels
+//! # Levels and filters
 //!
-//! A process starts with the level that its parent has at that moment, and
-//! [`log::set_max_level`] changes it for one process and for those that it starts later.
+//! [`level`](Builder::level) and [`filter`](Builder::filter) say which records are written, by target and by
+//! process. [`set_filter`] changes that in all processes, from any of them, while they run. They share it in
+//! memory, so a record that is not written costs as much as the call of a function.
+//!
+//! [`log::set_max_level`] is for what one process, and those that it starts later, want less than that.
 #![doc(html_root_url = "https://docs.rs/procession-log/latest")]
 #![forbid(unsafe_code)]
 
 mod builder;
+mod change;
 mod error;
 mod field;
 mod file;
+mod filter;
 mod format;
+mod json;
 mod logger;
 mod moment;
+mod origin;
+mod rotate;
 mod setup;
+mod shared;
+mod trouble;
 
 pub use builder::{Builder, DEFAULT_FORMAT, builder};
-pub use error::{FormatError, LogError};
+pub use change::{filter, set_filter};
+pub use error::{FilterError, FormatError, LogError};
 pub use file::lost;

@@ -3,41 +3,109 @@
 //! It has no lock and no buffer: threads format their records at once, and the kernel puts them one
 //! after the other into the file.
 
-use crate::file::LogFile;
+use crate::file::{LogFile, lose, write_all};
 use crate::format::Format;
+use crate::json;
 use crate::moment::Moment;
+use crate::origin::Origin;
+use crate::shared::Shared;
+use crate::trouble;
 use log::{Log, Metadata, Record};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::sync::OnceLock;
+
+/// What a line looks like.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum Style {
+    Format(Format),
+    Json,
+}
+
+impl Style {
+    fn line(&self, origin: &Origin<'_>) -> String {
+        match self {
+            Self::Format(format) => format.line(origin),
+            Self::Json => json::line(origin),
+        }
+    }
+}
+
+/// Where lines go.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Sinks {
+    pub(crate) style: Style,
+    pub(crate) file: Option<LogFile>,
+    pub(crate) stderr: bool,
+}
+
+impl Sinks {
+    /// Returns whether anything is written here.
+    fn is_any(&self) -> bool {
+        self.file.is_some() || self.stderr
+    }
+
+    /// Writes a record to all of them, or counts it as lost.
+    pub(crate) fn write(&self, origin: &Origin<'_>, shared: &Shared) {
+        if !self.is_any() {
+            return;
+        }
+        let line = self.style.line(origin);
+        if let Some(file) = &self.file {
+            file.append(&line, origin.moment, shared);
+        }
+        if self.stderr
+            && let Err((_, error)) = write_all(io::stderr(), line.as_bytes())
+        {
+            lose(shared, trouble::STDERR, &error);
+        }
+    }
+}
 
 /// What the macros of the `log` crate call.
 #[derive(Debug)]
 pub(crate) struct Logger {
-    file: LogFile,
-    format: Format,
+    sinks: Sinks,
+    pub(crate) shared: Shared,
     /// When it was made.
     start: Moment,
 }
 
+/// The logger of this process, if it has one of this library.
+static LOGGER: OnceLock<Logger> = OnceLock::new();
+
 impl Logger {
-    /// Makes a logger, which the process still has to be given.
-    pub(crate) fn new(file: LogFile, format: Format) -> Self {
-        Self {
-            file,
-            format,
-            start: Moment::now(),
-        }
+    /// Makes the logger of this process, which the `log` crate still has to be given; `None` if it has
+    /// one.
+    pub(crate) fn make(sinks: Sinks, shared: Shared) -> Option<&'static Self> {
+        let start = Moment::now();
+        let logger = Self {
+            sinks,
+            shared,
+            start,
+        };
+        LOGGER.set(logger).ok()?;
+        LOGGER.get()
+    }
+
+    /// Returns the logger of this process.
+    pub(crate) fn get() -> Option<&'static Self> {
+        LOGGER.get()
     }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.level() <= log::max_level()
+            && self.shared.allows(metadata.level(), metadata.target())
     }
 
     /// Writes a record, or counts it as lost. What a value's own `Display` does is its affair: it
     /// may log, or panic, without harm to the records of others.
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.file.append(self.format.line(record, self.start));
+            let origin = Origin::here(record, self.start);
+            self.sinks.write(&origin, &self.shared);
         }
     }
 

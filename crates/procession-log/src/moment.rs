@@ -16,6 +16,35 @@ impl Moment {
         Self(Timestamp::now())
     }
 
+    /// Returns the beginning of a second, counted from 1970.
+    pub(crate) fn from_unix_seconds(seconds: u64) -> Self {
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        Self(Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Returns the whole seconds since 1970; a clock before that counts as zero.
+    pub(crate) fn unix_seconds(self) -> u64 {
+        self.0.as_second().try_into().unwrap_or(0)
+    }
+
+    /// Returns when the local day of this moment ends, in seconds since 1970.
+    pub(crate) fn end_of_day(self) -> u64 {
+        let zone = TimeZone::system();
+        let tomorrow = zone.to_datetime(self.0).date().tomorrow();
+        let end = tomorrow.and_then(|date| date.to_zoned(zone));
+        end.map_or(u64::MAX, |end| Self(end.timestamp()).unix_seconds())
+    }
+
+    /// Returns the local date, as `2026-11-22`.
+    pub(crate) fn date(self) -> String {
+        TimeZone::system().to_datetime(self.0).date().to_string()
+    }
+
+    /// Returns the time as RFC 3339 has it, with microseconds.
+    pub(crate) fn rfc3339(self) -> String {
+        format!("{:.6}", self.0)
+    }
+
     /// Returns the seconds since 1970.
     #[expect(
         clippy::cast_precision_loss,

@@ -1,9 +1,8 @@
 //! What a process needs to log as its parent does.
 
 use crate::error::LogError;
-use crate::file::LogFile;
-use crate::format::Format;
-use crate::logger::Logger;
+use crate::logger::{Logger, Sinks};
+use crate::shared::Shared;
 use log::LevelFilter;
 use procession_process::{StartMethod, current_process, inherit};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -11,8 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// What is handed from process to process.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Setup {
-    pub(crate) file: LogFile,
-    pub(crate) format: Format,
+    pub(crate) sinks: Sinks,
+    pub(crate) shared: Shared,
     /// Encoded as the level that is in force when the child is started.
     #[serde(serialize_with = "level_in_force", deserialize_with = "level")]
     pub(crate) level: LevelFilter,
@@ -22,9 +21,10 @@ pub(crate) struct Setup {
 ///
 /// Until the last step nothing is logged, so that an error leaves nothing half done.
 pub(crate) fn install(setup: Setup) -> Result<(), LogError> {
-    let logger = Logger::new(setup.file.clone(), setup.format.clone());
+    let logger = Logger::make(setup.sinks.clone(), setup.shared.clone());
+    let logger = logger.ok_or(LogError::Installed)?;
     let level = setup.level;
-    log::set_boxed_logger(Box::new(logger)).map_err(|_| LogError::Installed)?;
+    log::set_logger(logger).map_err(|_| LogError::Installed)?;
     inherit(install_in_child, setup)?;
     log::set_max_level(level);
     Ok(())

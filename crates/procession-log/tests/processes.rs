@@ -127,10 +127,14 @@ fn children_of_children_log_too() {
 
 fn change_levels(path: PathBuf) -> Vec<String> {
     install(path, "%(message)s");
-    let level = || log::max_level().to_string();
+    let level = || {
+        let enabled = log::Level::iter().filter(|&level| log::log_enabled!(level));
+        enabled.map(|level| level.to_string()).collect::<String>()
+    };
     let child = || run(level, ());
     let mut levels = vec![child()];
-    log::set_max_level(LevelFilter::Trace);
+    procession_log::set_filter("trace").expect("the filter is right");
+    log::set_max_level(LevelFilter::Debug);
     levels.push(child());
     log::set_max_level(LevelFilter::Off);
     levels.push(child());
@@ -145,7 +149,7 @@ fn a_child_begins_with_the_level_of_its_parent() {
     let _watchdog = watchdog();
     let log = Log::new();
     let levels = run(change_levels, (log.path.clone(),));
-    assert_eq!(levels, ["INFO", "TRACE", "OFF", "OFF"]);
+    assert_eq!(levels, ["ERRORWARNINFO", "ERRORWARNINFODEBUG", "", ""]);
 }
 
 fn rename_file(path: PathBuf) {

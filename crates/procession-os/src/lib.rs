@@ -24,6 +24,7 @@
 //!   scheduled;
 //! - [`huge`]: large memory in few pages;
 //! - [`plain`]: sequences of numbers behind a type parameter;
+//! - [`table`]: a page of words that processes share through a descriptor;
 //! - [`shield`]: code of the program's whose panic ends nothing;
 //! - [`words`]: how errors show themselves.
 //!
@@ -53,6 +54,7 @@ pub mod sealed;
 pub mod shield;
 pub mod socket;
 pub mod spawn;
+pub mod table;
 pub mod turns;
 pub mod wait;
 pub mod waitable;

@@ -52,16 +52,21 @@
 //! Whoever waits for it is told. A lock that it held tells its next owner. Its children are killed
 //! with it. What it alone had in `/dev/shm` is given back when it is reaped; what is left when all are
 //! killed goes when the next family starts. [`family::usage`] says what there is, and who holds it.
+//!
+//! # Logging
+//!
+//! [`logging()`] makes all processes log to one place; [`mod@logging`] has what can be changed later.
 #![forbid(unsafe_code)]
 
 pub mod family;
+pub mod logging;
 pub mod manager;
 pub mod pool;
 pub mod shm;
 pub mod values;
 
 pub use procession_call::{Failure, Panic, RoutineError, Task, TaskError, TaskOnce};
-pub use procession_log::{FormatError, LogError, builder as logging};
+pub use procession_log::builder as logging;
 pub use procession_macros::{main, plain, shared};
 pub use procession_manager::{Manager, ManagerError, Object};
 pub use procession_pipe::{
