@@ -13,7 +13,6 @@ use std::num::NonZeroU64;
 use std::process;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// A process, living or dead, in 64 bits.
 ///
@@ -158,7 +157,5 @@ fn start_of(pid: u32) -> Option<u64> {
 }
 
 fn ended(process: &Pidfd) -> bool {
-    process
-        .wait(Deadline::after(Duration::ZERO))
-        .unwrap_or(false)
+    process.wait(Deadline::PASSED).unwrap_or(false)
 }

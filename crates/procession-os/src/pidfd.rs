@@ -132,9 +132,7 @@ impl Pidfd {
     pub fn reap(&self) -> io::Result<Option<ExitStatus>> {
         match waitid_now(self.fd.as_raw_fd()) {
             Ok(status) => Ok(status),
-            Err(Errno::ECHILD) if self.wait(Deadline::after(Duration::ZERO))? => {
-                Ok(Some(ExitStatus::Unknown))
-            }
+            Err(Errno::ECHILD) if self.wait(Deadline::PASSED)? => Ok(Some(ExitStatus::Unknown)),
             Err(errno) => Err(errno.into()),
         }
     }

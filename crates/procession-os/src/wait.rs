@@ -6,13 +6,24 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-/// The moment at which a call gives up; `None` waits for as long as it takes.
+/// The moment at which a call gives up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline(Option<Instant>);
+pub struct Deadline(When);
+
+/// In the order in which they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum When {
+    Passed,
+    At(Instant),
+    Never,
+}
 
 impl Deadline {
-    /// No deadline.
-    pub const NEVER: Self = Self(None);
+    /// No deadline: a call waits for as long as it takes.
+    pub const NEVER: Self = Self(When::Never);
+
+    /// A deadline that has passed: a call does what it can at once. No clock is read for it.
+    pub const PASSED: Self = Self(When::Passed);
 
     /// The moment `timeout` from now. A timeout beyond what the clock can count means never.
     ///
@@ -23,10 +34,14 @@ impl Deadline {
     /// use std::time::Duration;
     ///
     /// assert_eq!(Deadline::after(Duration::MAX), Deadline::NEVER);
-    /// assert!(Deadline::after(Duration::ZERO).passed());
+    /// assert_eq!(Deadline::after(Duration::ZERO), Deadline::PASSED);
     /// ```
     pub fn after(timeout: Duration) -> Self {
-        Self(Instant::now().checked_add(timeout))
+        if timeout.is_zero() {
+            return Self::PASSED;
+        }
+        let at = Instant::now().checked_add(timeout);
+        Self(at.map_or(When::Never, When::At))
     }
 
     /// `Some` timeout from now, or never.
@@ -47,16 +62,16 @@ impl Deadline {
     /// ```
     #[must_use]
     pub fn min(self, other: Self) -> Self {
-        match (self.0, other.0) {
-            (Some(one), Some(other)) => Self(Some(one.min(other))),
-            (one, other) => Self(one.or(other)),
-        }
+        Self(self.0.min(other.0))
     }
 
     /// Returns what is left: `None` without a deadline, zero if it passed.
     pub fn left(self) -> Option<Duration> {
-        self.0
-            .map(|at| at.saturating_duration_since(Instant::now()))
+        match self.0 {
+            When::Passed => Some(Duration::ZERO),
+            When::At(at) => Some(at.saturating_duration_since(Instant::now())),
+            When::Never => None,
+        }
     }
 
     /// Returns whether the moment has come.

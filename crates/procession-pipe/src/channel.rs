@@ -23,7 +23,6 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// The longest message that is received unless [`Channel::set_max_len`] says otherwise: 4 GiB.
 pub const DEFAULT_MAX_LEN: u64 = 4 << 30;
@@ -404,7 +403,7 @@ impl Channel {
     }
 
     pub(crate) fn try_recv_value<T: DeserializeOwned>(&self) -> Result<Option<T>, RecvError> {
-        match self.recv_value(Deadline::after(Duration::ZERO)) {
+        match self.recv_value(Deadline::PASSED) {
             Err(RecvError::TimedOut) => Ok(None),
             result => result.map(Some),
         }

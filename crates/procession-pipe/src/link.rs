@@ -8,7 +8,6 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 /// A descriptor that remembers a reset.
 ///
@@ -54,7 +53,7 @@ impl Link {
     ///
     /// If there is no room for the bell there is an older one, or a message.
     pub(crate) fn ring(&self) -> io::Result<()> {
-        let now = Deadline::after(Duration::ZERO);
+        let now = Deadline::PASSED;
         match self.send(&[IoSlice::new(&[BELL])], &[], now) {
             Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
             result => result.map(drop),
@@ -64,7 +63,7 @@ impl Link {
     /// Returns whether nobody holds the other end any more.
     pub(crate) fn is_hung_up(&self) -> bool {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::empty())];
-        let now = Deadline::after(Duration::ZERO);
+        let now = Deadline::PASSED;
         // If the kernel does not say, the next call that sends does.
         wait::poll(&mut polled, now).is_ok_and(|ready| ready > 0)
     }

@@ -339,7 +339,7 @@ impl Rings {
     /// Takes a byte that has come over the socket, unless it is a message's; `None` if somebody receives at this
     /// moment.
     fn take_byte(&self, beside: Beside<'_>, before: impl FnOnce(&RingReader<'_>)) -> Option<Taken> {
-        let now = Deadline::after(Duration::ZERO);
+        let now = Deadline::PASSED;
         let mut inbox = beside.inbox.take(now)?;
         let take = |reader: &mut RingReader<'_>| {
             // Then what has come are the bytes of a message.
@@ -400,7 +400,7 @@ impl Beside<'_> {
     /// Returns whether there is something in the socket.
     fn has_come(&self) -> bool {
         // A call that receives tells what is wrong.
-        wait::readable(self.link.as_fd(), Deadline::after(Duration::ZERO)).unwrap_or(true)
+        wait::readable(self.link.as_fd(), Deadline::PASSED).unwrap_or(true)
     }
 }
 
@@ -442,7 +442,7 @@ fn sleep_on_bell(
     if reader.is_watched() {
         reader.begin_taking();
     }
-    match inbox.receive_byte(link, Deadline::after(Duration::ZERO)) {
+    match inbox.receive_byte(link, Deadline::PASSED) {
         Err(RecvError::TimedOut) => Ok(Byte::Bell),
         byte => byte,
     }

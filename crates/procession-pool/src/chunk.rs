@@ -10,7 +10,6 @@ use procession_os::wait::Deadline;
 use procession_pipe::SendError;
 use procession_wire::Message;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Some calls that one worker is to run, in their order.
 #[derive(Debug)]
@@ -103,7 +102,7 @@ impl Chunk {
     /// Sends the calls to a worker, as far as it takes them at once, under this number.
     pub(crate) fn send(&mut self, channel: &Channel, number: u32) -> Result<(), SendError> {
         self.number = number;
-        let now = Deadline::after(Duration::ZERO);
+        let now = Deadline::PASSED;
         let item = self.call.for_items.then_some(self.first);
         match &mut self.load {
             Load::Row(row) => {

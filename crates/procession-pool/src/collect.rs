@@ -8,7 +8,7 @@ use crate::watch::Rung;
 use crate::worker::{Received, Worker};
 use procession_os::wait::Deadline;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How often a caller takes what is in the rings before it looks at the sockets too.
 const SWEEPS: u32 = 256;
@@ -164,7 +164,7 @@ impl Crew {
 
     /// Takes what has rung.
     pub(crate) fn answer_all(&self) {
-        self.answer_by(Deadline::after(Duration::ZERO));
+        self.answer_by(Deadline::PASSED);
     }
 
     /// Waits until a worker rings, and takes what has come.

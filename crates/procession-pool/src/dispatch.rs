@@ -274,7 +274,7 @@ impl Dispatch {
     pub(crate) fn unblock(&mut self, at: usize, wakes: &mut Wakes) -> bool {
         let slot = &mut self.slots[at];
         if let Some(worker) = slot.worker.as_ref().filter(|_| slot.is_blocked) {
-            let now = procession_os::wait::Deadline::after(Duration::ZERO);
+            let now = procession_os::wait::Deadline::PASSED;
             let flushed = worker.channel().flush_by(now);
             slot.is_blocked = matches!(flushed, Err(SendError::TimedOut));
         }

@@ -14,7 +14,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError};
-use std::time::Duration;
 
 /// The bytes of each of the two rings between the pool and a worker.
 pub(crate) const RING: usize = 32 << 10;
@@ -155,10 +154,7 @@ impl Worker {
 
     /// Receives the next message if it is there. The caller holds the inlet.
     pub(crate) fn receive(&self) -> Received {
-        match self
-            .channel
-            .recv_by(procession_os::wait::Deadline::after(Duration::ZERO))
-        {
+        match self.channel.recv_by(procession_os::wait::Deadline::PASSED) {
             Ok(packet) => Received::Packet(packet),
             Err(RecvError::TimedOut) => Received::Nothing,
             Err(RecvError::Closed | RecvError::Truncated | RecvError::Reset) => Received::Closed,

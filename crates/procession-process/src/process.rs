@@ -190,7 +190,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     /// # }
     /// ```
     pub fn take_result(&self) -> Result<Option<R>, ProcessError> {
-        match self.wait(Deadline::after(Duration::ZERO))? {
+        match self.wait(Deadline::PASSED)? {
             Some(_) => self.result().map(Some),
             None => Ok(None),
         }
@@ -225,7 +225,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
 
 impl<R> Process<R> {
     fn received(&self) -> Result<Packet, Cause> {
-        parcel::receive(self.channel(), Deadline::after(Duration::ZERO)).map_err(|error| {
+        parcel::receive(self.channel(), Deadline::PASSED).map_err(|error| {
             let status = self.status().unwrap_or(ExitStatus::Unknown);
             match error {
                 RecvError::Decode(error) => Cause::ResultNotDecoded(error),

@@ -15,7 +15,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 crate::enable_in_tests!();
 
@@ -66,7 +65,7 @@ fn tell(program: &Path, message: Message, work: Option<(Channel, Message)>) -> T
         let _ = socket.send(work);
     }
     let status = child.wait().unwrap();
-    let sent = channel.recv_bytes_by(Deadline::after(Duration::ZERO));
+    let sent = channel.recv_bytes_by(Deadline::PASSED);
     (status, sent.unwrap())
 }
 

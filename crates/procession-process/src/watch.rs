@@ -10,7 +10,6 @@ use procession_os::wait::Deadline;
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use std::{io, thread};
 
 /// What is to be done with the status of a child.
@@ -80,7 +79,7 @@ impl Watcher {
     fn run(&self) {
         let mut events = [EpollEvent::empty(); 64];
         // Until when those are looked for that end with a child.
-        let mut orphans = Deadline::after(Duration::ZERO);
+        let mut orphans = Deadline::PASSED;
         let mut timeout = EpollTimeout::NONE;
         loop {
             let ready = self.epoll.wait(&mut events, timeout).unwrap_or(0);

@@ -243,7 +243,7 @@ impl Core {
         };
         let Patience::Until(deadline) = patience else {
             let got = turn.take_or_let_pass(items, &mut check);
-            let got = got.or_else(|| self.end_if_deserted(now()).then(check).flatten());
+            let got = got.or_else(|| self.end_if_deserted(Deadline::PASSED).then(check).flatten());
             return got.unwrap_or(Err(GetError::Empty));
         };
         let sleep = |until| self.sleep_for_item(until);
@@ -334,7 +334,7 @@ impl Core {
 
     /// Whether a consumer needs not wait, nor would if it were to look for producers.
     pub(crate) fn is_ready(&self) -> bool {
-        self.may_get() || self.end_if_deserted(now())
+        self.may_get() || self.end_if_deserted(Deadline::PASSED)
     }
 
     /// Whether a consumer needs not wait.
@@ -391,11 +391,6 @@ impl Core {
 
 /// How long a consumer sleeps before it looks whether the producers live.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
-
-/// The moment that has come.
-fn now() -> Deadline {
-    Deadline::after(Duration::ZERO)
-}
 
 /// A record's kind and content.
 pub(crate) type Record<'a> = (Kind, &'a [u8]);

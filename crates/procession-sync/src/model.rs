@@ -13,14 +13,13 @@ use procession_os::identity::Identity;
 use procession_os::robust::LockError;
 use procession_os::wait::Deadline;
 use procession_shm::machine::readers::{self, Purpose, ReadersState};
-use std::time::Duration;
 
 /// The deadline that a wait is tried with: none, or one that has passed.
 fn deadline(patient: bool) -> Deadline {
     if patient {
         Deadline::NEVER
     } else {
-        Deadline::after(Duration::ZERO)
+        Deadline::PASSED
     }
 }
 

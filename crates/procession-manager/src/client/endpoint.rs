@@ -12,7 +12,6 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 /// How many connections are kept when no call needs them.
 const IDLE: usize = 8;
@@ -250,7 +249,7 @@ impl Sent {
 
     /// Takes the answer, if there is one; `is_over` says that no other will come.
     pub(crate) fn take(&self, is_over: bool) -> Option<Result<Packet, ManagerError>> {
-        match self.channel.recv_by(Deadline::after(Duration::ZERO)) {
+        match self.channel.recv_by(Deadline::PASSED) {
             Err(RecvError::TimedOut) if is_over => Some(Err(ManagerError::Gone)),
             Err(RecvError::TimedOut) => None,
             Err(error) => Some(Err(error.into())),

@@ -38,7 +38,7 @@ impl ServerProcess {
     }
 
     fn has_ended(&self) -> bool {
-        let ended = |fd: &OwnedFd| wait::readable(fd.as_fd(), Deadline::after(Duration::ZERO));
+        let ended = |fd: &OwnedFd| wait::readable(fd.as_fd(), Deadline::PASSED);
         self.0.as_ref().is_some_and(|fd| ended(fd).unwrap_or(false))
     }
 }

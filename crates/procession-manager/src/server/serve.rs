@@ -16,7 +16,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Answers one request after the other, until the client goes or sends what is no request.
 pub(super) fn serve_calls(home: &'static Home, session: &Arc<Session>, client: &Channel) {
@@ -191,7 +190,7 @@ impl ClientProcess {
             wait::poll(&mut fds, Deadline::NEVER).ok()?;
             let ended = fds[1].any().unwrap_or(true);
             // What it wrote before its end is there.
-            match client.recv_by(Deadline::after(Duration::ZERO)) {
+            match client.recv_by(Deadline::PASSED) {
                 Err(RecvError::TimedOut) if !ended => {}
                 received => return received.ok(),
             }

@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
 
 /// Something that a client may wait for or hold, and that must know when the client has ended.
 pub(crate) trait Interest: Send + Sync {
@@ -129,5 +128,5 @@ fn is_open(channel: &Channel) -> bool {
         channel.as_fd(),
         PollFlags::from_bits_retain(nix::libc::POLLRDHUP),
     )];
-    matches!(wait::poll(&mut fds, Deadline::after(Duration::ZERO)), Ok(0))
+    matches!(wait::poll(&mut fds, Deadline::PASSED), Ok(0))
 }

@@ -6,7 +6,6 @@ use procession_os::wait::{self, Deadline};
 use procession_wire::Packet;
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
 
 impl Channel {
     /// Waits until there is something to receive; returns false if the deadline passed first.
@@ -51,7 +50,7 @@ impl Channel {
     pub fn arm(&self) -> io::Result<bool> {
         match self.rings.get() {
             Some(rings) => Ok(rings.arm(self.beside())),
-            None => self.poll(Deadline::after(Duration::ZERO)),
+            None => self.poll(Deadline::PASSED),
         }
     }
 
@@ -68,7 +67,7 @@ impl Channel {
     pub fn arm_for_change(&self) -> io::Result<bool> {
         match self.rings.get() {
             Some(rings) => Ok(rings.arm_for_change(self.beside())),
-            None => self.poll(Deadline::after(Duration::ZERO)),
+            None => self.poll(Deadline::PASSED),
         }
     }
 
@@ -98,7 +97,7 @@ impl Channel {
     pub fn take_bell(&self) -> io::Result<bool> {
         match self.rings.get() {
             Some(rings) => Ok(rings.take_bell(self.beside())),
-            None => self.poll(Deadline::after(Duration::ZERO)),
+            None => self.poll(Deadline::PASSED),
         }
     }
 
@@ -145,7 +144,7 @@ impl Channel {
     /// drop(there);
     /// assert!(here.try_recv()?.is_none());
     /// assert!(wait::readable(here.as_fd(), Deadline::NEVER)? && here.take_bell()?);
-    /// let end = here.recv_by(Deadline::after(Duration::ZERO));
+    /// let end = here.recv_by(Deadline::PASSED);
     /// assert!(matches!(end, Err(RecvError::Closed)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -153,7 +152,7 @@ impl Channel {
         if self.rings.get().is_some_and(|rings| !rings.has_next()) {
             return Ok(None);
         }
-        match self.recv_by(Deadline::after(Duration::ZERO)) {
+        match self.recv_by(Deadline::PASSED) {
             Err(RecvError::TimedOut) => Ok(None),
             received => received.map(Some),
         }

@@ -234,14 +234,11 @@ fn look_again<W: Waitable>(set: &mut Set<'_, W>, deadline: Deadline) -> io::Resu
     } else {
         wait_policy()
     };
-    let look =
-        || Some(set.look(now())).filter(|ready| !matches!(ready, Ok(none) if none.is_empty()));
+    let look = || {
+        Some(set.look(Deadline::PASSED))
+            .filter(|ready| !matches!(ready, Ok(none) if none.is_empty()))
+    };
     policy.spin(deadline, look).unwrap_or(Ok(Vec::new()))
-}
-
-/// The moment that has come.
-fn now() -> Deadline {
-    Deadline::after(Duration::ZERO)
 }
 
 /// The deadline, or `limit` from now if that is before it.

@@ -1,6 +1,6 @@
 //! What is waited for, sorted by how one learns that it is ready.
 
-use super::{PATIENCE, earlier, helpers, now};
+use super::{PATIENCE, earlier, helpers};
 use crate::Deadline;
 use nix::poll::{PollFd, PollFlags};
 use procession_os::futexes::{self, MAX_WATCHES, Watch};
@@ -61,7 +61,11 @@ impl<'a, W: Waitable> Set<'a, W> {
             known.extend(self.arm_doorbells());
         }
         loop {
-            let until = if known.is_empty() { deadline } else { now() };
+            let until = if known.is_empty() {
+                deadline
+            } else {
+                Deadline::PASSED
+            };
             let ready = self.poll(known, until)?;
             // A bell may have rung for what somebody else has taken.
             if !ready.is_empty() || deadline.passed() {
@@ -79,7 +83,7 @@ impl<'a, W: Waitable> Set<'a, W> {
 
     /// Returns what is ready, and those that are known to be.
     pub(super) fn look_beside(&mut self, mut known: Vec<usize>) -> io::Result<Vec<usize>> {
-        known.extend(self.look(now())?);
+        known.extend(self.look(Deadline::PASSED)?);
         Ok(in_order(known))
     }
 

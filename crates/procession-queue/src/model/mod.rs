@@ -27,7 +27,6 @@ pub use life::live;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use procession_os::wait::Deadline;
 use std::cell::RefCell;
-use std::time::Duration;
 
 /// A queue of numbers. There can be one in each run of a model.
 pub struct Queue {
@@ -156,7 +155,7 @@ impl Handle<'_> {
     pub fn get(&self, patient: bool) -> Result<u64, GetError> {
         let deadline = match patient {
             true => Deadline::NEVER,
-            false => Deadline::after(Duration::ZERO),
+            false => Deadline::PASSED,
         };
         loop {
             if let Some(item) = self.try_get()? {

@@ -148,7 +148,7 @@ impl<T: Plain> ArrayPart<T> {
     /// ```
     pub fn try_lock(&self) -> LockResult<PartGuard<'_, T>> {
         let reading = self.segment().try_enter(Purpose::Parts)?;
-        let claimed = self.claim(reading, Deadline::after(Duration::ZERO));
+        let claimed = self.claim(reading, Deadline::PASSED);
         self.guard(claimed.map_err(|error| match error {
             LockError::TimedOut => LockError::WouldBlock,
             error => error,

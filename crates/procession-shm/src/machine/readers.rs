@@ -412,7 +412,7 @@ where
 {
     let end = Deadline::after(MOMENT);
     loop {
-        match place.enter(Deadline::after(Duration::ZERO)) {
+        match place.enter(Deadline::PASSED) {
             Err(LockError::TimedOut) if place.state().is_writing() || end.passed() => {
                 return Err(LockError::WouldBlock);
             }

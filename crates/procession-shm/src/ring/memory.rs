@@ -10,7 +10,6 @@ use procession_os::robust::{Acquired, RobustMutex};
 use procession_os::wait::Deadline;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::time::Duration;
 
 /// What the writers write, and the readers look at, or the other way round; in cache lines of its
 /// own.
@@ -61,7 +60,7 @@ impl Side {
 
     /// Has `local` stand in for the mutex, unless somebody holds that at this moment.
     pub(super) fn take_over(&self, local: &LocalLock) -> Result<(), RingError> {
-        let held = Hold::new(self, Deadline::after(Duration::ZERO))?;
+        let held = Hold::new(self, Deadline::PASSED)?;
         local.take_over();
         drop(held);
         Ok(())

@@ -267,7 +267,7 @@ where
         match sleeper.sleep_while(&state.phase, round) {
             // Entering is enough to notice that somebody died inside. Who is alive inside may be
             // there for long, and is not waited for.
-            Awake::Nap(_) => drop(place.enter(Deadline::after(Duration::ZERO))),
+            Awake::Nap(_) => drop(place.enter(Deadline::PASSED)),
             Awake::TimedOut if state.break_round(round) => return Err(BarrierError::TimedOut),
             Awake::Changed | Awake::TimedOut => {}
         }

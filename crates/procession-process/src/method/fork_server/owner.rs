@@ -26,7 +26,6 @@ use procession_wire::Fd;
 use procession_wire::{Encoder, Message};
 use std::error::Error;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use std::{io, mem, process};
 
 /// What this process knows of its server.
@@ -270,7 +269,7 @@ impl Server {
         // One that cannot be asked is not waited for, but may have said why.
         let until = match asked {
             Ok(_) => Deadline::NEVER,
-            Err(_) => Deadline::after(Duration::ZERO),
+            Err(_) => Deadline::PASSED,
         };
         match (self.answer(until), asked) {
             (Ok(Err(refused)), _) => Ok(Err(refused)),
