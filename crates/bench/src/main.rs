@@ -18,6 +18,7 @@ mod chart;
 mod dicts;
 mod figures;
 mod large;
+mod logs;
 mod made;
 mod managers;
 mod memory;

@@ -5,6 +5,7 @@ use crate::large::{
     pipe_large, pipe_stream_floats, pipe_stream_numbers, pipe_stream_typed, process_argument,
     process_result, queue_large, queue_many, queue_stream_large, rings_stream_typed, socket_large,
 };
+use crate::logs::{log_file, log_forwarded, log_unwanted};
 use crate::made::{made_array, made_event, made_large_array, made_lock, made_value};
 use crate::managers::{
     manager_1, manager_4, manager_16, manager_64, manager_256, manager_append, manager_batch,
@@ -53,6 +54,13 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Array, set an element", array_set),
     row!("Dict in shared memory, get of 64 B", dict_get),
     row!("Dict in shared memory, set of 64 B", dict_set),
+    row!("Log record, to the file", log_file, log_queue),
+    row!(
+        "Log record, to the parent's logger",
+        log_forwarded,
+        log_queue
+    ),
+    row!("Log record below the level", log_unwanted),
     row!("Lock, made and dropped", made_lock),
     row!("Event, made and dropped", made_event),
     row!("Value, made and dropped", made_value),

@@ -6,7 +6,7 @@ use crate::filter::{Filter, USUAL};
 use crate::format::Format;
 use crate::logger::{Sinks, Style};
 use crate::rotate::Rules;
-use crate::setup::{Setup, install};
+use crate::setup::{Also, Setup, install, install_forward};
 use crate::shared::Shared;
 use log::LevelFilter;
 use std::path::PathBuf;
@@ -38,8 +38,10 @@ pub struct Builder {
     truncate: bool,
     rules: Rules,
     stderr: bool,
-    format: String,
-    json: bool,
+    forward: bool,
+    also: Also,
+    /// None for JSON.
+    format: Option<String>,
     level: LevelFilter,
     filter: String,
 }
@@ -52,8 +54,9 @@ impl Default for Builder {
             truncate: false,
             rules: Rules::default(),
             stderr: false,
-            format: DEFAULT_FORMAT.to_owned(),
-            json: false,
+            forward: false,
+            also: Also::default(),
+            format: Some(DEFAULT_FORMAT.to_owned()),
             level: USUAL,
             filter: String::new(),
         }
@@ -177,6 +180,120 @@ impl Builder {
         self
     }
 
+    /// Has the records of other processes come to the logger that is installed in this one already, whatever
+    /// it is, with `process`, `pid`, `thread` and `tid` among their [fields](log::kv).
+    ///
+    /// A record is in shared memory, out of its process, when the call that logs returns; a thread of this
+    /// process gives it to the logger. [`flush`](crate::flush) waits for that, and so does the exit of this
+    /// process. What [`file`](Self::file) and [`stderr`](Self::stderr) name gets the records of the other
+    /// processes besides; this one's go where its logger puts them.
+    ///
+    /// Records that the logger does not take in time are [lost](crate::lost), once there are some thousand:
+    /// who logs waits for it for a fifth of a second, once. Because of the thread this process cannot be
+    /// copied, so its children are not started by [`Fork`](procession_process::StartMethod::Fork).
+    ///
+    /// # When the other side is gone
+    ///
+    /// When this process has ended, what detached processes log is lost but for the other sinks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use log::{LevelFilter, Log, Metadata, Record};
+    /// use procession_process::Process;
+    /// use std::sync::Mutex;
+    /// use std::time::Duration;
+    ///
+    /// /// Stands for any logger.
+    /// struct Kept(Mutex<Vec<String>>);
+    ///
+    /// impl Log for Kept {
+    ///     fn enabled(&self, _: &Metadata) -> bool {
+    ///         true
+    ///     }
+    ///     fn log(&self, record: &Record) {
+    ///         let process = record.key_values().get("process".into());
+    ///         let text = format!("{}: {}", process.unwrap(), record.args());
+    ///         self.0.lock().unwrap().push(text);
+    ///     }
+    ///     fn flush(&self) {}
+    /// }
+    ///
+    /// static KEPT: Kept = Kept(Mutex::new(Vec::new()));
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// log::set_logger(&KEPT)?;
+    /// log::set_max_level(LevelFilter::Info);
+    /// procession_log::builder().forward().level(LevelFilter::Info).install()?;
+    ///
+    /// Process::spawn(|| log::info!("hello"), ())?.join()?;
+    /// assert!(procession_log::flush(Duration::from_secs(10)));
+    /// assert_eq!(*KEPT.0.lock()?, ["Process-1: hello"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn forward(mut self) -> Self {
+        self.forward = true;
+        self
+    }
+
+    /// Makes a panic in any process a record of level `error`, with the target `procession::panic`, also if
+    /// it is caught. It is reported elsewhere as before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs;
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.log");
+    /// let format = "%(processName)s %(message)s";
+    /// procession_log::builder().file(&path).format(format).panics().install()?;
+    /// assert!(Process::spawn(|| assert!(1 > 2, "oh"), ())?.join().is_err());
+    /// let text = fs::read_to_string(&path)?;
+    /// assert!(text.starts_with("Process-1 thread 'MainThread' panicked at "));
+    /// assert!(text.ends_with(": oh\n"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn panics(mut self) -> Self {
+        self.also.panics = true;
+        self
+    }
+
+    /// Makes the end of a process by a signal or with another exit code than zero, of a pool's worker for
+    /// example, a record of level `warn` of the process that started it, with the target `procession::end`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::fs;
+    /// use procession_process::Process;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.log");
+    /// let builder = procession_log::builder().file(&path).format("%(message)s");
+    /// builder.ends().install()?;
+    /// let process = Process::spawn(|| std::thread::park(), ())?;
+    /// process.kill()?;
+    /// let pid = process.pid();
+    /// assert!(process.join().is_err());
+    /// let expected = format!("`Process-1` (pid {pid}) was killed by SIGKILL (signal 9)\n");
+    /// assert_eq!(fs::read_to_string(&path)?, expected);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn ends(mut self) -> Self {
+        self.also.ends = true;
+        self
+    }
+
     /// Writes each record as a line of JSON, instead of by a format.
     ///
     /// The members are `time` (RFC 3339, in UTC), `level`, `target`, `process`, `pid`, `thread`, `tid`,
@@ -199,7 +316,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json(mut self) -> Self {
-        self.json = true;
+        self.format = None;
         self
     }
 
@@ -218,7 +335,7 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn format(mut self, format: impl Into<String>) -> Self {
-        self.format = format.into();
+        self.format = Some(format.into());
         self
     }
 
@@ -285,7 +402,8 @@ impl Builder {
     /// - [`LogError::Filter`] if the filter is wrong;
     /// - [`LogError::Open`] if the file cannot be opened for appending;
     /// - [`LogError::Share`] if there is no descriptor or memory for what the processes share;
-    /// - [`LogError::Installed`] if this process has a logger already;
+    /// - [`LogError::Installed`] if this process has a logger already, or forwards to one;
+    /// - [`LogError::NoLogger`] if this process has none to forward to;
     /// - [`LogError::Routine`] if this crate is linked as a dynamic library.
     ///
     /// # Examples
@@ -303,13 +421,12 @@ impl Builder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn install(self) -> Result<(), LogError> {
-        let style = if self.json {
-            Style::Json
-        } else {
-            Style::Format(Format::parse(&self.format)?)
+        let style = match &self.format {
+            Some(format) => Style::Format(Format::parse(format)?),
+            None => Style::Json,
         };
         let filter = self.parsed_filter()?;
-        if self.file.is_none() && !self.stderr {
+        if self.file.is_none() && !self.stderr && !self.forward {
             return Err(LogError::NoSink);
         }
         let shared = Shared::new(&filter)?;
@@ -317,15 +434,22 @@ impl Builder {
         let open = |path| LogFile::open(path, truncate, rules, &shared);
         let file = self.file.map(open).transpose()?;
         let stderr = self.stderr;
-        install(Setup {
+        let setup = Setup {
             sinks: Sinks {
                 style,
                 file,
                 stderr,
+                forward: None,
             },
             shared,
             level: LevelFilter::Trace,
-        })
+            also: self.also,
+        };
+        if self.forward {
+            install_forward(setup)
+        } else {
+            install(setup)
+        }
     }
 
     /// Returns the filter, with the level of the builder for what it does not speak of.

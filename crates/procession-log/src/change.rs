@@ -2,6 +2,7 @@
 
 use crate::error::FilterError;
 use crate::logger::Logger;
+use std::time::Duration;
 
 /// Changes which records are written, in all processes of the log, from any of them.
 ///
@@ -55,4 +56,18 @@ pub fn set_filter(directives: &str) -> Result<(), FilterError> {
 /// ```
 pub fn filter() -> Option<String> {
     Logger::get().map(|logger| logger.shared.filter().to_string())
+}
+
+/// Waits until the logger to which this process [forwards](crate::Builder::forward) has been given all that
+/// other processes had logged before; returns false if that took longer.
+///
+/// Without forwarding there is nothing to wait for.
+///
+/// # Examples
+///
+/// ```
+/// assert!(procession_log::flush(std::time::Duration::ZERO));
+/// ```
+pub fn flush(timeout: Duration) -> bool {
+    Logger::get().is_none_or(|logger| logger.flush_forwarded(timeout))
 }

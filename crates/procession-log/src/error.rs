@@ -20,6 +20,9 @@ pub enum LogError {
         /// What the system said.
         source: io::Error,
     },
+    /// Records are to go to the logger of this process, which has none, or one whose level is `Off`.
+    #[error("this process has no logger that could be forwarded to: install one before")]
+    NoLogger,
     /// A filter is wrong.
     #[error("the log's filter is wrong: {0}")]
     Filter(#[from] FilterError),
@@ -40,6 +43,7 @@ pub enum LogError {
 procession_os::debug_in_words!(LogError {
     NoSink,
     Open,
+    NoLogger,
     Filter,
     Share,
     Format,

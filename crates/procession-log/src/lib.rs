@@ -47,6 +47,14 @@
 //! A [file](Builder::file), which is appended to or [emptied first](Builder::truncate), and
 //! [standard error](Builder::stderr). Lines have the format below, or are [JSON](Builder::json).
 //!
+//! Or any logger that this process has already: [`forward`](Builder::forward) brings it the records of all
+//! other processes.
+//!
+//! # What is no call of a macro
+//!
+//! A panic in any process is a record too with [`panics`](Builder::panics), and the end of a process that is no
+//! success with [`ends`](Builder::ends).
+//!
 //! # A new file
 //!
 //! [`rotate_at`](Builder::rotate_at) and [`rotate_daily`](Builder::rotate_daily) change the file for a new
@@ -90,10 +98,12 @@
 mod builder;
 mod change;
 mod error;
+mod events;
 mod field;
 mod file;
 mod filter;
 mod format;
+mod forward;
 mod json;
 mod logger;
 mod moment;
@@ -104,6 +114,6 @@ mod shared;
 mod trouble;
 
 pub use builder::{Builder, DEFAULT_FORMAT, builder};
-pub use change::{filter, set_filter};
+pub use change::{filter, flush, set_filter};
 pub use error::{FilterError, FormatError, LogError};
 pub use file::lost;

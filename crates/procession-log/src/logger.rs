@@ -5,6 +5,7 @@
 
 use crate::file::{LogFile, lose, write_all};
 use crate::format::Format;
+use crate::forward::Forward;
 use crate::json;
 use crate::moment::Moment;
 use crate::origin::Origin;
@@ -14,6 +15,7 @@ use log::{Log, Metadata, Record};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// What a line looks like.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -37,17 +39,16 @@ pub(crate) struct Sinks {
     pub(crate) style: Style,
     pub(crate) file: Option<LogFile>,
     pub(crate) stderr: bool,
+    pub(crate) forward: Option<Forward>,
 }
 
 impl Sinks {
-    /// Returns whether anything is written here.
-    fn is_any(&self) -> bool {
-        self.file.is_some() || self.stderr
-    }
-
     /// Writes a record to all of them, or counts it as lost.
     pub(crate) fn write(&self, origin: &Origin<'_>, shared: &Shared) {
-        if !self.is_any() {
+        if let Some(forward) = &self.forward {
+            forward.put(origin, shared);
+        }
+        if self.file.is_none() && !self.stderr {
             return;
         }
         let line = self.style.line(origin);
@@ -88,6 +89,20 @@ impl Logger {
         LOGGER.get()
     }
 
+    /// Writes a record that did not come through the `log` crate.
+    pub(crate) fn write(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            let origin = Origin::here(record, self.start);
+            self.sinks.write(&origin, &self.shared);
+        }
+    }
+
+    /// Waits until what was put before has been given to the logger of this process.
+    pub(crate) fn flush_forwarded(&self, timeout: Duration) -> bool {
+        let forward = self.sinks.forward.as_ref();
+        forward.is_none_or(|forward| forward.flush(timeout))
+    }
+
     /// Returns the logger of this process.
     pub(crate) fn get() -> Option<&'static Self> {
         LOGGER.get()
@@ -103,10 +118,7 @@ impl Log for Logger {
     /// Writes a record, or counts it as lost. What a value's own `Display` does is its affair: it
     /// may log, or panic, without harm to the records of others.
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let origin = Origin::here(record, self.start);
-            self.sinks.write(&origin, &self.shared);
-        }
+        self.write(record);
     }
 
     /// Does nothing: each record was written before its call returned.

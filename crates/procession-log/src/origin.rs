@@ -101,7 +101,7 @@ fn thread_number() -> u64 {
 
 /// Returns the name of this thread. The main thread of a child is not the one that Rust takes for
 /// it, so it is told by its number.
-fn thread_name() -> Cow<'static, str> {
+pub(crate) fn thread_name() -> Cow<'static, str> {
     if on_main_thread() {
         return "MainThread".into();
     }

@@ -19,6 +19,8 @@ pub(crate) const FILE: u64 = 1;
 pub(crate) const ROTATION: u64 = 2;
 /// Standard error takes no records.
 pub(crate) const STDERR: u64 = 4;
+/// The logger of the process that installed the log takes no records.
+pub(crate) const FORWARD: u64 = 8;
 
 /// Says on standard error what the log cannot do, unless a process of this log has said so before.
 pub(crate) fn tell(shared: &Shared, trouble: u64, what: &str, error: &io::Error) {

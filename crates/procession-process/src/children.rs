@@ -13,7 +13,7 @@ use procession_shm::family;
 use procession_shm::family::births::{self, Born};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// A child, known to its handle, to the list of children, and to whoever waits for its end.
@@ -33,6 +33,7 @@ impl Child {
     pub(crate) fn status(&self) -> io::Result<Option<ExitStatus>> {
         let (status, new) = self.look()?;
         if new {
+            self.observe(status);
             orphans::reap();
         }
         Ok(status)
@@ -55,6 +56,21 @@ impl Child {
         Ok((*status, status.is_some()))
     }
 
+    /// Tells the observer of the end.
+    fn observe(&self, status: Option<ExitStatus>) {
+        if let (Some(observer), Some(status)) = (OBSERVER.get(), status) {
+            // It is the program's code, and the status is known and unlocked.
+            shield(|| observer(&self.active(), status));
+        }
+    }
+
+    fn active(&self) -> ActiveChild {
+        ActiveChild {
+            name: self.described.name().to_owned(),
+            pid: self.pidfd.pid(),
+        }
+    }
+
     /// Returns whether the child is stopped by a signal.
     pub(crate) fn is_stopped(&self) -> bool {
         let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,6 +83,7 @@ impl Child {
         self.pidfd.wait(deadline)?;
         let (status, new) = self.look()?;
         if new {
+            self.observe(status);
             orphans::settle(deadline);
         }
         Ok(status)
@@ -142,11 +159,19 @@ pub fn active_children() -> Vec<ActiveChild> {
     let running = known
         .iter()
         .filter(|child| matches!(child.status(), Ok(None)));
-    let describe = |child: &Arc<Child>| ActiveChild {
-        name: child.described.name().to_owned(),
-        pid: child.pidfd.pid(),
-    };
-    running.map(describe).collect()
+    running.map(|child| child.active()).collect()
+}
+
+/// What is told of the ends of children.
+type Observer = fn(&ActiveChild, ExitStatus);
+
+static OBSERVER: OnceLock<Observer> = OnceLock::new();
+
+/// Has `observer` called whenever a child of this process, or of a copy of it, has ended, by the thread that sees the
+/// end first. There is one in a process: the first.
+#[doc(hidden)]
+pub fn observe_ends(observer: Observer) {
+    let _ = OBSERVER.set(observer);
 }
 
 /// Adds a child that was just started, and does nothing before it gets its start message.

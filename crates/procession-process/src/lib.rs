@@ -101,6 +101,8 @@ mod watch;
 
 pub use account::Account;
 pub use builder::Builder;
+#[doc(hidden)]
+pub use children::observe_ends;
 pub use children::{ActiveChild, active_children};
 pub use current::{CurrentProcess, current_process};
 pub use error::{Cause, ProcessError, StartError};

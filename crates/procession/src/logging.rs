@@ -16,5 +16,5 @@
 //! ```
 
 pub use procession_log::{
-    Builder, DEFAULT_FORMAT, FilterError, FormatError, LogError, filter, lost, set_filter,
+    Builder, DEFAULT_FORMAT, FilterError, FormatError, LogError, filter, flush, lost, set_filter,
 };
