@@ -4,7 +4,8 @@
 //!
 //! - A [`Task`] is a function that its type alone says how to call.
 //! - A [`Routine`] is the name of an [`Entry`], which is code made for the types of one function: it
-//!   decodes the arguments, calls, and encodes what came of it.
+//!   decodes the arguments, calls, and encodes what came of it. One that is made with a function's value
+//!   is an [`EntryOf`] it.
 //! - An [`Outcome`] is the encoded result, or the [`Failure`] that there is instead of one: a
 //!   [`Panic`], a [`TaskError`], or what could not be encoded or decoded.
 //!
@@ -54,7 +55,7 @@ pub use outcome::{
     Outcome, PANICKED, consume, exit_code, failed, has_value, produce, run, run_in, told,
 };
 pub use panic::Panic;
-pub use routine::{Entry, Routine, RoutineError, Run};
+pub use routine::{Entry, EntryOf, Routine, RoutineError, Run, run_of_function};
 #[doc(hidden)]
 pub use task::captures_nothing;
-pub use task::{Fallible, Plain, Task, TaskOnce, call_mut, call_once, call_ref};
+pub use task::{Fallible, Plain, Task, TaskOnce};

@@ -13,11 +13,14 @@
 
 use crate::failure::Failure;
 use crate::outcome::{Outcome, failed};
+use crate::task::captures_nothing;
 use procession_os::image::image;
 use procession_wire::{Packet, schema};
 use serde::{Deserialize, Serialize};
 use std::any::Any;
 use std::hint::black_box;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 /// What a routine does in the process that was asked for it.
 ///
@@ -27,6 +30,63 @@ pub trait Entry {
     ///
     /// `context` is what the receiver works on: a hosted object in a server, `()` elsewhere.
     fn run(context: &dyn Any, packet: &mut Packet) -> Outcome;
+}
+
+/// What a routine does that calls a function of the type `F`, which captures nothing.
+///
+/// The process that is asked knows the type only, and makes the function's value of that. So a routine of it
+/// is made with a value ([`Routine::of_function`]): a function that exists nowhere, since it has captured a
+/// value that cannot exist, or that its maker gives to nobody, is called nowhere.
+///
+/// # Examples
+///
+/// ```
+/// use procession_call::{EntryOf, Outcome, Routine, consume, produce};
+/// use procession_wire::{Encoder, Kind, Packet};
+/// use std::any::Any;
+///
+/// struct OnSeven;
+///
+/// impl<F: Fn(u32) -> u32> EntryOf<F> for OnSeven {
+///     fn run(function: F, _: &dyn Any, _: &mut Packet) -> Outcome {
+///         produce(|| Ok(function(7)))
+///     }
+/// }
+///
+/// let routine = Routine::of_function::<OnSeven, _>(|x: u32| x + 1)?;
+/// let (bytes, fds) = Encoder::new(Kind::REQUEST).finish().deliver();
+/// let (bytes, fds) = routine.call(&mut Packet::parse(bytes, fds)?).message.deliver();
+/// assert_eq!(consume::<u32>(Packet::parse(bytes, fds)?)?, Ok(8));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait EntryOf<F> {
+    /// Takes the arguments out of `packet`, calls `function`, and encodes what came of it; `context` is what
+    /// [`Entry::run`] gets.
+    fn run(function: F, context: &dyn Any, packet: &mut Packet) -> Outcome;
+}
+
+/// The entry that makes a function's value and has `E` call it.
+///
+/// Private, and named only where there is a value: by [`Routine::of_function`] and [`run_of_function`].
+struct Calling<E, F>(PhantomData<fn() -> (E, F)>);
+
+impl<E: EntryOf<F>, F: Copy + Send + 'static> Entry for Calling<E, F> {
+    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+        const { captures_nothing::<F>() }
+        // SAFETY: `F` has no bytes to read, and a value of this type, which is `Copy` and may go to other threads,
+        // existed where this entry was named, so a copy of it is what this makes.
+        let function = unsafe { NonNull::<F>::dangling().read() };
+        E::run(function, context, packet)
+    }
+}
+
+/// Returns what runs in the process that is asked for `E` of this function.
+pub fn run_of_function<E, F>(_: F) -> Run
+where
+    E: EntryOf<F>,
+    F: Copy + Send + 'static,
+{
+    Calling::<E, F>::run
 }
 
 /// The signature of [`Entry::run`].
@@ -113,6 +173,19 @@ impl Routine {
             offset,
             schema: schema::<E>(),
         })
+    }
+
+    /// Names the entry `E` of a function.
+    ///
+    /// # Errors
+    ///
+    /// [`RoutineError::OutsideExecutable`] if they were compiled into a dynamic library.
+    pub fn of_function<E, F>(_: F) -> Result<Self, RoutineError>
+    where
+        E: EntryOf<F>,
+        F: Copy + Send + 'static,
+    {
+        Self::of::<Calling<E, F>>()
     }
 
     /// Returns the routine as bytes, for a message that is not encoded by serde.

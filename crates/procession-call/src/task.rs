@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
 use std::path::Path;
-use std::ptr::NonNull;
 
 /// A function that can run in another process: a `fn` item, or a closure that captures nothing,
 /// with up to eight arguments.
@@ -23,6 +22,7 @@ use std::ptr::NonNull;
 /// | given | why | what the compiler says |
 /// |---|---|---|
 /// | a closure that captures | what it captured would have to be sent | ``a task is a function, or a closure that captures nothing``, and below it the line of the call. It depends on the closure's size, so only `cargo build` finds it, not `cargo check` |
+/// | a closure that captures a value without bytes which must stay in its thread | it would be in another process, where what it stands for need not hold | `cannot be sent between threads safely` |
 /// | a function pointer | it is an address, which is another in each process | an ambiguity, with `PassTheFunctionItself` |
 /// | a `&str`, `&[u8]` or `&Path` | a message holds no borrows | an ambiguity, with `TakeAStringInstead`, `TakeAVecInstead` or `TakeAPathBufInstead`. Inside of another type, as in `Option<&str>`: ``implementation of `Deserialize` is not general enough`` |
 /// | an argument or a result that cannot be sent, `Result<T, Box<dyn Error>>` among them | it must implement `Serialize` and `Deserialize` | ``is not a task with the arguments`` |
@@ -48,7 +48,7 @@ use std::ptr::NonNull;
             of another `Result`, which `Box<dyn Error>` does not",
     note = "a function that never returns says `-> ()`"
 )]
-pub trait Task<Args, Returns>: Copy + 'static {
+pub trait Task<Args, Returns>: Copy + Send + 'static {
     /// What the caller gets.
     type Output: Serialize + DeserializeOwned;
 
@@ -57,7 +57,7 @@ pub trait Task<Args, Returns>: Copy + 'static {
     /// # Errors
     ///
     /// What the function itself returns as an error.
-    fn call(args: Args) -> Result<Self::Output>;
+    fn call(self, args: Args) -> Result<Self::Output>;
 }
 
 /// What a forked process does: a closure without arguments, which may capture anything.
@@ -105,65 +105,6 @@ where
     }
 }
 
-/// Calls the function `F` on an object that this process hosts.
-///
-/// `F` takes a reference to the object and one value; like a [`Task`] it captures nothing, so its
-/// type is all that has to be known.
-///
-/// # Examples
-///
-/// ```
-/// use procession_call::call_mut;
-///
-/// fn on<F: Fn(&mut Vec<u8>, u8) -> usize + Copy + 'static>(_: F, object: &mut Vec<u8>) -> usize {
-///     call_mut::<F, _, _, _>(object, 7)
-/// }
-///
-/// let mut list = vec![1];
-/// assert_eq!(on(|list, x| { list.push(x); list.len() }, &mut list), 2);
-/// ```
-pub fn call_mut<F, T, A, R>(object: &mut T, args: A) -> R
-where
-    F: Fn(&mut T, A) -> R + Copy + 'static,
-    T: ?Sized,
-{
-    conjure::<F>()(object, args)
-}
-
-/// Calls `F`, which is a function or a closure that captures nothing, in a process that knows it by its type
-/// only. What it returns stays there.
-///
-/// # Examples
-///
-/// ```
-/// use procession_call::call_once;
-///
-/// fn open(path: String) -> std::io::Result<std::fs::File> {
-///     std::fs::File::open(path)
-/// }
-///
-/// fn call<F: Fn(A) -> R + Copy + 'static, A, R>(_: F, args: A) -> R {
-///     call_once::<F, A, R>(args)
-/// }
-///
-/// assert!(call(open, "/dev/null".to_owned()).is_ok());
-/// ```
-pub fn call_once<F, A, R>(args: A) -> R
-where
-    F: Fn(A) -> R + Copy + 'static,
-{
-    conjure::<F>()(args)
-}
-
-/// As [`call_mut`], for a function that needs no exclusive access to the object.
-pub fn call_ref<F, T, A, R>(object: &T, args: A) -> R
-where
-    F: Fn(&T, A) -> R + Copy + 'static,
-    T: ?Sized,
-{
-    conjure::<F>()(object, args)
-}
-
 /// The function returns a value.
 #[derive(Debug)]
 pub struct Plain<R>(PhantomData<fn() -> R>);
@@ -176,8 +117,8 @@ pub struct Fallible<R>(PhantomData<fn() -> R>);
 ///
 /// A function pointer has an implementation of its own besides the one that all have, so that which
 /// of them is meant cannot be inferred: it is refused where it is given, and the error names both. A
-/// closure that captures is found out by its size, in [`conjure`].
-pub trait Code<Kind>: Copy + 'static {}
+/// closure that captures is found out by its size, where it is given.
+pub trait Code<Kind>: Copy + Send + 'static {}
 
 /// A function item or a closure.
 #[derive(Debug)]
@@ -187,7 +128,7 @@ pub struct Item;
 #[derive(Debug)]
 pub struct PassTheFunctionItself;
 
-impl<F: Copy + 'static> Code<Item> for F {}
+impl<F: Copy + Send + 'static> Code<Item> for F {}
 
 /// What a task can take.
 ///
@@ -230,17 +171,6 @@ pub const fn captures_nothing<F>() {
     );
 }
 
-/// Makes the value of a type that has no content.
-///
-/// Private, and called with function types only, the types that implement `Fn`: conjuring up an
-/// arbitrary empty type could forge a token.
-fn conjure<F: Copy>() -> F {
-    const { captures_nothing::<F>() }
-    // SAFETY: `F` has no bytes to read, and a value of this `Copy` type existed where the routine
-    // was named, so a copy of it is what this makes.
-    unsafe { NonNull::<F>::dangling().read() }
-}
-
 macro_rules! implement {
     ($($arg:ident: $Arg:ident $Kind:ident),*) => {
         impl<F, R, K, $($Arg, $Kind),*> Task<($($Arg,)*), (Plain<R>, K, $($Kind),*)> for F
@@ -251,8 +181,8 @@ macro_rules! implement {
         {
             type Output = R;
 
-            fn call(($($arg,)*): ($($Arg,)*)) -> Result<R> {
-                Ok(conjure::<F>()($($arg),*))
+            fn call(self, ($($arg,)*): ($($Arg,)*)) -> Result<R> {
+                Ok(self($($arg),*))
             }
         }
 
@@ -264,8 +194,8 @@ macro_rules! implement {
         {
             type Output = R;
 
-            fn call(($($arg,)*): ($($Arg,)*)) -> Result<R> {
-                conjure::<F>()($($arg),*)
+            fn call(self, ($($arg,)*): ($($Arg,)*)) -> Result<R> {
+                self($($arg),*)
             }
         }
     };

@@ -11,7 +11,7 @@ use crate::route::Route;
 use crate::server::home::Home;
 use crate::server::task;
 use crate::server::visitors::{Listen, Welcome};
-use procession_call::{Entry, Outcome, call_ref, produce};
+use procession_call::{EntryOf, Outcome, Routine, produce};
 use procession_process::{Builder, Process};
 use procession_wire::{Fd, Packet};
 use serde::Serialize;
@@ -186,9 +186,9 @@ impl ManagerBuilder {
         F: Fn(&ManagerHandle, A) -> anyhow::Result<()> + Copy + Send + Sync + 'static,
         A: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let _ = function;
         self.initializers.push(Arc::new(move |manager| {
-            manager.ask_server::<Initialize<F, A>, _, _>(&args)
+            let routine = Routine::of_function::<Initialize<A>, F>(function)?;
+            manager.ask_routine(routine, &args)
         }));
         self
     }
@@ -341,20 +341,20 @@ impl ManagerBuilder {
     }
 }
 
-/// Runs `F` in the server.
-struct Initialize<F, A>(PhantomData<fn() -> (F, A)>);
+/// Runs a function in the server.
+struct Initialize<A>(PhantomData<fn() -> A>);
 
-impl<F, A> Entry for Initialize<F, A>
+impl<F, A> EntryOf<F> for Initialize<A>
 where
-    F: Fn(&ManagerHandle, A) -> anyhow::Result<()> + Copy + 'static,
+    F: Fn(&ManagerHandle, A) -> anyhow::Result<()> + Copy + Send + 'static,
     A: DeserializeOwned,
 {
-    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(function: F, context: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             let home: &&'static Home = expect(context)?;
             let args = arguments(packet)?;
             let manager = ManagerHandle::new(Route::Home(home));
-            call_ref::<F, ManagerHandle, A, anyhow::Result<()>>(&manager, args)?;
+            function(&manager, args)?;
             Ok(Reply(()))
         })
     }

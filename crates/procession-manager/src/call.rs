@@ -9,7 +9,7 @@ use crate::returns::Returns;
 use crate::server::home::Home;
 use crate::visit;
 use anyhow::anyhow;
-use procession_call::{Entry, Failure, Outcome, call_mut, call_ref, produce};
+use procession_call::{EntryOf, Failure, Outcome, produce};
 use procession_wire::Packet;
 use serde::de::DeserializeOwned;
 use std::any::{Any, type_name};
@@ -17,73 +17,77 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// The types that tell one call from another.
-type Types<F, T, A, R, M> = fn() -> (F, T, A, R, M);
+type Types<T, A, R, M> = fn() -> (T, A, R, M);
 
-/// Calls `F` on an object under its lock.
-pub(crate) struct LockedCall<F, T, A, R, M>(PhantomData<Types<F, T, A, R, M>>);
+/// Calls a function on an object under its lock.
+pub(crate) struct LockedCall<T, A, R, M>(PhantomData<Types<T, A, R, M>>);
 
-impl<F, T, A, R, M> Entry for LockedCall<F, T, A, R, M>
+impl<F, T, A, R, M> EntryOf<F> for LockedCall<T, A, R, M>
 where
-    F: Fn(&mut T, A) -> R + Copy + 'static,
+    F: Fn(&mut T, A) -> R + Copy + Send + 'static,
     T: Send + 'static,
     A: DeserializeOwned,
     R: Returns<M>,
 {
-    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(function: F, context: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             let object: &Guarded<T> = expect(context)?;
             let args = arguments(packet)?;
-            let returned = object.enter(|object| call_mut::<F, T, A, R>(object, args))?;
+            let returned = object.enter(|object| function(object, args))?;
             returned.send().map(Reply)
         })
     }
 }
 
-/// Calls `F` on an object that has no lock.
-pub(crate) struct ConcurrentCall<F, T, A, R, M>(PhantomData<Types<F, T, A, R, M>>);
+/// Calls a function on an object that has no lock.
+pub(crate) struct ConcurrentCall<T, A, R, M>(PhantomData<Types<T, A, R, M>>);
 
-impl<F, T, A, R, M> Entry for ConcurrentCall<F, T, A, R, M>
+impl<F, T, A, R, M> EntryOf<F> for ConcurrentCall<T, A, R, M>
 where
-    F: Fn(&T, A) -> R + Copy + 'static,
+    F: Fn(&T, A) -> R + Copy + Send + 'static,
     T: Send + Sync + 'static,
     A: DeserializeOwned,
     R: Returns<M>,
 {
-    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(function: F, context: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             let Open(object) = expect::<Open<T>>(context)?;
             let args = arguments(packet)?;
-            call_ref::<F, T, A, R>(object, args).send().map(Reply)
+            function(object, args).send().map(Reply)
         })
     }
 }
 
 /// Makes an object and hosts it; the context is the server itself.
-pub(crate) struct Create<F, A, R, M>(PhantomData<Types<F, (), A, R, M>>);
+pub(crate) struct Create<A, R, M>(PhantomData<Types<(), A, R, M>>);
 
-impl<F, A, R, M> Entry for Create<F, A, R, M>
+impl<F, A, R, M> EntryOf<F> for Create<A, R, M>
 where
-    F: Fn(&mut (), A) -> R + Copy + 'static,
+    F: Fn(&mut (), A) -> R + Copy + Send + 'static,
     A: DeserializeOwned,
     R: Makes<M>,
 {
-    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(function: F, context: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             let home: &&'static Home = expect(context)?;
             let args = arguments(packet)?;
-            let remote = make::<F, A, R, M>(home, args)?;
+            let remote = make::<F, A, R, M>(home, function, args)?;
             Ok(Reply(Proxy::<R::Object, R::Access>::new(remote)))
         })
     }
 }
 
 /// Makes an object and hosts it.
-pub(crate) fn make<F, A, R, M>(home: &'static Home, args: A) -> Result<Remote, Failure>
+pub(crate) fn make<F, A, R, M>(
+    home: &'static Home,
+    construct: F,
+    args: A,
+) -> Result<Remote, Failure>
 where
-    F: Fn(&mut (), A) -> R + Copy + 'static,
+    F: Fn(&mut (), A) -> R + Copy + Send + 'static,
     R: Makes<M>,
 {
-    let object = call_mut::<F, (), A, R>(&mut (), args).made()?;
+    let object = construct(&mut (), args).made()?;
     let name = type_name::<R::Object>();
     Ok(home.adopt(Arc::new(R::Access::hold(object)), name))
 }

@@ -8,21 +8,21 @@ use procession_call::{Failure, Fallible, Plain};
 /// nothing, with up to eight arguments.
 ///
 /// `Args` is the tuple of its arguments, `Made` what it returns, which need not be able to travel.
-pub trait Constructor<Args, Made>: Copy + 'static {
+pub trait Constructor<Args, Made>: Copy + Send + 'static {
     /// Turns the function into one that takes the tuple.
     #[doc(hidden)]
-    fn with_tuple(self) -> impl Fn(&mut (), Args) -> Made + Copy + 'static;
+    fn with_tuple(self) -> impl Fn(&mut (), Args) -> Made + Copy + Send + 'static;
 }
 
 macro_rules! implement {
     ($($ty:ident $arg:ident)*) => {
         impl<F, Made, $($ty),*> Constructor<($($ty,)*), Made> for F
         where
-            F: Fn($($ty),*) -> Made + Copy + 'static,
+            F: Fn($($ty),*) -> Made + Copy + Send + 'static,
             Made: 'static,
             $($ty: 'static,)*
         {
-            fn with_tuple(self) -> impl Fn(&mut (), ($($ty,)*)) -> Made + Copy + 'static {
+            fn with_tuple(self) -> impl Fn(&mut (), ($($ty,)*)) -> Made + Copy + Send + 'static {
                 move |(): &mut (), ($($arg,)*): ($($ty,)*)| self($($arg),*)
             }
         }

@@ -11,7 +11,7 @@ use crate::hosting::{Access, Concurrent, Locked};
 use crate::proxy::Proxy;
 use crate::remote::Remote;
 use crate::returns::Returns;
-use procession_call::{Entry, Run};
+use procession_call::{EntryOf, Run, run_of_function};
 use procession_wire::{fingerprint, schema, schema_of_name};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -96,36 +96,42 @@ impl<T: 'static, A: Access<T>> Methods<T, A> {
 }
 
 impl<T, A> Methods<T, A> {
-    fn push<E: Entry, P: DeserializeOwned, R: DeserializeOwned>(&mut self, name: &'static str) {
+    fn push<E, F, P, R>(&mut self, name: &'static str, method: F)
+    where
+        E: EntryOf<F>,
+        F: Copy + Send + 'static,
+        P: DeserializeOwned,
+        R: DeserializeOwned,
+    {
         self.listed.push(Method {
             name,
             key: key::<P, R>(name),
-            run: E::run,
+            run: run_of_function::<E, F>(method),
         });
     }
 }
 
 impl<T: Send + 'static> Methods<T, Locked> {
     /// Lists a method.
-    pub fn add<F, A, R, M>(&mut self, name: &'static str, _: F)
+    pub fn add<F, A, R, M>(&mut self, name: &'static str, method: F)
     where
-        F: Fn(&mut T, A) -> R + Copy + 'static,
+        F: Fn(&mut T, A) -> R + Copy + Send + 'static,
         A: DeserializeOwned,
         R: Returns<M>,
     {
-        self.push::<LockedCall<F, T, A, R, M>, A, R::Sent>(name);
+        self.push::<LockedCall<T, A, R, M>, F, A, R::Sent>(name, method);
     }
 }
 
 impl<T: Send + Sync + 'static> Methods<T, Concurrent> {
     /// Lists a method.
-    pub fn add<F, A, R, M>(&mut self, name: &'static str, _: F)
+    pub fn add<F, A, R, M>(&mut self, name: &'static str, method: F)
     where
-        F: Fn(&T, A) -> R + Copy + 'static,
+        F: Fn(&T, A) -> R + Copy + Send + 'static,
         A: DeserializeOwned,
         R: Returns<M>,
     {
-        self.push::<ConcurrentCall<F, T, A, R, M>, A, R::Sent>(name);
+        self.push::<ConcurrentCall<T, A, R, M>, F, A, R::Sent>(name, method);
     }
 }
 

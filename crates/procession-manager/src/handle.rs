@@ -142,14 +142,18 @@ impl ManagerHandle {
         )
     }
 
-    fn build<F, A, R, M>(&self, _: F, args: &A) -> Result<Proxy<R::Object, R::Access>, ManagerError>
+    fn build<F, A, R, M>(
+        &self,
+        construct: F,
+        args: &A,
+    ) -> Result<Proxy<R::Object, R::Access>, ManagerError>
     where
-        F: Fn(&mut (), A) -> R + Copy + 'static,
+        F: Fn(&mut (), A) -> R + Copy + Send + 'static,
         A: Serialize + DeserializeOwned,
         R: Makes<M>,
     {
         self.server.check_functions()?;
-        let target = Target::Routine(Routine::of::<Create<F, A, R, M>>()?);
+        let target = Target::Routine(Routine::of_function::<Create<A, R, M>, F>(construct)?);
         self.server.order(target, |encoder| encoder.push(args))
     }
 

@@ -96,17 +96,18 @@ impl ManagerHandle {
         self.register_tuple(name, construct.with_tuple())
     }
 
-    fn register_tuple<F, A, R, M>(&self, name: &str, _: F) -> Result<(), ManagerError>
+    fn register_tuple<F, A, R, M>(&self, name: &str, construct: F) -> Result<(), ManagerError>
     where
-        F: Fn(&mut (), A) -> R + Copy + 'static,
+        F: Fn(&mut (), A) -> R + Copy + Send + 'static,
         A: DeserializeOwned,
         R: Makes<M>,
         R::Object: Shared<Access = R::Access>,
         <R::Object as Shared>::Proxy: Exported,
     {
-        type Entry<F, A, R, M, O> = RegisterConstructor<<O as Shared>::Proxy, F, A, R, M>;
+        type Entry<A, R, M, O> = RegisterConstructor<<O as Shared>::Proxy, A, R, M>;
         let name = name.to_owned();
-        let added = self.ask_server::<Entry<F, A, R, M, R::Object>, _, _>(&name)?;
+        let routine = Routine::of_function::<Entry<A, R, M, R::Object>, F>(construct)?;
+        let added = self.ask_routine(routine, &name)?;
         explained(&name, added)
     }
 
@@ -246,13 +247,22 @@ impl ManagerHandle {
         A: Serialize + DeserializeOwned,
         R: DeserializeOwned,
     {
+        self.ask_routine(Routine::of::<E>()?, args)
+    }
+
+    /// As [`ask_server`](Self::ask_server), for the entry that `routine` names.
+    pub(crate) fn ask_routine<A, R>(&self, routine: Routine, args: &A) -> Result<R, ManagerError>
+    where
+        A: Serialize + DeserializeOwned,
+        R: DeserializeOwned,
+    {
         if self.server().is_elsewhere() {
             return Err(ManagerError::Elsewhere(
                 "only programs with the executable of the manager's server can say what it has under names",
             ));
         }
-        let target = Target::Routine(Routine::of::<E>()?);
-        self.server().order(target, |encoder| encoder.push(args))
+        self.server()
+            .order(Target::Routine(routine), |encoder| encoder.push(args))
     }
 
     /// Has the server do something for itself that any program may ask for.

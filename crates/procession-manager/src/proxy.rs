@@ -113,7 +113,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     /// ```
     pub fn with<R, M>(
         &self,
-        function: impl Fn(&mut T) -> R + Copy + 'static,
+        function: impl Fn(&mut T) -> R + Copy + Send + 'static,
     ) -> Result<R::Output, ManagerError>
     where
         R: Returns<M>,
@@ -133,7 +133,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
     pub fn call<A, R, M>(
         &self,
-        function: impl Fn(&mut T, A) -> R + Copy + 'static,
+        function: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
         args: A,
     ) -> Result<R::Output, ManagerError>
     where
@@ -151,7 +151,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     pub fn call_method<S, A, R, M>(
         &self,
         name: &'static str,
-        method: impl Fn(&mut T, A) -> R + Copy + 'static,
+        method: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
         sent: &S,
     ) -> Result<R::Output, ManagerError>
     where
@@ -172,7 +172,7 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     #[doc(hidden)]
     pub fn call_local<S, A, R, M>(
         &self,
-        method: impl Fn(&mut T, A) -> R + Copy + 'static,
+        method: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
         sent: &S,
     ) -> Result<R::Output, ManagerError>
     where
@@ -199,7 +199,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     /// [`ManagerError::Gone`], also if the server ends during the call.
     pub fn with<R, M>(
         &self,
-        function: impl Fn(&T) -> R + Copy + 'static,
+        function: impl Fn(&T) -> R + Copy + Send + 'static,
     ) -> Result<R::Output, ManagerError>
     where
         R: Returns<M>,
@@ -219,7 +219,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
     pub fn call<A, R, M>(
         &self,
-        function: impl Fn(&T, A) -> R + Copy + 'static,
+        function: impl Fn(&T, A) -> R + Copy + Send + 'static,
         args: A,
     ) -> Result<R::Output, ManagerError>
     where
@@ -237,7 +237,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     pub fn call_method<S, A, R, M>(
         &self,
         name: &'static str,
-        method: impl Fn(&T, A) -> R + Copy + 'static,
+        method: impl Fn(&T, A) -> R + Copy + Send + 'static,
         sent: &S,
     ) -> Result<R::Output, ManagerError>
     where
@@ -258,7 +258,7 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     #[doc(hidden)]
     pub fn call_local<S, A, R, M>(
         &self,
-        method: impl Fn(&T, A) -> R + Copy + 'static,
+        method: impl Fn(&T, A) -> R + Copy + Send + 'static,
         sent: &S,
     ) -> Result<R::Output, ManagerError>
     where
@@ -273,24 +273,26 @@ impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
     }
 }
 
-fn locked_routine<F, T, A, R, M>(_: F) -> Result<Routine, ManagerError>
+fn locked_routine<F, T, A, R, M>(function: F) -> Result<Routine, ManagerError>
 where
-    F: Fn(&mut T, A) -> R + Copy + 'static,
+    F: Fn(&mut T, A) -> R + Copy + Send + 'static,
     T: Send + 'static,
     A: DeserializeOwned,
     R: Returns<M>,
 {
-    Ok(Routine::of::<LockedCall<F, T, A, R, M>>()?)
+    Ok(Routine::of_function::<LockedCall<T, A, R, M>, F>(function)?)
 }
 
-fn concurrent_routine<F, T, A, R, M>(_: F) -> Result<Routine, ManagerError>
+fn concurrent_routine<F, T, A, R, M>(function: F) -> Result<Routine, ManagerError>
 where
-    F: Fn(&T, A) -> R + Copy + 'static,
+    F: Fn(&T, A) -> R + Copy + Send + 'static,
     T: Send + Sync + 'static,
     A: DeserializeOwned,
     R: Returns<M>,
 {
-    Ok(Routine::of::<ConcurrentCall<F, T, A, R, M>>()?)
+    Ok(Routine::of_function::<ConcurrentCall<T, A, R, M>, F>(
+        function,
+    )?)
 }
 
 impl<T, A> Clone for Proxy<T, A> {

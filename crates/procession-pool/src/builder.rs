@@ -7,7 +7,7 @@ use crate::pool::Pool;
 use crate::serve::{serve, serve_after, serve_with_state};
 use crate::startup::processors;
 use crate::worker::{Recipe, Spawn};
-use procession_call::{Entry, Routine, RoutineError, Task, captures_nothing};
+use procession_call::{EntryOf, Routine, RoutineError, Task, captures_nothing};
 use procession_process::Builder;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -147,9 +147,9 @@ impl PoolBuilder {
         M: 'static,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
         let spawn: Box<Spawn> = Box::new(move |process, startup| {
-            process.spawn(serve_after::<F, A, M>, (startup, args.clone()))
+            let work = move |startup, args| serve_after(task, startup, args);
+            process.spawn(work, (startup, args.clone()))
         });
         self.recipe.spawn = spawn;
         self
@@ -187,14 +187,14 @@ impl PoolBuilder {
     /// ```
     pub fn state<F, A, S>(mut self, make: F, args: A) -> Self
     where
-        F: Fn(A) -> S + Copy + 'static,
+        F: Fn(A) -> S + Copy + Send + 'static,
         A: Serialize + DeserializeOwned + Clone + Send + 'static,
         S: 'static,
     {
         const { captures_nothing::<F>() }
-        let _ = make;
         let spawn: Box<Spawn> = Box::new(move |process, startup| {
-            process.spawn(serve_with_state::<F, A, S>, (startup, args.clone()))
+            let work = move |startup, args| serve_with_state(make, startup, args);
+            process.spawn(work, (startup, args.clone()))
         });
         self.recipe.spawn = spawn;
         self
@@ -426,8 +426,7 @@ impl PoolBuilder {
         M: 'static,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        self.hook::<ExitEntry<F, M>>()
+        self.hook::<ExitEntry<M>, F>(task)
     }
 
     /// As [`exit_hook`](Self::exit_hook), for a function that takes the worker's [state](Self::state) by reference.
@@ -454,17 +453,16 @@ impl PoolBuilder {
     /// ```
     pub fn exit_hook_with_state<F, S, R>(self, hook: F) -> Self
     where
-        F: Fn(&S) -> R + Copy + 'static,
+        F: Fn(&S) -> R + Copy + Send + 'static,
         S: 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
         const { captures_nothing::<F>() }
-        let _ = hook;
-        self.hook::<StateExitEntry<F, S, R>>()
+        self.hook::<StateExitEntry<S, R>, F>(hook)
     }
 
-    fn hook<E: Entry>(mut self) -> Self {
-        let named = Routine::of::<E>();
+    fn hook<E: EntryOf<F>, F: Copy + Send + 'static>(mut self, hook: F) -> Self {
+        let named = Routine::of_function::<E, F>(hook);
         self.limits.has_hook = true;
         (self.recipe.hook, self.unnamed) = match named {
             Ok(routine) => (Some(routine), None),

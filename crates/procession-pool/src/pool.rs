@@ -150,10 +150,9 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn task<F: Copy + 'static>(&self, task: F) -> PoolTask<'_, F> {
+    pub fn task<F: Copy + Send + 'static>(&self, task: F) -> PoolTask<'_, F> {
         const { captures_nothing::<F>() }
-        let _ = task;
-        PoolTask::new(self)
+        PoolTask::new(self, task)
     }
 
     /// Calls `task` with `args`, and returns the result.

@@ -42,7 +42,7 @@ impl Scope<'_> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn task<F: Copy + 'static>(&self, task: F) -> PoolTask<'_, F> {
+    pub fn task<F: Copy + Send + 'static>(&self, task: F) -> PoolTask<'_, F> {
         const { captures_nothing::<F>() }
         self.pool.task(task).within(self)
     }

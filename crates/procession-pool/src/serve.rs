@@ -10,7 +10,7 @@ use crate::row::{self, Block, Calls, NO_ITEM};
 use crate::startup::Startup;
 use crate::sync::Channel;
 use procession_call::panic::{at_item, for_item};
-use procession_call::{Failure, Outcome, Task, call_once, failed, produce, run_in, told};
+use procession_call::{Failure, Outcome, Task, failed, produce, run_in, told};
 use procession_os::lifetime::Original;
 use procession_os::wait::Deadline;
 use procession_pipe::{RecvError, SendError};
@@ -41,24 +41,28 @@ pub(crate) fn serve(startup: Startup) -> anyhow::Result<Farewell> {
     Ok(serve_with(startup, Box::new(())))
 }
 
-/// Runs `F`, and answers requests if it returns.
-pub(crate) fn serve_after<F, A, M>(startup: Startup, args: A) -> anyhow::Result<Farewell>
+/// Runs `task`, and answers requests if it returns.
+pub(crate) fn serve_after<F, A, M>(task: F, startup: Startup, args: A) -> anyhow::Result<Farewell>
 where
     F: Task<A, M>,
 {
     startup.take_up()?;
-    F::call(args)?;
+    task.call(args)?;
     Ok(serve_with(startup, Box::new(())))
 }
 
-/// Answers requests with what `F` returns as the worker's state.
-pub(crate) fn serve_with_state<F, A, S>(startup: Startup, args: A) -> anyhow::Result<Farewell>
+/// Answers requests with what `make` returns as the worker's state.
+pub(crate) fn serve_with_state<F, A, S>(
+    make: F,
+    startup: Startup,
+    args: A,
+) -> anyhow::Result<Farewell>
 where
-    F: Fn(A) -> S + Copy + 'static,
+    F: Fn(A) -> S + Copy + Send + 'static,
     S: 'static,
 {
     startup.take_up()?;
-    let state = call_once::<F, A, S>(args);
+    let state = make(args);
     Ok(serve_with(startup, Box::new(state)))
 }
 

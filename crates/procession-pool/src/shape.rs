@@ -42,12 +42,12 @@ pub trait Item<F, S: Shape, Marker> {
     /// Returns what a worker is sent.
     fn into_args(self) -> Self::Args;
 
-    /// Names what a worker does with it.
+    /// Names what a worker does with it, which is to call `task`.
     ///
     /// # Errors
     ///
     /// [`RoutineError::OutsideExecutable`] if the task was compiled into a dynamic library.
-    fn routine() -> Result<Routine, RoutineError>;
+    fn routine(task: F) -> Result<Routine, RoutineError>;
 
     /// Returns the item in words for its error, if it is to be shown.
     #[inline]
@@ -89,8 +89,8 @@ where
         (self,)
     }
 
-    fn routine() -> Result<Routine, RoutineError> {
-        Routine::of::<CallEntry<F, (T,), M>>()
+    fn routine(task: F) -> Result<Routine, RoutineError> {
+        Routine::of_function::<CallEntry<(T,), M>, F>(task)
     }
 }
 
@@ -107,14 +107,14 @@ where
         self
     }
 
-    fn routine() -> Result<Routine, RoutineError> {
-        Routine::of::<CallEntry<F, A, M>>()
+    fn routine(task: F) -> Result<Routine, RoutineError> {
+        Routine::of_function::<CallEntry<A, M>, F>(task)
     }
 }
 
 impl<F, S, T, R> Item<F, WithState, (S, R)> for T
 where
-    F: Fn(&S, T) -> R + Copy + 'static,
+    F: Fn(&S, T) -> R + Copy + Send + 'static,
     S: 'static,
     T: Serialize + DeserializeOwned,
     R: Serialize + DeserializeOwned,
@@ -127,8 +127,8 @@ where
         self
     }
 
-    fn routine() -> Result<Routine, RoutineError> {
-        Routine::of::<StateEntry<F, S, T, R>>()
+    fn routine(task: F) -> Result<Routine, RoutineError> {
+        Routine::of_function::<StateEntry<S, T, R>, F>(task)
     }
 }
 
@@ -150,8 +150,8 @@ where
         <T as Item<F, S, M>>::into_args(self)
     }
 
-    fn routine() -> Result<Routine, RoutineError> {
-        <T as Item<F, S, M>>::routine()
+    fn routine(task: F) -> Result<Routine, RoutineError> {
+        <T as Item<F, S, M>>::routine(task)
     }
 
     fn shown(&self) -> Option<Box<str>> {

@@ -48,27 +48,29 @@ pub struct PoolTask<'a, F, S = Single> {
     /// How long it waits for room.
     queue_timeout: Option<Duration>,
     /// The task is known by its type.
-    of: PhantomData<fn() -> (F, S)>,
+    task: F,
+    shape: PhantomData<fn() -> S>,
 }
 
-impl<F, S> Clone for PoolTask<'_, F, S> {
+impl<F: Copy, S> Clone for PoolTask<'_, F, S> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<F, S> Copy for PoolTask<'_, F, S> {}
+impl<F: Copy, S> Copy for PoolTask<'_, F, S> {}
 
-impl<'a, F> PoolTask<'a, F> {
+impl<'a, F: Copy + Send + 'static> PoolTask<'a, F> {
     /// Makes one of a task that captures nothing.
-    pub(crate) fn new(pool: &'a Pool) -> Self {
+    pub(crate) fn new(pool: &'a Pool, task: F) -> Self {
         Self {
             pool,
             scope: None,
             chunk: None,
             timeout: None,
             queue_timeout: None,
-            of: PhantomData,
+            task,
+            shape: PhantomData,
         }
     }
 
@@ -121,7 +123,7 @@ impl<'a, F> PoolTask<'a, F> {
 }
 
 /// Settings.
-impl<'a, F, S> PoolTask<'a, F, S> {
+impl<'a, F: Copy + Send + 'static, S> PoolTask<'a, F, S> {
     /// Sends a worker so many items at once. Many small items are faster in large chunks; a few that take long
     /// are spread more evenly in small ones.
     ///
@@ -138,7 +140,8 @@ impl<'a, F, S> PoolTask<'a, F, S> {
             chunk: self.chunk,
             timeout: self.timeout,
             queue_timeout: self.queue_timeout,
-            of: PhantomData,
+            task: self.task,
+            shape: PhantomData,
         }
     }
 

@@ -241,31 +241,30 @@ impl Builder {
         A: Serialize + DeserializeOwned,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        self.start::<F, A, M>(args)
+        self.start(task, args)
     }
 
-    pub(crate) fn start<F, A, M>(self, args: A) -> Result<Process<F::Output>, StartError>
+    pub(crate) fn start<F, A, M>(self, task: F, args: A) -> Result<Process<F::Output>, StartError>
     where
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,
     {
-        self.start_unexplained::<F, A, M>(args)
+        self.start_unexplained(task, args)
             .map_err(StartError::explained)
     }
 
-    fn start_unexplained<F, A, M>(self, args: A) -> Result<Process<F::Output>, StartError>
+    fn start_unexplained<F, A, M>(self, task: F, args: A) -> Result<Process<F::Output>, StartError>
     where
         F: Task<A, M>,
         A: Serialize + DeserializeOwned,
     {
         let method = self.method.unwrap_or_else(start_method);
         if method == StartMethod::Fork {
-            return self.copy(move || F::call(args));
+            return self.copy(move || Task::call(task, args));
         }
         let (described, settings, ends) = self.prepare(method)?;
         let mut start = Start::new(described, settings)?;
-        let work = start::work::<F, A, M>(&start, &args)?;
+        let work = start::work(&start, task, &args)?;
         let work = parcel::pack(work).map_err(start::refused)?;
         drop(args);
         let (child, work_socket) = match method {

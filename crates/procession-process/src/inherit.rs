@@ -1,7 +1,7 @@
 //! What other processes are set up with.
 
 use crate::method::fork_server;
-use procession_call::{Entry, Outcome, Routine, RoutineError, Task, captures_nothing, produce};
+use procession_call::{EntryOf, Outcome, Routine, RoutineError, Task, captures_nothing, produce};
 use procession_wire::{EncodeError, Encoder, Kind, Packet};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,8 +45,7 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     const { captures_nothing::<F>() }
-    let _ = setup;
-    INHERITED.add::<F, V, M>(value)
+    INHERITED.add(setup, value)
 }
 
 /// Has the [fork server](crate::StartMethod::ForkServer) call `setup(value)` once, before it makes
@@ -95,8 +94,7 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     const { captures_nothing::<F>() }
-    let _ = setup;
-    PRELOADED.add::<F, V, M>(value)?;
+    PRELOADED.add(setup, value)?;
     fork_server::renew();
     Ok(())
 }
@@ -119,12 +117,12 @@ pub(crate) struct Setup {
 type Push = Box<dyn Fn(&mut Encoder) -> Result<(), EncodeError> + Send + Sync>;
 
 impl Setups {
-    fn add<F, V, M>(&self, value: V) -> Result<(), RoutineError>
+    fn add<F, V, M>(&self, setup: F, value: V) -> Result<(), RoutineError>
     where
         F: Task<(V,), M, Output = ()>,
         V: Serialize + DeserializeOwned + Send + Sync + 'static,
     {
-        let routine = Routine::of::<SetupEntry<F, V, M>>()?;
+        let routine = Routine::of_function::<SetupEntry<V, M>, F>(setup)?;
         let push = Box::new(move |encoder: &mut Encoder| encoder.push(&value));
         self.lock().push(Arc::new(Setup { routine, push }));
         Ok(())
@@ -170,14 +168,14 @@ pub(crate) fn call(routines: &[Routine], packet: &mut Packet) -> Option<Outcome>
     outcomes.find(|outcome| outcome.failure.is_some())
 }
 
-struct SetupEntry<F, V, M>(PhantomData<(F, V, M)>);
+struct SetupEntry<V, M>(PhantomData<(V, M)>);
 
-impl<F, V, M> Entry for SetupEntry<F, V, M>
+impl<F, V, M> EntryOf<F> for SetupEntry<V, M>
 where
     F: Task<(V,), M, Output = ()>,
     V: DeserializeOwned,
 {
-    fn run(_: &dyn Any, packet: &mut Packet) -> Outcome {
-        produce(|| Ok(F::call((packet.take::<V>()?,))?))
+    fn run(setup: F, _: &dyn Any, packet: &mut Packet) -> Outcome {
+        produce(|| Ok(setup.call((packet.take::<V>()?,))?))
     }
 }

@@ -114,9 +114,7 @@ pub use parent_process::{ParentProcess, parent_process};
 pub use process::Process;
 #[doc(hidden)]
 pub use procession_call::captures_nothing;
-pub use procession_call::{
-    Failure, Fallible, Panic, Plain, Task, TaskError, TaskOnce, call_mut, call_once, call_ref,
-};
+pub use procession_call::{Failure, Fallible, Panic, Plain, Task, TaskError, TaskOnce};
 pub use procession_os::pidfd::ExitStatus;
 pub use stdio::Stdio;
 #[doc(hidden)]

@@ -74,8 +74,7 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
         A: Serialize + DeserializeOwned,
     {
         const { captures_nothing::<F>() }
-        let _ = task;
-        Builder::new().start::<F, A, M>(args)
+        Builder::new().start(task, args)
     }
 
     /// Starts a copy of this process that calls `work`, which may capture anything.

@@ -14,7 +14,7 @@ use crate::inherit::{self, INHERITED};
 use crate::parcel;
 use crate::settings::Settings;
 use nix::unistd::geteuid;
-use procession_call::{Entry, Outcome, Routine, Task, produce};
+use procession_call::{EntryOf, Outcome, Routine, Task, produce};
 use procession_os::image::image;
 use procession_pipe::{Channel, SendError};
 use procession_shm::family;
@@ -126,8 +126,8 @@ impl Start {
     }
 }
 
-/// Encodes the work of a process that is to become what `start` says, and run `F` on `args`.
-pub(crate) fn work<F, A, M>(start: &Start, args: &A) -> Result<Message, StartError>
+/// Encodes the work of a process that is to become what `start` says, and run `task` on `args`.
+pub(crate) fn work<F, A, M>(start: &Start, task: F, args: &A) -> Result<Message, StartError>
 where
     F: Task<A, M>,
     A: Serialize + DeserializeOwned,
@@ -135,12 +135,12 @@ where
     // What this process had as another user it cannot hand on to one that it starts now.
     let changed = start.lease.is_some().then(|| geteuid().as_raw());
     match start.settings.user().or(changed) {
-        None => encode::<F, A, M>(args),
-        Some(user) => grant_to(user, || encode::<F, A, M>(args)),
+        None => encode(task, args),
+        Some(user) => grant_to(user, || encode(task, args)),
     }
 }
 
-fn encode<F, A, M>(args: &A) -> Result<Message, StartError>
+fn encode<F, A, M>(task: F, args: &A) -> Result<Message, StartError>
 where
     F: Task<A, M>,
     A: Serialize + DeserializeOwned,
@@ -148,7 +148,7 @@ where
     let setups = INHERITED.now();
     let work = Work {
         setups: inherit::routines(&setups),
-        task: Routine::of::<TaskEntry<F, A, M>>()?,
+        task: Routine::of_function::<TaskEntry<A, M>, F>(task)?,
     };
     let mut encoder = Encoder::new(Kind::WORK);
     encoder.push(&work)?;
@@ -165,17 +165,17 @@ pub(crate) fn refused(error: SendError) -> StartError {
     }
 }
 
-struct TaskEntry<F, A, M>(PhantomData<(F, A, M)>);
+struct TaskEntry<A, M>(PhantomData<(A, M)>);
 
-impl<F, A, M> Entry for TaskEntry<F, A, M>
+impl<F, A, M> EntryOf<F> for TaskEntry<A, M>
 where
     F: Task<A, M>,
     A: DeserializeOwned,
 {
-    fn run(_: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(task: F, _: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             // What they came in is not kept while the task runs.
-            Ok(F::call(packet.take_last::<A>()?)?)
+            Ok(task.call(packet.take_last::<A>()?)?)
         })
     }
 }

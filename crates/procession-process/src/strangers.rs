@@ -86,8 +86,7 @@ fn start(program: &Path, mark: &Path) -> Told {
 }
 
 fn work_of<F: crate::Task<(PathBuf,), M>, M>(start: &Start, task: F, mark: &Path) -> Message {
-    let _ = task;
-    start::work::<F, _, M>(start, &(mark.to_owned(),)).unwrap()
+    start::work(start, task, &(mark.to_owned(),)).unwrap()
 }
 
 #[test]

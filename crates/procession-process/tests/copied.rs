@@ -14,7 +14,7 @@ use std::thread;
 procession_process::enable_in_tests!();
 
 /// Runs `task` on the main thread of a process of its own.
-fn alone(task: impl Fn() + Copy + 'static) {
+fn alone(task: impl Fn() + Copy + Send + 'static) {
     let _watchdog = watchdog();
     let spawn = Process::builder().start_method(StartMethod::Spawn);
     spawn.spawn(task, ()).unwrap().join().unwrap();

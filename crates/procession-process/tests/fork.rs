@@ -28,7 +28,7 @@ procession_process::enable_in_tests!();
 suite::suite!(Fork);
 
 /// Runs a case in a process that has one thread.
-fn run<F: Fn() + Copy + 'static>(case: F) {
+fn run<F: Fn() + Copy + Send + 'static>(case: F) {
     let _watchdog = watchdog();
     suite::hear_interrupts();
     let task = move || {

@@ -32,7 +32,7 @@ fn loaded() -> Option<(u32, u32)> {
 }
 
 /// Runs `task` in a process of its own, whose fork server is nobody else's.
-fn alone<R>(task: impl Fn() -> R + Copy + 'static) -> R
+fn alone<R>(task: impl Fn() -> R + Copy + Send + 'static) -> R
 where
     R: serde::Serialize + serde::de::DeserializeOwned,
 {

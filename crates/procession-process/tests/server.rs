@@ -41,7 +41,7 @@ fn prepare() -> Watchdog {
 
 /// Runs `task` in a process of its own. It is a daemon, and so are its children, which therefore
 /// end with it when it fails.
-fn alone<R>(task: impl Fn() -> R + Copy + 'static) -> R
+fn alone<R>(task: impl Fn() -> R + Copy + Send + 'static) -> R
 where
     R: Serialize + DeserializeOwned,
 {

@@ -11,7 +11,7 @@ use std::time::Duration;
 procession_process::enable_in_tests!();
 
 /// Runs `task` in a process that has one thread, and so may be copied.
-fn alone(task: impl Fn() + Copy + 'static) {
+fn alone(task: impl Fn() + Copy + Send + 'static) {
     let builder = Process::builder().start_method(StartMethod::Spawn);
     builder.spawn(task, ()).unwrap().join().unwrap();
 }

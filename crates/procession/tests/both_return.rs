@@ -19,7 +19,7 @@ use std::thread::park;
 procession::enable_in_tests!();
 
 /// Runs `task` in a process that has one thread, and so can be forked.
-fn alone(task: impl Fn() + Copy + 'static) {
+fn alone(task: impl Fn() + Copy + Send + 'static) {
     let _watchdog = watchdog();
     let spawn = Process::builder()
         .start_method(StartMethod::Spawn)

@@ -16,7 +16,7 @@ use std::time::Duration;
 procession::enable_in_tests!();
 
 /// Runs `task` in a process that has one thread, and so can be copied.
-fn alone(task: impl Fn() + Copy + 'static) {
+fn alone(task: impl Fn() + Copy + Send + 'static) {
     let _watchdog = watchdog();
     let spawn = Process::builder().start_method(StartMethod::Spawn);
     spawn.spawn(task, ()).unwrap().join().unwrap();

@@ -18,8 +18,9 @@ use std::process::Command;
 
 /// What stands before the line that is tried.
 const BEFORE: &str = "\
-use procession::{Array, Pool, Process, RawArray, RawValue, Value};
+use procession::{Array, Manager, Pool, Process, RawArray, RawValue, Value};
 use std::error::Error;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +40,8 @@ fn main() {
     let pool = Pool::new(1).unwrap();
     let by = 3_u32;
     let pointer: fn(u32) -> u32 = good;
-    let _ = (&pool, by, pointer);
+    let token = PhantomData::<*const ()>;
+    let _ = (&pool, by, pointer, token);
 ";
 
 /// Returns what the compiler says about a program with these lines; `None` if it compiles.
@@ -147,6 +149,32 @@ fn a_closure_that_captures_is_refused_at_the_call() {
 fn a_function_pointer_is_refused() {
     let _watchdog = watchdog();
     assert_refused(&["PassTheFunctionItself"], each_way("pointer", "2"));
+}
+
+// VAL-012
+#[test]
+fn a_function_is_called_only_by_its_value() {
+    let _watchdog = watchdog();
+    // With the type alone, a closure would be called that has captured what exists nowhere.
+    let forge = "fn forge<F: procession::Task<(), M, Output = ()>, M>() { F::call(()).unwrap(); }";
+    assert_refused(&["argument #1 of type `F` is missing"], [forge.to_owned()]);
+}
+
+// VAL-012
+#[test]
+fn a_value_that_must_stay_in_its_thread_is_not_captured() {
+    let _watchdog = watchdog();
+    let lines = [
+        "Process::spawn(move || drop(token), ()).unwrap();",
+        "pool.apply(move || drop(token), ()).unwrap();",
+        "pool.map(move |_: u32| drop(token), [1]).unwrap();",
+        "procession::inherit(move |_: u32| drop(token), 1).unwrap();",
+        "let _ = Manager::start().unwrap().value(1).unwrap().update(move |_: &mut i32| drop(token));",
+    ];
+    let words = ["cannot be sent between threads safely"];
+    for line in lines {
+        assert_refused(&words, [line.to_owned()]);
+    }
 }
 
 // VAL-009

@@ -227,7 +227,7 @@ fn lent(target: &Target, (field, ty): &(Member, Type), visibility: &Visibility) 
         /// `ManagerError::Gone`, also if the server ends during the call.
         #visibility fn with<__R: #private::Returns<__M>, __M>(
             &self,
-            function: impl ::core::ops::Fn(#reference #ty) -> __R + ::core::marker::Copy + 'static,
+            function: impl ::core::ops::Fn(#reference #ty) -> __R + ::core::marker::Copy + ::core::marker::Send + 'static,
         ) -> ::core::result::Result<__R::Output, #private::ManagerError> {
             #proxy.with(move |hosted: #reference #object| function(#reference hosted.#field))
         }
@@ -245,6 +245,7 @@ fn lent(target: &Target, (field, ty): &(Member, Type), visibility: &Visibility) 
             &self,
             function: impl ::core::ops::Fn(#reference #ty, __A) -> __R
                 + ::core::marker::Copy
+                + ::core::marker::Send
                 + 'static,
             args: __A,
         ) -> ::core::result::Result<__R::Output, #private::ManagerError>

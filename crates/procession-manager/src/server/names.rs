@@ -7,7 +7,7 @@ use crate::export::{Exported, Exports, Interface};
 use crate::protocol::{GET, MAKE};
 use crate::remote::Remote;
 use crate::reply::Reply;
-use procession_call::{Entry, Failure, Outcome, Run, produce};
+use procession_call::{Entry, EntryOf, Failure, Outcome, Run, produce, run_of_function};
 use procession_wire::Packet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -126,24 +126,24 @@ impl<P: Exported> Entry for Register<P> {
 }
 
 /// Registers a constructor.
-pub(crate) struct RegisterConstructor<P, F, A, R, M>(Types<P, F, A, R, M>);
+pub(crate) struct RegisterConstructor<P, A, R, M>(Types<P, A, R, M>);
 
-type Types<P, F, A, R, M> = PhantomData<fn() -> (P, F, A, R, M)>;
+type Types<P, A, R, M> = PhantomData<fn() -> (P, A, R, M)>;
 
-impl<P, F, A, R, M> Entry for RegisterConstructor<P, F, A, R, M>
+impl<P, F, A, R, M> EntryOf<F> for RegisterConstructor<P, A, R, M>
 where
     P: Exported,
-    F: Fn(&mut (), A) -> R + Copy + 'static,
+    F: Fn(&mut (), A) -> R + Copy + Send + 'static,
     A: DeserializeOwned,
     R: Makes<M>,
 {
-    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(construct: F, context: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             let home = server(context)?;
             let name = arguments::<String>(packet)?;
             let what = What::Constructor {
                 args: crate::export::key::<A, ()>(""),
-                run: Construct::<F, A, R, M>::run,
+                run: run_of_function::<Construct<A, R, M>, F>(construct),
             };
             let exports = home.names().export::<P>();
             Ok(Reply(home.names().add(name, what, exports)))
@@ -231,19 +231,19 @@ impl Entry for Make {
 }
 
 /// Makes an object for whoever asks for it by name.
-struct Construct<F, A, R, M>(Types<(), F, A, R, M>);
+struct Construct<A, R, M>(Types<(), A, R, M>);
 
-impl<F, A, R, M> Entry for Construct<F, A, R, M>
+impl<F, A, R, M> EntryOf<F> for Construct<A, R, M>
 where
-    F: Fn(&mut (), A) -> R + Copy + 'static,
+    F: Fn(&mut (), A) -> R + Copy + Send + 'static,
     A: DeserializeOwned,
     R: Makes<M>,
 {
-    fn run(context: &dyn Any, packet: &mut Packet) -> Outcome {
+    fn run(construct: F, context: &dyn Any, packet: &mut Packet) -> Outcome {
         produce(|| {
             let home = server(context)?;
             let args = arguments(packet)?;
-            let made = make::<F, A, R, M>(home, args)?;
+            let made = make::<F, A, R, M>(home, construct, args)?;
             Ok(Reply(Ok::<Remote, NameError>(made)))
         })
     }

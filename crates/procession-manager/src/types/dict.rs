@@ -250,7 +250,7 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
     pub fn update_with<A, R>(
         &self,
         key: impl Into<K>,
-        change: impl Fn(&mut V, A) -> R + Copy + 'static,
+        change: impl Fn(&mut V, A) -> R + Copy + Send + 'static,
         args: A,
     ) -> std::result::Result<Option<R>, ManagerError>
     where
@@ -272,7 +272,7 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
     pub fn get_or_insert_with(
         &self,
         key: impl Into<K>,
-        make: impl Fn() -> V + Copy + 'static,
+        make: impl Fn() -> V + Copy + Send + 'static,
     ) -> std::result::Result<V, ManagerError>
     where
         V: Clone,
@@ -309,7 +309,7 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
     pub fn alter<R>(
         &self,
         key: impl Into<K>,
-        change: impl Fn(&mut Option<V>) -> R + Copy + 'static,
+        change: impl Fn(&mut Option<V>) -> R + Copy + Send + 'static,
     ) -> std::result::Result<R, ManagerError>
     where
         R: Serialize + DeserializeOwned,
@@ -339,7 +339,7 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
     pub fn pop_if(
         &self,
         key: impl Into<K>,
-        predicate: impl Fn(&V) -> bool + Copy + 'static,
+        predicate: impl Fn(&V) -> bool + Copy + Send + 'static,
     ) -> std::result::Result<Option<V>, ManagerError> {
         let pop = move |items: &mut IndexMap<K, V>, key: K| {
             let is_meant = items.get(&key).is_some_and(predicate);
@@ -355,7 +355,7 @@ impl<K: Item + Clone + Eq + Hash, V: Item> Dict<K, V> {
     /// As [`update_with`](Self::update_with).
     pub fn retain(
         &self,
-        keep: impl Fn(&K, &V) -> bool + Copy + 'static,
+        keep: impl Fn(&K, &V) -> bool + Copy + Send + 'static,
     ) -> std::result::Result<(), ManagerError> {
         self.with(move |items| items.retain(|key, value| keep(key, value)))
     }

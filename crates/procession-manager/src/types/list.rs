@@ -387,7 +387,7 @@ impl<T: Item> List<T> {
     /// ```
     pub fn sort_by_key<K: Ord>(
         &self,
-        key: impl Fn(&T) -> K + Copy + 'static,
+        key: impl Fn(&T) -> K + Copy + Send + 'static,
     ) -> std::result::Result<(), ManagerError> {
         self.with(move |items| items.sort_by_key(key))
     }
@@ -399,7 +399,7 @@ impl<T: Item> List<T> {
     /// As [`sort_by_key`](Self::sort_by_key).
     pub fn retain(
         &self,
-        keep: impl Fn(&T) -> bool + Copy + 'static,
+        keep: impl Fn(&T) -> bool + Copy + Send + 'static,
     ) -> std::result::Result<(), ManagerError> {
         self.with(move |items| items.retain(keep))
     }
@@ -411,7 +411,7 @@ impl<T: Item> List<T> {
     /// As [`sort_by_key`](Self::sort_by_key).
     pub fn pop_if(
         &self,
-        predicate: impl Fn(&T) -> bool + Copy + 'static,
+        predicate: impl Fn(&T) -> bool + Copy + Send + 'static,
     ) -> std::result::Result<Option<T>, ManagerError> {
         self.with(move |items| items.pop_if(|item| predicate(item)))
     }
@@ -425,7 +425,7 @@ impl<T: Item> List<T> {
     pub fn update_with<A, R>(
         &self,
         index: impl Into<At>,
-        change: impl Fn(&mut T, A) -> R + Copy + 'static,
+        change: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
         args: A,
     ) -> std::result::Result<R, ManagerError>
     where

@@ -183,7 +183,10 @@ impl<T: Item + Clone + Eq + Hash> Set<T> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn retain(&self, keep: impl Fn(&T) -> bool + Copy + 'static) -> Result<(), ManagerError> {
+    pub fn retain(
+        &self,
+        keep: impl Fn(&T) -> bool + Copy + Send + 'static,
+    ) -> Result<(), ManagerError> {
         self.with(move |items| items.retain(keep))
     }
 

@@ -96,7 +96,7 @@ impl<T: Item> Value<T> {
     /// ```
     pub fn update<R: Returns<M>, M>(
         &self,
-        function: impl Fn(&mut T) -> R + Copy + 'static,
+        function: impl Fn(&mut T) -> R + Copy + Send + 'static,
     ) -> Result<R::Output, ManagerError> {
         self.as_ref()
             .with(move |hosted| function(&mut hosted.value))
@@ -126,7 +126,7 @@ impl<T: Item> Value<T> {
     /// ```
     pub fn update_with<A: Serialize + DeserializeOwned, R: Returns<M>, M>(
         &self,
-        function: impl Fn(&mut T, A) -> R + Copy + 'static,
+        function: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
         args: A,
     ) -> Result<R::Output, ManagerError> {
         self.as_ref()

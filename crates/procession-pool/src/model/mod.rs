@@ -207,7 +207,8 @@ impl Results<u64> for Told {
 }
 
 /// Begins with calls to a task.
-fn feed<F: Task<(u64,), M>, M: 'static>(_: F, call: &Arc<Call>, chunk: usize) -> Feed {
-    let routine = Routine::of::<CallEntry<F, (u64,), M>>().expect("the function can be named");
+fn feed<F: Task<(u64,), M>, M: 'static>(task: F, call: &Arc<Call>, chunk: usize) -> Feed {
+    let routine =
+        Routine::of_function::<CallEntry<(u64,), M>, F>(task).expect("the function can be named");
     Feed::new(Arc::clone(call), routine, chunk, Limits::default())
 }

@@ -156,7 +156,7 @@ impl Pool {
     /// ```
     pub fn map_with_state<F, S, T, R, I>(&self, task: F, items: I) -> Result<Vec<R>, PoolError>
     where
-        F: Fn(&S, T) -> R + Copy + 'static,
+        F: Fn(&S, T) -> R + Copy + Send + 'static,
         S: 'static,
         T: Serialize + DeserializeOwned,
         R: Serialize + DeserializeOwned,

@@ -7,7 +7,7 @@ use crate::result::{AsyncResult, all, each};
 use crate::shape::{Item, Shape};
 use procession_os::wait::Deadline;
 
-impl<F, S: Shape> PoolTask<'_, F, S> {
+impl<F: Copy + Send + 'static, S: Shape> PoolTask<'_, F, S> {
     /// Calls the task once and returns the result, as [`Pool::apply`](crate::Pool::apply).
     ///
     /// The arguments are a tuple of all of them, or what goes [with the state](Self::with_state).

@@ -28,7 +28,7 @@ const MOST_ROOM: usize = 1 << 20;
 type Started<F, S, A, M> = AsyncResult<<A as Item<F, <S as Shape>::Whole, M>>::Output>;
 
 /// What the calls have in common.
-impl<F, S: Shape> PoolTask<'_, F, S> {
+impl<F: Copy + Send + 'static, S: Shape> PoolTask<'_, F, S> {
     /// Begins a call for items that are counted, if they are, or a single one.
     pub(super) fn begin<T, M>(self, len: Option<usize>) -> Result<(Arc<Call>, Feed), PoolError>
     where
@@ -43,7 +43,12 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         };
         let call = Call::new(true);
         call.expect(len.unwrap_or(0));
-        let feed = Feed::new(Arc::clone(&call), T::routine()?, chunk, self.pool.limits);
+        let feed = Feed::new(
+            Arc::clone(&call),
+            T::routine(self.task)?,
+            chunk,
+            self.pool.limits,
+        );
         Ok((call, feed))
     }
 
@@ -60,7 +65,7 @@ impl<F, S: Shape> PoolTask<'_, F, S> {
         let crew = &self.pool.crew;
         crew.check()?;
         let call = Call::new(false);
-        let routine = A::routine()?;
+        let routine = A::routine(self.task)?;
         let mut feed = Feed::new(Arc::clone(&call), routine, 1, self.pool.limits);
         push(&mut feed, args);
         let result = self.result(
