@@ -102,8 +102,8 @@ impl From<anyhow::Error> for Failure {
 /// Its own [`source`](Error::source) chain is that of the original, so that an `anyhow::Error`
 /// made from it prints as the original did.
 ///
-/// A chain may be of any length: it travels as a list, and is dropped link by link.
-#[derive(Clone, PartialEq, Eq)]
+/// A chain may be of any length: it travels as a list, and is copied, compared and dropped link by link.
+#[derive(Eq)]
 pub struct TaskError {
     message: String,
     source: Option<Box<Self>>,
@@ -135,6 +135,18 @@ impl TaskError {
             source: None,
         };
         outermost.map_or_else(silent, |error| *error)
+    }
+}
+
+impl Clone for TaskError {
+    fn clone(&self) -> Self {
+        Self::of(self.chain().map(str::to_owned).collect())
+    }
+}
+
+impl PartialEq for TaskError {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain().eq(other.chain())
     }
 }
 

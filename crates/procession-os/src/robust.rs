@@ -28,7 +28,8 @@
 //!
 //! The list of held mutexes runs through the mutexes themselves: memory that holds a locked mutex
 //! must not be unmapped before it is unlocked or the thread has ended. The kernel follows the list
-//! of a dead thread for 2,048 mutexes; a thread must not hold more.
+//! of a dead thread for 2,048 mutexes, and would leave those beyond held for ever. So a thread that holds [`MOST`]
+//! of them gets no more: [`LockError::TooManyHeld`].
 //!
 //! # What a damaged mutex does
 //!
@@ -46,7 +47,7 @@ use crate::turns::{Line, OVERDUE, YIELDS};
 use crate::wait::Deadline;
 use libc::{c_int, clockid_t, pthread_mutex_t, pthread_mutexattr_t, timespec};
 use nix::errno::Errno;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
@@ -68,6 +69,15 @@ const LOCK_WORD: usize = 0;
 const KIND_WORD: usize = 16;
 /// The part of the lock word that is a thread number, as the kernel defines it.
 const THREAD_MASK: u32 = 0x3fff_ffff;
+
+/// How many of these mutexes a thread may hold: the kernel follows the list of a dead thread for 2,048, some of
+/// which may be the program's own.
+pub const MOST: u32 = 2000;
+
+thread_local! {
+    /// How many this thread holds.
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
 
 /// How a lock was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +119,11 @@ pub enum LockError {
          repair the data and clear the poison"
     )]
     Poisoned,
+    /// The thread holds as many locks as the kernel takes care of if it dies; those beyond would never be free again.
+    #[error(
+        "this thread holds {MOST} locks, and the system frees no more if it dies; drop some guards first"
+    )]
+    TooManyHeld,
     /// The kernel has no room for another waiter or holder.
     #[error("the system has no resources for another lock: {0}")]
     Exhausted(Errno),
@@ -128,6 +143,7 @@ crate::debug_in_words!(LockError {
     Damaged,
     TooManyProcesses,
     Poisoned,
+    TooManyHeld,
     Exhausted,
     Gone,
     Unreachable
@@ -190,8 +206,8 @@ impl RobustMutex {
     ///
     /// # Errors
     ///
-    /// [`LockError::HeldByThisThread`], [`LockError::NotRecoverable`], [`LockError::Damaged`] or
-    /// [`LockError::Exhausted`].
+    /// [`LockError::HeldByThisThread`], [`LockError::NotRecoverable`], [`LockError::Damaged`],
+    /// [`LockError::TooManyHeld`] or [`LockError::Exhausted`].
     ///
     /// # When the other side is gone
     ///
@@ -272,7 +288,9 @@ impl RobustMutex {
     pub unsafe fn unlock(&self) -> Result<(), LockError> {
         self.checked()?;
         // SAFETY: the word that steers the call is as `init_at` wrote it.
-        unsafe { libc::pthread_mutex_unlock(self.mutex.get()) };
+        if unsafe { libc::pthread_mutex_unlock(self.mutex.get()) } == 0 {
+            HELD.set(HELD.get().saturating_sub(1));
+        }
         Ok(())
     }
 
@@ -293,6 +311,7 @@ impl RobustMutex {
     #[inline]
     fn lock_at_once(&self) -> Result<Acquired, LockError> {
         self.checked()?;
+        check_held()?;
         // SAFETY: the word that steers the call is as `init_at` wrote it.
         let code = unsafe { libc::pthread_mutex_trylock(self.mutex.get()) };
         self.settle(code)
@@ -340,6 +359,7 @@ impl RobustMutex {
     fn lock_in_kernel(&self, deadline: Deadline) -> Result<Acquired, LockError> {
         let until = futex::absolute(deadline).map_err(LockError::Exhausted)?;
         self.checked()?;
+        check_held()?;
         let mutex = self.mutex.get();
         let code = match &until {
             // SAFETY: the word that steers the call is as `init_at` wrote it.
@@ -398,6 +418,7 @@ impl RobustMutex {
     #[inline]
     fn settle(&self, code: c_int) -> Result<Acquired, LockError> {
         if code == 0 {
+            HELD.set(HELD.get() + 1);
             Ok(Acquired::Clean)
         } else {
             self.settle_slowly(Errno::from_raw(code))
@@ -420,9 +441,21 @@ impl RobustMutex {
     fn recover(&self) -> Result<Acquired, LockError> {
         // SAFETY: the call before reported the owner's death, so this thread holds the mutex.
         match unsafe { libc::pthread_mutex_consistent(self.mutex.get()) } {
-            0 => Ok(Acquired::OwnerDied),
+            0 => {
+                HELD.set(HELD.get() + 1);
+                Ok(Acquired::OwnerDied)
+            }
             _ => Err(LockError::Damaged),
         }
+    }
+}
+
+#[inline]
+fn check_held() -> Result<(), LockError> {
+    if HELD.get() < MOST {
+        Ok(())
+    } else {
+        Err(LockError::TooManyHeld)
     }
 }
 

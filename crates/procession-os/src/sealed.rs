@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::ptr::NonNull;
 
 /// What must be ruled out for memory to be borrowed: that anybody writes into it or cuts it off.
@@ -55,7 +56,8 @@ unsafe impl Send for Sealed {}
 unsafe impl Sync for Sealed {}
 
 impl Sealed {
-    /// Maps a file; `None` if it is not sealed, or is empty.
+    /// Maps a file; `None` if it is not sealed, is empty, or takes less memory than it is long: reading what was
+    /// never written would take the rest.
     ///
     /// # Errors
     ///
@@ -67,9 +69,13 @@ impl Sealed {
             return Ok(None);
         }
         // The length is asked for after the seals, when it cannot become less.
-        let Some(len) = NonZeroUsize::new(file.metadata()?.len() as usize) else {
+        let found = file.metadata()?;
+        let Some(len) = NonZeroUsize::new(found.len() as usize) else {
             return Ok(None);
         };
+        if found.blocks().saturating_mul(512) < found.len() {
+            return Ok(None);
+        }
         // Private, because kernels before 6.7 map no sealed file that this process has open for writing as
         // shared. The pages are the file's own all the same, as nobody writes to them.
         // SAFETY: a new mapping at an address of the kernel's choice touches nothing that is there.

@@ -70,6 +70,12 @@ pub enum StartError {
         /// How many threads there are.
         threads: u64,
     },
+    /// This process has a guard of the data of a shared `Value` or `Array`, which a copy would have too.
+    #[error(
+        "a process that has a guard of a shared Value or Array cannot be forked, since the copy would have the \
+         data too: drop the guard first, or start this child by another start method"
+    )]
+    Guarded,
     /// The system refused a step on the way.
     #[error("cannot {step}: {source}")]
     System {
@@ -92,6 +98,7 @@ procession_os::debug_in_words!(StartError {
     NoProc,
     Executable,
     MultiThreaded,
+    Guarded,
     System
 });
 

@@ -7,14 +7,14 @@
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use procession_os::file_size::within_limit;
-use procession_os::huge;
 use procession_os::sealed::{Sealed, seal};
 use procession_os::wait::Deadline;
 use procession_pipe::{Channel, RecvError, SendError};
-use procession_wire::{DecodeError, Fd, Kind, Message, Packet, buffer};
+use procession_wire::{DecodeError, Fd, Kind, Message, Packet};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::ErrorKind::InvalidData;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 /// The kind of a message that stands for another one, in memory.
@@ -78,27 +78,18 @@ pub(crate) fn receive(channel: &Channel, deadline: Deadline) -> Result<Packet, R
     let Parcel { body, fds } = packet.decode()?;
     let file = File::from(body.0);
     let fds = fds.into_iter().map(|fd| fd.0).collect();
-    let packet = match Sealed::of(&file).map_err(RecvError::Io)? {
-        Some(sealed) => Packet::parse_sealed(sealed, fds)?,
-        // What is not sealed may still change, and is copied.
-        None => Packet::parse(read(file).map_err(RecvError::Io)?, fds)?,
-    };
+    // The other side may have sent any descriptor: a device or a pipe, which has no end, or memory that is far larger
+    // than what it took. What it wrote and sealed is there already, and is read where it lies.
+    let sealed = Sealed::of(&file).map_err(RecvError::Io)?;
+    let sealed = sealed.ok_or_else(|| RecvError::Io(io::Error::new(InvalidData, UNSEALED)))?;
+    let packet = Packet::parse_sealed(sealed, fds)?;
     match packet.kind() {
         PARCEL => Err(DecodeError::UnexpectedKind(PARCEL.0).into()),
         _ => Ok(packet),
     }
 }
 
-fn read(mut file: File) -> io::Result<Vec<u8>> {
-    let len = file.metadata()?.len() as usize;
-    let mut bytes = buffer::take(len);
-    // One more, so that the end is found without a larger buffer.
-    bytes.try_reserve_exact(len.saturating_add(1))?;
-    huge::prefer(&bytes);
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
+const UNSEALED: &str = "what came instead of a message is no sealed memory, or has holes";
 
 fn in_memory(bytes: &[u8]) -> io::Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
@@ -126,18 +117,31 @@ mod tests {
     }
 
     #[test]
-    fn what_can_still_change_is_copied_first() {
-        let (here, there) = Channel::pair().unwrap();
-        let file = File::from(memfd_create(c"open", MFdFlags::MFD_CLOEXEC).unwrap());
-        file.write_all_at(large().bytes(), 0).unwrap();
-        let parcel = Parcel {
-            body: Fd(file.try_clone().unwrap().into()),
-            fds: Vec::new(),
+    fn what_is_not_sealed_memory_is_refused_and_not_read() {
+        let anonymous = || {
+            let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+            File::from(memfd_create(c"hostile", flags).unwrap())
         };
-        here.send(Message::encode(PARCEL, &parcel).unwrap())
-            .unwrap();
-        let packet = receive(&there, Deadline::NEVER).unwrap();
-        file.set_len(0).unwrap();
-        assert_eq!(packet.decode::<Vec<u8>>().unwrap(), vec![7; 2 * INLINE]);
+        let changing = anonymous();
+        changing.write_all_at(large().bytes(), 0).unwrap();
+        let holes = anonymous();
+        holes.write_all_at(large().bytes(), 0).unwrap();
+        holes.set_len(64 << 30).unwrap();
+        seal(&holes).unwrap();
+        let zero = File::open("/dev/zero").unwrap();
+        let (silent, _writer) = nix::unistd::pipe().unwrap();
+        let empty = anonymous();
+        seal(&empty).unwrap();
+        for file in [changing, holes, zero, File::from(silent), empty] {
+            let (here, there) = Channel::pair().unwrap();
+            let parcel = Parcel {
+                body: Fd(file.into()),
+                fds: Vec::new(),
+            };
+            let message = Message::encode(PARCEL, &parcel).unwrap();
+            here.send(message).unwrap();
+            let error = receive(&there, Deadline::NEVER).unwrap_err();
+            assert!(error.to_string().contains("no sealed memory"), "{error}");
+        }
     }
 }

@@ -84,7 +84,8 @@ impl<R: Serialize + DeserializeOwned> Process<R> {
     ///
     /// # Errors
     ///
-    /// [`StartError::MultiThreaded`] if this process has more than one thread, and as
+    /// [`StartError::MultiThreaded`] if this process has more than one thread,
+    /// [`StartError::Guarded`] if it has a guard of the data of a `Value` or an `Array`, and as
     /// [`spawn`](Self::spawn).
     ///
     /// # Examples

@@ -60,11 +60,13 @@
 use crate::family::holders::Holder;
 use crate::family::{self, FamilyError, Lease};
 use crate::mapping::Mapping;
+use crate::reading::read_by_this_thread;
 use crate::registry;
 use crate::slab;
 use std::fmt;
 use std::io;
 use std::process;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Something in shared memory that counts the processes, or handles, that have it.
@@ -124,6 +126,31 @@ pub fn register(thing: &Arc<dyn Counted>) {
 }
 
 static THINGS: Mutex<Vec<Weak<dyn Counted>>> = Mutex::new(Vec::new());
+
+/// Whether this process, which has one thread, has a guard that lends the data of a value or an array.
+///
+/// References that were made of it may be captured by what the copy does, and would be to the parent's data.
+///
+/// # Examples
+///
+/// ```
+/// use procession_shm::{Value, fork};
+///
+/// # std::thread::spawn(|| -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// let value = Value::new(1)?;
+/// let guard = value.lock().map_err(|_| "poisoned")?;
+/// assert!(fork::is_guarded());
+/// drop(guard);
+/// assert!(!fork::is_guarded());
+/// # Ok(())
+/// # }).join().unwrap().unwrap();
+/// ```
+pub fn is_guarded() -> bool {
+    let lent = |mapping: &Arc<Mapping>| mapping.is_ours() && mapping.lends();
+    let is_read = |name| registry::find(name).is_some_and(|mapping| lent(&mapping));
+    let is_held = |mapping: &Arc<Mapping>| lent(mapping) && mapping.held.load(Relaxed);
+    read_by_this_thread().into_iter().any(is_read) || registry::living().iter().any(is_held)
+}
 
 /// Prepares for a child that is forked next, by `fork` of the C library.
 ///

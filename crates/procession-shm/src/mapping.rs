@@ -11,6 +11,7 @@ use crate::family::holders::Holder;
 use crate::family::{self, Lease, Stay, remains};
 use crate::format::{Format, Found, HEADER_LEN, has_readers};
 use crate::header::{CORE_LEN, Core, Header, LINKED, SENT};
+use crate::kind::SegmentKind;
 use crate::name::{CellName, Name};
 use crate::pages::Pages;
 use crate::slab::{self, Admitted, Cell, forked};
@@ -296,6 +297,12 @@ impl Mapping {
         };
         mapping.set_holder(holder);
         mapping
+    }
+
+    /// Whether guards of it lend what lies there.
+    pub(crate) fn lends(&self) -> bool {
+        let kinds = [SegmentKind::VALUE, SegmentKind::ARRAY];
+        kinds.iter().any(|kind| kind.number == self.found.kind)
     }
 
     /// Returns the mutex, and what is beside it.

@@ -258,6 +258,17 @@ pub(crate) fn is_read_by_this_thread(segment: &Segment, who: Identity) -> bool {
     READING.try_with(reads).unwrap_or(false)
 }
 
+/// Returns what this thread reads in this process.
+pub(crate) fn read_by_this_thread() -> Vec<Name> {
+    let who = Identity::of_this_process();
+    let ours = |reading: &RefCell<Vec<(Name, Identity)>>| {
+        let reading = reading.borrow();
+        let ours = reading.iter().filter(|(_, by)| *by == who);
+        ours.map(|&(name, _)| name).collect()
+    };
+    READING.try_with(ours).unwrap_or_default()
+}
+
 // A thread that is ending has no list any more: it is as if it did not read yet.
 
 fn note(name: Name, who: Identity) {

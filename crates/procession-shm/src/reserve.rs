@@ -172,8 +172,6 @@ pub(crate) fn reserve_range(name: Name, range: Range<usize>) -> Result<(), ShmEr
 /// Reserves all of a file, of which so many bytes are not there yet.
 fn reserve_file(file: BorrowedFd<'_>, total: usize, missing: usize) -> Result<(), ShmError> {
     check_room(file, missing)?;
-    // In steps, so that a program with a timer signal gets there too: a step that is interrupted
-    // is undone.
     for at in (0..total).step_by(STEP) {
         let len = STEP.min(total - at);
         reserve_step(file, at, len).map_err(|errno| ShmError::from_errno(errno, total))?;
@@ -181,6 +179,7 @@ fn reserve_file(file: BorrowedFd<'_>, total: usize, missing: usize) -> Result<()
     Ok(())
 }
 
+/// What is reserved at one time, so that a signal undoes no more.
 const STEP: usize = 64 << 20;
 
 /// Refuses at once what cannot succeed, before other programs find the memory full meanwhile.
@@ -196,11 +195,21 @@ fn check_room(file: BorrowedFd<'_>, total: usize) -> Result<(), ShmError> {
     Ok(())
 }
 
+/// Reserves a part, in steps that become smaller while signals come sooner than they are done: the kernel undoes a
+/// step that is interrupted.
 fn reserve_step(file: BorrowedFd<'_>, at: usize, len: usize) -> Result<(), Errno> {
-    loop {
+    let (mut at, end) = (at, at + len);
+    let mut step = len;
+    while at < end {
+        let len = step.min(end - at);
         match posix_fallocate(file, at as i64, len as i64) {
-            Err(Errno::EINTR) => {}
-            result => return result,
+            Ok(()) => at += len,
+            Err(Errno::EINTR) => step = (len / 2).max(SMALLEST_STEP),
+            Err(errno) => return Err(errno),
         }
     }
+    Ok(())
 }
+
+/// What is reserved in less time than a handler of signals takes.
+const SMALLEST_STEP: usize = 4096;

@@ -1,6 +1,7 @@
 //! The condition.
 
-use crate::machine::notice::{self, NoticeState, Ticket};
+use crate::left;
+use crate::machine::notice::{self, Ended, Left, NoticeState, Ticket};
 use crate::place::{Placed, Shared};
 use crate::{ConditionLock, Lock};
 use procession_os::identity::Identity;
@@ -9,6 +10,9 @@ use procession_shm::{LockError, LockResult, SegmentKind, ShmError};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
+
+/// How long a waiter that has the lock again waits to say so: longer than anybody is inside who runs.
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// A place to wait, while not holding a lock, for what happens under it.
 ///
@@ -25,7 +29,8 @@ use std::time::Duration;
 ///
 /// # When the other side is gone
 ///
-/// Notifying never waits for a waiter that died, and no notice is lost to it. After a process was
+/// Notifying never waits for a waiter that died, and no notice is lost to it: one that was taken by a waiter that
+/// died before it had the lock goes to another, within about a second. After a process was
 /// killed, a waiter may return without having been notified; [`wait_for`](Self::wait_for) looks
 /// whether there was reason to. If nobody is left to notify, only a timeout ends the waiting.
 ///
@@ -191,14 +196,14 @@ impl<L: ConditionLock> Condition<L> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait<'a>(&'a self, guard: L::Guard<'a>) -> LockResult<L::Guard<'a>> {
-        let (levels, _) = self.await_notice(guard, Deadline::NEVER)?;
-        self.lock.acquire_again(levels, |guard| guard)
+        self.wait_and(guard, Deadline::NEVER, |guard, _| guard)
     }
 
     /// Waits as [`wait`](Self::wait) does, for `timeout` at the longest; tells beside the guard
     /// whether it was notified.
     ///
-    /// Acquiring the lock again afterwards has no timeout.
+    /// Acquiring the lock again afterwards has no timeout, and that alone has not: nothing else that another
+    /// process does, not even one that is stopped in a call of this condition, keeps it beyond the timeout.
     ///
     /// # Errors
     ///
@@ -347,6 +352,7 @@ impl<L: ConditionLock> Condition<L> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn notify(&self, count: usize) -> Result<(), LockError> {
+        left::make_up();
         notice::notify(&self.place, u32::try_from(count).unwrap_or(u32::MAX))
     }
 
@@ -403,33 +409,59 @@ impl<L: ConditionLock> Condition<L> {
         guard: L::Guard<'a>,
         deadline: Deadline,
     ) -> LockResult<(L::Guard<'a>, bool)> {
-        let (levels, notified) = self.await_notice(guard, deadline)?;
-        self.lock.acquire_again(levels, |guard| (guard, notified))
+        self.wait_and(guard, deadline, |guard, noticed| (guard, noticed))
     }
 
-    fn await_notice(
-        &self,
-        guard: L::Guard<'_>,
+    /// Waits for a notice, and has `wrap` make what is returned of the guard and of whether one came.
+    fn wait_and<'a, R>(
+        &'a self,
+        guard: L::Guard<'a>,
         deadline: Deadline,
-    ) -> Result<(L::Levels, bool), LockError> {
+        wrap: impl FnOnce(L::Guard<'a>, bool) -> R,
+    ) -> LockResult<R> {
         assert!(
             self.lock.is_of(&guard),
             "the guard is of another lock than the one the condition is bound to"
         );
+        left::make_up();
         // Before the lock is released: who changes something under it from then on, and notifies,
         // reaches this waiter.
-        let ticket = self.join()?;
+        let ticket = match self.join(deadline) {
+            Err(LockError::TimedOut) => return Ok(wrap(guard, false)),
+            joined => joined?,
+        };
         let levels = self.lock.release(guard);
-        Ok((levels, notice::wait(&self.place, ticket, deadline)?))
+        let ended = notice::wait(&self.place, ticket, deadline)?;
+        let noticed = ended == Ended::Noticed;
+        if ended == Ended::Counted {
+            left::behind(&self.place, Left::Waiting(ticket));
+        }
+        let got = self
+            .lock
+            .acquire_again(levels, |guard| wrap(guard, noticed));
+        // With the lock held: a notice is acted upon, or its taker is found dead.
+        if noticed {
+            self.returned(ticket);
+        }
+        got
     }
 
-    fn join(&self) -> Result<Ticket, LockError> {
+    /// Notes that a waiter that was notified has the lock again.
+    fn returned(&self, ticket: Ticket) {
+        let left = Left::Returning(ticket);
+        // Memory that was overwritten counts nobody.
+        if notice::leave(&self.place, left, Deadline::after(MOMENT)) == Ok(false) {
+            left::behind(&self.place, left);
+        }
+    }
+
+    fn join(&self, deadline: Deadline) -> Result<Ticket, LockError> {
         let who = Identity::of_this_process();
-        if let Some(ticket) = notice::join(&self.place, who)? {
+        if let Some(ticket) = notice::join(&self.place, who, deadline)? {
             return Ok(ticket);
         }
-        notice::bury(&self.place)?;
-        notice::join(&self.place, who)?.ok_or(LockError::TooManyProcesses)
+        notice::bury(&self.place, deadline)?;
+        notice::join(&self.place, who, deadline)?.ok_or(LockError::TooManyProcesses)
     }
 }
 

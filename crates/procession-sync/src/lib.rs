@@ -78,6 +78,8 @@ mod handle;
 #[cfg(not(loom))]
 mod hold;
 #[cfg(not(loom))]
+mod left;
+#[cfg(not(loom))]
 mod lock;
 #[cfg(not(loom))]
 mod owner;

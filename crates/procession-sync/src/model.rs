@@ -5,7 +5,7 @@
 
 use crate::machine::barrier::{self, BarrierError, BarrierState};
 use crate::machine::event::EventState;
-use crate::machine::notice::{self, NoticeState};
+use crate::machine::notice::{self, Ended, Left, NoticeState};
 use crate::machine::permits::{self, PermitError, PermitState};
 use crate::place::{Place, Recover};
 use loom::sync::{Mutex, MutexGuard};
@@ -169,10 +169,19 @@ impl Condition {
         patient: bool,
     ) -> Result<(MutexGuard<'a, u32>, bool), LockError> {
         let who = Identity::of_this_process();
-        let ticket = notice::join(&self.notices, who)?.ok_or(LockError::TooManyProcesses)?;
+        let ticket = notice::join(&self.notices, who, Deadline::NEVER)?;
+        let ticket = ticket.ok_or(LockError::TooManyProcesses)?;
         drop(guard);
-        let notified = notice::wait(&self.notices, ticket, deadline(patient))?;
-        Ok((self.lock(), notified))
+        let ended = notice::wait(&self.notices, ticket, deadline(patient))?;
+        let guard = self.lock();
+        match ended {
+            Ended::Noticed => {
+                notice::leave(&self.notices, Left::Returning(ticket), Deadline::NEVER)?
+            }
+            Ended::Counted => notice::leave(&self.notices, Left::Waiting(ticket), Deadline::NEVER)?,
+            Ended::TimedOut => true,
+        };
+        Ok((guard, ended == Ended::Noticed))
     }
 
     /// Notifies.

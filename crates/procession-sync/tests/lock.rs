@@ -15,7 +15,12 @@ use std::process;
 use std::thread;
 use std::time::{Duration, Instant};
 
-procession_testkit::helpers!(hold_a_lock, wait_for_a_dead_owner, count_in_two_steps);
+procession_testkit::helpers!(
+    hold_a_lock,
+    wait_for_a_dead_owner,
+    count_in_two_steps,
+    hold_many_locks
+);
 
 fn refusal(result: LockResult<LockGuard<'_>>) -> Option<LockError> {
     result.err()?.into_inner().err()
@@ -240,4 +245,37 @@ fn another_shared_thing_is_no_lock() {
     let packet = procession_wire::Packet::parse(forged, Vec::new()).unwrap();
     let error = packet.decode::<Lock>().unwrap_err().to_string();
     assert!(error.ends_with("the segment is not a lock"), "{error}");
+}
+
+// SYN-025
+#[test]
+fn a_thread_holds_no_more_locks_than_are_freed_when_it_dies() {
+    let _watchdog = watchdog();
+    let locks: Vec<Lock> = (0..2100).map(|_| Lock::new().unwrap()).collect();
+    let mut helper = Helper::with("hold_many_locks", &locks);
+    let held: usize = helper.hear().parse().unwrap();
+    assert!(held > 1000, "{held}");
+    helper.kill9();
+    for (at, lock) in locks.iter().enumerate() {
+        let got = lock.acquire();
+        assert_eq!(got.is_err(), at < held, "lock {at} of {held}");
+        drop(got.or_else(AcquireError::into_inner).unwrap());
+    }
+}
+
+fn hold_many_locks() {
+    let Some(locks) = arrive::<Vec<Lock>>() else {
+        return;
+    };
+    let mut guards: Vec<_> = locks.iter().map_while(|lock| lock.acquire().ok()).collect();
+    let refused = locks[guards.len()].acquire().unwrap_err();
+    assert!(
+        matches!(refused, AcquireError::Failed(LockError::TooManyHeld)),
+        "{refused}"
+    );
+    // One guard less makes room for one.
+    guards.pop();
+    guards.push(locks[guards.len()].acquire().unwrap());
+    say(&guards.len().to_string());
+    wait_for_end();
 }

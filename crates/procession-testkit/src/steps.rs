@@ -1,4 +1,4 @@
-//! Killing a process at any instruction of an operation.
+//! Killing or stopping a process at any instruction of an operation.
 //!
 //! A child calls [`begin`], works, and calls [`end`]. The test traces it meanwhile:
 //! [`Traced::kill_after`] lets it run to `begin`, executes a number of single instructions, and
@@ -68,8 +68,19 @@ impl Traced {
     ///
     /// If the child ends before, or the operation waits for something.
     pub fn kill_after(self, steps: usize) -> Reached {
+        self.stop_after(steps, || {})
+    }
+
+    /// Executes `steps` instructions of the operation, calls `look` while the child is stopped there, then
+    /// kills the child, as [`kill_after`](Self::kill_after) does.
+    ///
+    /// # Panics
+    ///
+    /// As there.
+    pub fn stop_after(self, steps: usize, look: impl FnOnce()) -> Reached {
         self.run_to(BEGIN);
         let end = (0..steps).find(|_| self.step() == END);
+        look();
         kill(self.0, Signal::SIGKILL).expect("it is there");
         end.map_or(Reached::Inside, Reached::End)
     }

@@ -52,6 +52,7 @@ pub(crate) fn start(
 
 fn check() -> Result<(), StartError> {
     match fork::lasting_threads().map_err(StartError::system("count the threads"))? {
+        1 if shared::is_guarded() => Err(StartError::Guarded),
         1 => Ok(()),
         threads => Err(StartError::MultiThreaded { threads }),
     }

@@ -2,6 +2,7 @@
 
 use super::{AccessError, Array, within};
 use crate::claims::Claim;
+use crate::guard::MadeIn;
 use crate::machine::readers::Purpose;
 use crate::machine::sleeper::{Awake, Sleeper};
 use crate::poison::{LockResult, Repair, guarded};
@@ -312,6 +313,7 @@ impl<T: Plain> ArrayPart<T> {
         let guard = PartGuard {
             data: self.array.places_of(&self.range),
             claimed,
+            made_in: MadeIn::here(),
             _data: PhantomData,
         };
         guarded(poisoned, guard)
@@ -364,6 +366,7 @@ impl Drop for Claimed<'_> {
 pub struct PartGuard<'a, T> {
     data: NonNull<[T]>,
     claimed: Claimed<'a>,
+    made_in: MadeIn,
     _data: PhantomData<&'a mut [T]>,
 }
 
@@ -372,6 +375,7 @@ impl<T> Deref for PartGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
+        self.made_in.check();
         // SAFETY: the data is valid as long as the segment, which is borrowed; the claim keeps
         // everybody else away from it.
         unsafe { self.data.as_ref() }
@@ -381,6 +385,7 @@ impl<T> Deref for PartGuard<'_, T> {
 impl<T> DerefMut for PartGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut [T] {
+        self.made_in.check();
         // SAFETY: as above, and the guard is borrowed mutably.
         unsafe { self.data.as_mut() }
     }

@@ -109,6 +109,13 @@ impl Roster {
         self.total(|slot| &slot.marked)
     }
 
+    /// Returns what those named have together. Under the mutex.
+    pub fn sum_of(&self, named: &[Identity]) -> u32 {
+        let is_named = |slot: &&Slot| named.iter().any(|who| who.to_word() == slot.who());
+        let counts = self.in_use().iter().filter(is_named).map(Slot::count);
+        counts.fold(0, u32::saturating_add)
+    }
+
     /// Takes all from those named, who are dead. Under the mutex.
     pub fn remove(&self, dead: &[Identity]) {
         for slot in self.in_use() {

@@ -209,8 +209,13 @@ where
         return Err(BarrierError::Broken);
     }
     let index = state.arrived.load(Ordering::Relaxed);
-    state.arrived.store(index + 1, Ordering::Relaxed);
-    if index + 1 < state.parties() {
+    // No more parties come in a round than there are, unless the memory was overwritten.
+    let arrived = index
+        .checked_add(1)
+        .filter(|&n| n <= state.parties().max(1));
+    let arrived = arrived.ok_or(LockError::Damaged)?;
+    state.arrived.store(arrived, Ordering::Relaxed);
+    if arrived < state.parties() {
         drop(pass);
         return wait_for_end(place, round, deadline).map(|()| index);
     }

@@ -5,6 +5,7 @@
 //! | `turn` | changes with each notification; the futex | under the mutex |
 //! | `granted` | notices that were given and not yet taken | under the mutex |
 //! | `waiting` | who has how many waiters; marked are those who were there at the last notification | under the mutex |
+//! | `returning` | who has taken how many notices without having the lock again | under the mutex |
 //!
 //! A waiter joins before it releases the lock, and remembers the turn. It may take a notice once
 //! the turn is another: then a notification came after it joined. So no notice is taken by who
@@ -16,10 +17,17 @@
 //!
 //! # Deaths
 //!
+//! A waiter that dies between taking a notice and having the lock again has not acted upon the notice. It is
+//! counted as returning, and when it is found dead, its notice goes to another waiter.
+//!
 //! A waiter that dies stays counted until a living one that naps finds it. Until then a notice may
 //! be left over that nobody else should have: a waiter that joined before the next notification
 //! can return without cause. It can never be missing: notices are only given up when there are
 //! more than living waiters that they were meant for.
+//!
+//! The mutex is held for less than a microsecond, unless a process is stopped inside. A waiter whose time is over
+//! meanwhile goes on, still counted, and what it has [left behind](Left) is made up for when somebody of its process
+//! comes by again. Until then it is like a dead one.
 //!
 //! Whoever dies while changing this state leaves counts that do not fit together. Recovery gives a
 //! notice to everybody: they return without cause.
@@ -37,6 +45,7 @@ use procession_os::wait::Deadline;
 #[repr(C)]
 pub(crate) struct NoticeState {
     waiting: Roster,
+    returning: Roster,
     turn: AtomicU32,
     granted: AtomicU32,
 }
@@ -54,6 +63,7 @@ impl NoticeState {
     pub(crate) fn new() -> Self {
         Self {
             waiting: Roster::new(),
+            returning: Roster::new(),
             turn: AtomicU32::new(0),
             granted: AtomicU32::new(0),
         }
@@ -76,6 +86,9 @@ impl NoticeState {
         let granted = self.granted();
         let may = granted > 0 && self.is_marked(ticket);
         if may {
+            // Returning first: a death behind this line is one of a waiter that has the notice. If there is no
+            // slot, such a death is not made up for.
+            let _ = self.returning.add(ticket.who);
             self.granted.store(granted - 1, Relaxed);
             self.strike_out(ticket);
         }
@@ -111,24 +124,58 @@ impl NoticeState {
 impl Recover for NoticeState {
     fn recover(&self) {
         self.waiting.recount();
+        self.returning.recount();
         self.grant(u32::MAX);
+    }
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The caller has taken a notice, and calls [`leave`] with [`Left::Returning`] when it has the lock.
+    Noticed,
+    /// The deadline has passed.
+    TimedOut,
+    /// The deadline has passed, and the caller is a waiter still, since somebody was inside.
+    Counted,
+}
+
+/// What a thread is still counted for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Left {
+    /// It waits no more.
+    Waiting(Ticket),
+    /// It has taken a notice, and has the lock again.
+    Returning(Ticket),
+}
+
+impl Left {
+    /// Returns whose thread it is.
+    #[cfg(not(loom))]
+    pub(crate) fn who(self) -> Identity {
+        let (Self::Waiting(ticket) | Self::Returning(ticket)) = self;
+        ticket.who
     }
 }
 
 /// Makes the caller, who holds the lock that the condition is bound to, a waiter; `None` if too
 /// many processes have waiters.
-pub(crate) fn join<P>(place: &P, who: Identity) -> Result<Option<Ticket>, LockError>
+pub(crate) fn join<P>(
+    place: &P,
+    who: Identity,
+    deadline: Deadline,
+) -> Result<Option<Ticket>, LockError>
 where
     P: Place<State = NoticeState>,
 {
     let state = place.state();
-    let _pass = place.enter(Deadline::NEVER)?;
+    let _pass = place.enter(deadline)?;
     let turn = state.turn();
     Ok(state.waiting.add(who).then_some(Ticket { who, turn }))
 }
 
-/// Waits for a notice; false if the deadline passed first. The caller is no waiter afterwards.
-pub(crate) fn wait<P>(place: &P, ticket: Ticket, deadline: Deadline) -> Result<bool, LockError>
+/// Waits for a notice until the deadline.
+pub(crate) fn wait<P>(place: &P, ticket: Ticket, deadline: Deadline) -> Result<Ended, LockError>
 where
     P: Place<State = NoticeState>,
 {
@@ -137,31 +184,68 @@ where
     let mut seen = ticket.turn;
     loop {
         match sleeper.sleep_while(&state.turn, seen) {
-            Awake::Nap(every) if state.waiting.is_to_be_looked_at(every) => bury(place)?,
+            Awake::Nap(every) if state.waiting.is_to_be_looked_at(every) => {
+                bury(place, deadline)?;
+            }
             Awake::Changed | Awake::Nap(_) => {}
-            Awake::TimedOut => return leave(place, ticket),
+            Awake::TimedOut => return give_up(place, ticket, deadline),
         }
-        let _pass = place.enter(Deadline::NEVER)?;
+        let Some(_pass) = enter(place, deadline)? else {
+            return Ok(Ended::Counted);
+        };
         if state.take(ticket) {
-            return Ok(true);
+            return Ok(Ended::Noticed);
         }
         seen = state.turn();
     }
 }
 
-/// Ends the waiting; true if a notice came after all.
-fn leave<P>(place: &P, ticket: Ticket) -> Result<bool, LockError>
+/// Ends the waiting, unless a notice came after all.
+fn give_up<P>(place: &P, ticket: Ticket, deadline: Deadline) -> Result<Ended, LockError>
 where
     P: Place<State = NoticeState>,
 {
     let state = place.state();
-    let _pass = place.enter(Deadline::NEVER)?;
-    let noticed = state.take(ticket);
-    if !noticed {
-        state.strike_out(ticket);
-        state.trim();
+    let Some(_pass) = enter(place, deadline)? else {
+        return Ok(Ended::Counted);
+    };
+    if state.take(ticket) {
+        return Ok(Ended::Noticed);
     }
-    Ok(noticed)
+    state.strike_out(ticket);
+    state.trim();
+    Ok(Ended::TimedOut)
+}
+
+/// Makes up for what the caller is still counted for; false if somebody is inside until the deadline.
+pub(crate) fn leave<P>(place: &P, left: Left, deadline: Deadline) -> Result<bool, LockError>
+where
+    P: Place<State = NoticeState>,
+{
+    let state = place.state();
+    let Some(_pass) = enter(place, deadline)? else {
+        return Ok(false);
+    };
+    match left {
+        Left::Returning(ticket) => _ = state.returning.take(ticket.who),
+        Left::Waiting(ticket) => {
+            state.strike_out(ticket);
+            state.trim();
+        }
+    }
+    Ok(true)
+}
+
+/// Enters, or returns `None` at the deadline.
+fn enter<P>(place: &P, deadline: Deadline) -> Result<Option<P::Pass<'_>>, LockError>
+where
+    P: Place<State = NoticeState>,
+{
+    match place.enter(deadline) {
+        Ok(pass) => Ok(Some(pass)),
+        Err(LockError::TimedOut) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Gives a notice to `count` of those who wait, or to all if they are fewer.
@@ -177,17 +261,26 @@ where
     Ok(())
 }
 
-/// Strikes out the waiters that died.
-pub(crate) fn bury<P>(place: &P) -> Result<(), LockError>
+/// Strikes out the waiters that died, and gives what they had taken to others, unless somebody is inside until the
+/// deadline.
+pub(crate) fn bury<P>(place: &P, deadline: Deadline) -> Result<(), LockError>
 where
     P: Place<State = NoticeState>,
 {
     let state = place.state();
-    let dead = state.waiting.dead();
-    if !dead.is_empty() {
-        let _pass = place.enter(Deadline::NEVER)?;
-        state.waiting.remove(&dead);
-        state.trim();
+    let (waiting, returning) = (state.waiting.dead(), state.returning.dead());
+    if waiting.is_empty() && returning.is_empty() {
+        return Ok(());
     }
+    let Some(_pass) = enter(place, deadline)? else {
+        return Ok(());
+    };
+    state.waiting.remove(&waiting);
+    state.trim();
+    let lost = state.returning.sum_of(&returning);
+    if lost > 0 && state.waiting.sum() > 0 {
+        state.grant(lost);
+    }
+    state.returning.remove(&returning);
     Ok(())
 }

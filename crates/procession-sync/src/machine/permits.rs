@@ -16,6 +16,9 @@
 //! A permit that is free is taken by whoever comes first, but left to waiters that have slept for a
 //! millisecond, as [`turns`](procession_os::turns) describes.
 //!
+//! The mutex is held for less than a microsecond, unless a process is stopped inside. So a call that ends at
+//! a deadline waits for the mutex until then, and one that is not to wait waits for a [`MOMENT`].
+//!
 //! Whoever dies holding permits leaves them in its slot. Who finds no permit free looks for such
 //! slots before it gives up or sleeps, and again whenever it naps.
 
@@ -27,6 +30,11 @@ use procession_os::identity::Identity;
 use procession_os::robust::LockError;
 use procession_os::turns::{Line, Waiter, YIELDS};
 use procession_os::wait::Deadline;
+use std::time::Duration;
+
+/// How long a call that is not to wait waits for the mutex: long enough for a holder that only waits for a
+/// processor.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// The shared state of a semaphore.
 #[derive(Debug)]
@@ -160,7 +168,11 @@ where
         if state.line.any() && !sleeper.has_slept() {
             state.let_pass(YIELDS, deadline);
         }
-        let pass = place.enter(Deadline::NEVER)?;
+        let pass = match place.enter(deadline) {
+            Ok(pass) => pass,
+            Err(LockError::TimedOut) => return Err(PermitError::TimedOut),
+            Err(error) => return Err(error.into()),
+        };
         match state.take(who) {
             Ok(true) => {
                 if let Some(waiter) = waiter {
@@ -171,16 +183,18 @@ where
             Ok(false) => {}
             Err(full) => {
                 drop(pass);
-                return acquire_at_last(place, who, full);
+                return acquire_at_last(place, who, full, deadline);
             }
         }
         counted.get_or_insert_with(|| Counted::new(&state.sleepers));
         let seen = state.freed.load(Relaxed);
         drop(pass);
         match sleeper.sleep_while(&state.freed, seen) {
-            Awake::Nap(every) if state.held.is_to_be_looked_at(every) => bury(place)?,
+            Awake::Nap(every) if state.held.is_to_be_looked_at(every) => bury(place, deadline)?,
             Awake::Changed | Awake::Nap(_) => {}
-            Awake::TimedOut => return acquire_at_last(place, who, PermitError::TimedOut),
+            Awake::TimedOut => {
+                return acquire_at_last(place, who, PermitError::TimedOut, deadline);
+            }
         }
         if sleeper.is_overdue() {
             waiter
@@ -199,24 +213,38 @@ where
     if state.line.any() {
         state.let_pass(1, Deadline::NEVER);
     }
-    let pass = place.enter(Deadline::NEVER)?;
+    let moment = Deadline::after(MOMENT);
+    let pass = match place.enter(moment) {
+        Ok(pass) => pass,
+        Err(LockError::TimedOut) => return Err(PermitError::WouldBlock),
+        Err(error) => return Err(error.into()),
+    };
     let refusal = match state.take(who) {
         Ok(true) => return Ok(()),
         Ok(false) => PermitError::WouldBlock,
         Err(full) => full,
     };
     drop(pass);
-    acquire_at_last(place, who, refusal)
+    acquire_at_last(place, who, refusal, moment)
 }
 
 /// Looks once more when the dead have been buried, whose permits and slots are free then.
 #[cold]
-fn acquire_at_last<P>(place: &P, who: Identity, refusal: PermitError) -> Result<(), PermitError>
+fn acquire_at_last<P>(
+    place: &P,
+    who: Identity,
+    refusal: PermitError,
+    deadline: Deadline,
+) -> Result<(), PermitError>
 where
     P: Place<State = PermitState>,
 {
-    bury(place)?;
-    let _pass = place.enter(Deadline::NEVER)?;
+    bury(place, deadline)?;
+    let _pass = match place.enter(deadline) {
+        Ok(pass) => pass,
+        Err(LockError::TimedOut) => return Err(refusal),
+        Err(error) => return Err(error.into()),
+    };
     if place.state().take(who)? {
         Ok(())
     } else {
@@ -279,15 +307,19 @@ where
     std::mem::forget(waiter);
 }
 
-/// Gives back what the dead hold.
-fn bury<P>(place: &P) -> Result<(), PermitError>
+/// Gives back what the dead hold, unless somebody is inside until the deadline.
+fn bury<P>(place: &P, deadline: Deadline) -> Result<(), PermitError>
 where
     P: Place<State = PermitState>,
 {
     let state = place.state();
     let dead = state.held.dead();
     if !dead.is_empty() {
-        let pass = place.enter(Deadline::NEVER)?;
+        let pass = match place.enter(deadline) {
+            Ok(pass) => pass,
+            Err(LockError::TimedOut) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         state.held.remove(&dead);
         drop(pass);
         state.announce(u32::MAX);
