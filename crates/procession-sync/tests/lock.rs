@@ -247,7 +247,7 @@ fn another_shared_thing_is_no_lock() {
     assert!(error.ends_with("the segment is not a lock"), "{error}");
 }
 
-// SYN-025
+// SYN-043
 #[test]
 fn a_thread_holds_no_more_locks_than_are_freed_when_it_dies() {
     let _watchdog = watchdog();

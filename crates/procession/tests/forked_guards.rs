@@ -36,6 +36,7 @@ fn is_refused_in_a_copy<R>(work: impl FnOnce() -> R) -> bool {
     }
 }
 
+// SHM-041
 #[test]
 fn a_copy_made_by_the_c_library_does_not_get_at_the_data() {
     alone(|| {
@@ -74,6 +75,7 @@ fn is_guarded(result: Result<Process<u32>, StartError>) -> bool {
     }
 }
 
+// SHM-041
 #[test]
 fn a_process_is_not_forked_while_it_has_what_is_lent() {
     alone(|| {

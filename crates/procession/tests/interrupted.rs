@@ -44,6 +44,7 @@ fn make_a_large_array() -> usize {
     array.len()
 }
 
+// SHM-042
 #[test]
 fn a_large_array_is_made_under_a_timer() {
     let _watchdog = watchdog();
@@ -57,6 +58,7 @@ fn send_a_large_item(queue: Queue<Vec<u8>>) -> usize {
     queue.get().unwrap().len()
 }
 
+// SHM-042
 #[test]
 fn a_large_item_is_put_and_got_under_a_timer() {
     let _watchdog = watchdog();
@@ -77,6 +79,7 @@ fn start_children() -> usize {
     sent.into_iter().sum()
 }
 
+// SHM-042
 #[test]
 fn large_arguments_and_results_come_under_a_timer() {
     let _watchdog = watchdog();

@@ -70,6 +70,7 @@ fn release<G>(got: LockResult<G>) {
     drop(got.or_else(AcquireError::into_inner));
 }
 
+// SYN-042
 #[test]
 fn of_a_lock() {
     fn work(lock: Lock, go: Event) {
@@ -89,6 +90,7 @@ fn of_a_lock() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_reentrant_lock() {
     fn work(lock: RLock, go: Event) {
@@ -112,6 +114,7 @@ fn of_a_reentrant_lock() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_read_write_lock() {
     fn work(lock: RwLock, go: Event) {
@@ -134,6 +137,7 @@ fn of_a_read_write_lock() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_semaphore() {
     fn work(semaphore: Semaphore, go: Event) {
@@ -159,6 +163,7 @@ fn of_a_semaphore() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_bounded_semaphore() {
     fn work(semaphore: BoundedSemaphore, go: Event) {
@@ -180,6 +185,7 @@ fn of_a_bounded_semaphore() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_condition() {
     fn work(condition: Condition, go: Event) {
@@ -211,6 +217,7 @@ fn of_a_condition() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_an_event() {
     fn work(event: Event, go: Event) {
@@ -228,6 +235,7 @@ fn of_an_event() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_barrier() {
     fn work(barrier: Barrier, go: Event) {
@@ -244,6 +252,7 @@ fn of_a_barrier() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_value() {
     fn work(value: Value<u64>, go: Event) {
@@ -266,6 +275,7 @@ fn of_a_value() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_an_array() {
     fn work(array: Array<u64>, go: Event) {
@@ -288,6 +298,7 @@ fn of_an_array() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_queue() {
     fn work(queue: Queue<u64>, go: Event) {
@@ -307,6 +318,7 @@ fn of_a_queue() {
     );
 }
 
+// SYN-042
 #[test]
 fn of_a_joinable_queue() {
     fn work(queue: JoinableQueue<u64>, go: Event) {
