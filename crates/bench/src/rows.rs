@@ -6,7 +6,9 @@ use crate::large::{
     process_result, queue_large, queue_many, queue_stream_large, rings_stream_typed, socket_large,
 };
 use crate::logs::{log_file, log_forwarded, log_unwanted};
-use crate::made::{made_array, made_event, made_large_array, made_lock, made_value};
+use crate::made::{
+    lock_memory, made_array, made_event, made_large_array, made_lock, made_value, semaphore_memory,
+};
 use crate::managers::{
     manager_1, manager_4, manager_16, manager_64, manager_256, manager_append, manager_batch,
     manager_start,
@@ -66,6 +68,8 @@ pub(crate) const ROWS: &[Row] = &[
     row!("Value, made and dropped", made_value),
     row!("Array of 1 KiB, made and dropped", made_array),
     row!("Array of 1 MiB, made and dropped", made_large_array),
+    row!("Lock, bytes of memory", lock_memory),
+    row!("Semaphore, bytes of memory", semaphore_memory),
     row!("Manager, started and ended", manager_start),
     row!("Manager, list append", manager_append),
     row!(

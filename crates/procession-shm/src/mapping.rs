@@ -470,6 +470,7 @@ impl Drop for Mapping {
         });
         if was_last {
             self.close(None);
+            slab::tidy_up(self.holder());
         }
         let Lies::Alone(memory) = &mut self.lies else {
             return;

@@ -6,7 +6,7 @@ use procession_shm::{
     Array, Format, Lookout, OpenError, Presence, RawArray, Segment, SegmentKind, Value, family,
 };
 use procession_testkit::helper::{Helper, arrive, receive, roundtrip, say, send, wait_for_end};
-use procession_testkit::{shared_memory, watchdog};
+use procession_testkit::{alive, shared_memory, watchdog};
 use procession_wire::{Kind, Message};
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 procession_testkit::helpers!(
     make_and_drop_for_ever,
+    make_and_drop_many_for_ever,
     leave_and_go_on,
     leak_a_guard,
     take_what_is_sent
@@ -77,8 +78,9 @@ fn a_hundred_thousand_values_take_few_mappings_and_no_descriptor() {
 fn the_memory_of_what_is_dropped_is_used_again() {
     let (_watchdog, _alone) = (watchdog(), alone());
     let make = || -> Vec<_> { (0..5000).map(|n| Value::new(n).unwrap()).collect() };
-    drop(make());
+    let first = make();
     let bytes = family::usage().unwrap().bytes();
+    drop(first);
     for _ in 0..5 {
         let mut values = make();
         // Others stay, in between.
@@ -89,8 +91,79 @@ fn the_memory_of_what_is_dropped_is_used_again() {
         });
         drop(make());
     }
-    let grown = family::usage().unwrap().bytes() - bytes;
+    let grown = family::usage().unwrap().bytes().saturating_sub(bytes);
     assert!(grown < bytes, "{grown} bytes more than {bytes}");
+}
+
+// SHM-036
+#[test]
+fn the_memory_of_many_is_given_back_while_others_stay() {
+    const MANY: u64 = 30_000;
+    let (_watchdog, _alone) = (watchdog(), alone());
+    let bytes = || family::usage().unwrap().slabs().1;
+    for round in 1..4 {
+        let mut values: Vec<_> = (0..MANY).map(|n| Value::new(n * round).unwrap()).collect();
+        let stale = values[5000].segment().name();
+        assert!(
+            (0..)
+                .zip(&values)
+                .all(|(n, value)| value.get() == n * round)
+        );
+        let most = bytes();
+        let kept = values.split_off(MANY as usize - 10);
+        drop(values);
+        // What is known of each stays: half of a line of memory, beside the two that it takes.
+        let left = bytes();
+        assert!(left + MANY * 100 < most, "{left} of {most} bytes");
+        let kept = kept.iter().map(|value| value.get());
+        assert!(kept.eq((MANY - 10..MANY).map(|n| n * round)));
+        let found = Segment::open(&stale, value_format()).unwrap_err();
+        assert!(matches!(found, OpenError::Gone), "{found:?}");
+    }
+}
+
+fn make_and_drop_many_for_ever() {
+    let Some(()) = arrive() else { return };
+    say("begun");
+    for n in (u64::from(std::process::id()) << 32).. {
+        let values: Vec<_> = (0..5000).map(|at| Value::new(n + at).unwrap()).collect();
+        let arrays: Vec<_> = (0..50)
+            .map(|_| Array::from_slice(&[n; 500]).unwrap())
+            .collect();
+        assert!(
+            (n..)
+                .zip(&values)
+                .all(|(number, value)| value.get() == number)
+        );
+        let is_own = |array: &Array<u64>| array.to_vec().iter().all(|&number| number == n);
+        assert!(arrays.iter().all(is_own));
+    }
+}
+
+// SHM-036
+#[test]
+fn processes_that_give_memory_back_take_nothing_of_each_other() {
+    let (_watchdog, _alone) = (watchdog(), alone());
+    let before = objects();
+    for round in 0..4 {
+        let mut helpers: Vec<_> = (0..3)
+            .map(|_| Helper::with("make_and_drop_many_for_ever", &()))
+            .collect();
+        for helper in &mut helpers {
+            helper.hear();
+        }
+        let values: Vec<_> = (0..5000).map(|n| Value::new(n).unwrap()).collect();
+        thread::sleep(Duration::from_millis(50 + round * 37));
+        assert!((0..).zip(&values).all(|(n, value)| value.get() == n));
+        drop(values);
+        for helper in &mut helpers {
+            // One that has found something wrong has ended.
+            assert!(alive(helper.pid()), "round {round}");
+            helper.kill9();
+        }
+        family::give_back();
+        assert_eq!(objects(), before);
+    }
 }
 
 #[test]

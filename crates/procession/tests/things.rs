@@ -9,21 +9,24 @@
 
 use procession::{
     Array, Barrier, BoundedSemaphore, Condition, Event, Lock, Process, Queue, RLock, RawArray,
-    RawValue, RwLock, Semaphore, Value, family,
+    RawValue, RwLock, Semaphore, ShareableList, Shared, SharedMemory, Value, family, sweep,
 };
-use procession_testkit::helper::{Helper, arrive, roundtrip, say, wait_for_end};
+use procession_testkit::helper::{Helper, arrive, read, roundtrip, say, wait_for_end};
 use procession_testkit::steps::{self, Reached, Traced};
-use procession_testkit::watchdog;
+use procession_testkit::{shared_memory, watchdog};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::env;
 use std::ops::Range;
+use std::path::Path;
+use std::process::id;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 procession::enable_in_tests!();
-procession_testkit::helpers!(make_pass_on_and_drop);
+procession_testkit::helpers!(make_pass_on_and_drop, publish_pass_on_and_drop);
 
 /// The tests look at what the whole program has in shared memory.
 fn alone() -> MutexGuard<'static, ()> {
@@ -53,9 +56,10 @@ enum Thing {
     RawValue(RawValue<u64>),
     RawArray(RawArray<u8>),
     Queue(Queue<u8>),
+    Shared(Shared<AtomicU64>),
 }
 
-const KINDS: usize = 15;
+const KINDS: usize = 16;
 
 impl Thing {
     fn of_kind(kind: usize) -> Self {
@@ -74,7 +78,8 @@ impl Thing {
             11 => Self::RawValue(RawValue::new(1).unwrap()),
             12 => Self::RawArray(RawArray::zeroed(1000).unwrap()),
             13 => Self::RawArray(RawArray::zeroed(50_000).unwrap()),
-            _ => Self::Queue(Queue::new().unwrap()),
+            14 => Self::Queue(Queue::new().unwrap()),
+            _ => Self::Shared(Shared::new(AtomicU64::new(1)).unwrap()),
         }
     }
 
@@ -94,6 +99,7 @@ impl Thing {
             Self::RawValue(value) => value.set(7),
             Self::RawArray(array) => array.set(7, 7),
             Self::Queue(queue) => assert!(queue.len().is_ok()),
+            Self::Shared(shared) => drop(shared.fetch_add(1, Relaxed)),
         }
     }
 }
@@ -163,6 +169,86 @@ fn who_is_killed_at_any_instruction_leaves_no_events_and_values() {
 #[test]
 fn who_is_killed_at_any_instruction_leaves_no_arrays_and_queues() {
     cut_short(10..KINDS);
+}
+
+const ITEMS: [i64; 3] = [7, -8, 1 << 40];
+
+/// Does as its kin with what has a name for other programs.
+fn publish_pass_on_and_drop() {
+    let Some(name) = read() else { return };
+    let work = |name: &str| {
+        let block = SharedMemory::create(&format!("{name}-block"), 10_000).unwrap();
+        let list = ShareableList::with_name(&format!("{name}-list"), ITEMS).unwrap();
+        let received = roundtrip(&(block.clone(), list.clone()));
+        drop((block, list));
+        received.0.write_at(9_999, &[7]).unwrap();
+        received.1.set(0, 8_i64).unwrap();
+    };
+    work(&format!("{name}-before"));
+    // By this the test knows the family.
+    say(Value::new(1)
+        .unwrap()
+        .segment()
+        .name()
+        .split('-')
+        .nth(1)
+        .unwrap());
+    steps::begin();
+    work(&name);
+    steps::end();
+    wait_for_end();
+}
+
+/// Whatever has been published is whole; nothing of it outlives its family.
+// SHM-039
+#[test]
+fn who_is_killed_at_any_instruction_leaves_no_blocks_and_no_half_of_one() {
+    let _watchdog = watchdog();
+    let name = format!("test-procession-{}-published", id());
+    let published = |what: &str| {
+        Path::new("/dev/shm")
+            .join(format!("{name}-{what}"))
+            .exists()
+    };
+    let kill_after = |steps| {
+        let mut helper = Helper::start("publish_pass_on_and_drop", std::slice::from_ref(&name));
+        let reached = Traced::new(helper.pid()).kill_after(steps);
+        helper.kill9();
+        if published("block") {
+            let block = SharedMemory::attach(&format!("{name}-block")).unwrap();
+            assert_eq!(block.len(), 10_000, "{steps} instructions");
+        }
+        if published("list") {
+            let list = ShareableList::attach(&format!("{name}-list")).unwrap();
+            assert_eq!(list.len(), ITEMS.len(), "{steps} instructions");
+            assert_eq!(
+                list.get(1).unwrap(),
+                ITEMS[1].into(),
+                "{steps} instructions"
+            );
+        }
+        let family = helper.hear();
+        sweep();
+        assert_eq!(
+            shared_memory(&family),
+            BTreeSet::new(),
+            "{steps} instructions"
+        );
+        assert!(
+            !published("block") && !published("list"),
+            "{steps} instructions"
+        );
+        reached
+    };
+    if env::var_os("PROCESSION_TEST_EVERY_STEP").is_some() {
+        let mut steps = 0;
+        while !matches!(kill_after(steps), Reached::End(_)) {
+            steps += 1;
+        }
+    }
+    for steps in (0..6).map(|at| 211 + at * 4507) {
+        kill_after(steps);
+    }
 }
 
 /// Numbers that a seed determines.

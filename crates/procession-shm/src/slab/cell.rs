@@ -180,6 +180,14 @@ impl Cell {
         true
     }
 
+    /// Frees a cell that this process has taken, and nobody else knows.
+    pub(super) fn give_up(&self, holder: Holder) {
+        self.dismiss(holder);
+        let _ = self
+            .meta()
+            .close(self.generation, true, || false, |_| false);
+    }
+
     /// Returns whether a message holds it.
     fn is_elsewhere(&self, word: Word, lease: Option<&Lease>) -> bool {
         let name = self.name();

@@ -11,11 +11,24 @@ pub(super) struct Chunk(pub(super) u32);
 const CLASS: u32 = 0xff;
 /// Which quarters of the chunk are reserved.
 const QUARTERS: u32 = 8;
+const ALL_QUARTERS: u32 = 0xf << QUARTERS;
 /// Which pages of its metas are.
 const METAS: u32 = 16;
+/// Counts how often memory was given back.
+const TURN: u32 = 1 << 24;
 
 impl Chunk {
     pub(super) const UNUSED: Self = Self(0);
+
+    /// Returns whether memory of any cell is reserved.
+    pub(super) fn has_memory(self) -> bool {
+        self.0 & ALL_QUARTERS != 0
+    }
+
+    /// Says that memory was given back.
+    pub(super) fn without_memory(self) -> Self {
+        Self((self.0 & !ALL_QUARTERS).wrapping_add(TURN))
+    }
 
     pub(super) fn with_class(class: usize) -> Self {
         Self(class as u32 + 1)

@@ -225,13 +225,36 @@ impl Slab {
     pub(super) fn reserve_cell(&self, index: usize, size: usize) -> Result<(), ShmError> {
         let (chunk, cell) = (index / CHUNK_CELLS, index % CHUNK_CELLS);
         let bits = Chunk::bits(cell, size);
-        if self.chunk(chunk).0 & bits == bits {
-            return Ok(());
+        let word = &self.header().chunks[chunk];
+        loop {
+            let known = word.load(SeqCst);
+            if known & bits == bits {
+                return Ok(());
+            }
+            self.reserve_parts(chunk, cell, size)?;
+            // Last: who is killed before has it reserved again. If the word has changed, the memory may have been
+            // given back meanwhile.
+            let _ = word.compare_exchange(known, known | bits, SeqCst, SeqCst);
         }
-        self.reserve_parts(chunk, cell, size)?;
-        // Last: who is killed before has it reserved again.
-        self.header().chunks[chunk].fetch_or(bits, SeqCst);
-        Ok(())
+    }
+
+    /// Gives the memory of a chunk's cells back to the system. The caller has taken all of its cells. What is known of
+    /// them stays, above all their generations.
+    pub(super) fn give_back_chunk(&self, chunk: usize) {
+        let word = &self.header().chunks[chunk];
+        let forget = || {
+            let _ = word.fetch_update(SeqCst, SeqCst, |known| {
+                Some(Chunk(known).without_memory().0)
+            });
+        };
+        // First: from here on whoever takes a cell reserves it anew, also if this process is killed now.
+        forget();
+        let at = self.at(self.layout.chunk_at(chunk)).cast();
+        // SAFETY: the range lies in the mapping, and nobody uses any of its cells. What is not removed is used
+        // again as it is.
+        let _ = unsafe { madvise(at, CHUNK, MmapAdvise::MADV_REMOVE) };
+        // Again: what was reserved since then may have been removed.
+        forget();
     }
 
     #[cold]

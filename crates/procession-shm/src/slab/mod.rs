@@ -34,6 +34,11 @@
 //! before it is written: by `MADV_POPULATE_WRITE`, which needs no descriptor, and of which a full file system
 //! is an error. What is reserved, and said so afterwards, is reserved twice if the process is killed in between.
 //!
+//! A process that frees more than it remembers gives the memory of chunks back in which nothing lies: it takes all
+//! their cells, as one that makes objects would, has the kernel remove the memory, and frees them. What
+//! is known of the cells stays, for a stale handle must not find its generation again, and so does the size of the
+//! chunk's cells. Whoever takes a cell looks twice, before and after, whether its memory is reserved.
+//!
 //! A slab whose name was taken away is used on by those who have mapped it, and nothing new is put into it:
 //! others could not open it. Its number may be given to another one, from which its nonce tells it.
 //!
@@ -58,6 +63,7 @@ mod stock;
 pub(crate) use cell::{Admitted, Cell};
 pub(crate) use memory::Slab;
 pub(crate) use remains::{Look, look_at, objects};
+pub(crate) use stock::tidy_up;
 
 use crate::family::Stay;
 use crate::family::holders::Holder;

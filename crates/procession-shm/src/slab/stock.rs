@@ -9,8 +9,9 @@ use super::layout::{CHUNK, CHUNK_CELLS, SIZES};
 use super::memory::Slab;
 use super::{listed, open_next};
 use crate::ShmError;
-use crate::family::Lease;
 use crate::family::holders::Holder;
+use crate::family::{self, Lease};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Some free cells of one size.
@@ -18,22 +19,31 @@ struct Shelf {
     cells: Vec<(&'static Slab, u32)>,
     /// Which chunk is looked through next.
     next: usize,
+    /// How many cells were freed that were not worth remembering.
+    surplus: usize,
 }
 
 struct Stock {
     family: u64,
+    /// Where there may be memory to be given back, for cells of which size.
+    due: Option<(&'static Slab, usize)>,
     shelves: [Shelf; SIZES.len()],
 }
 
 static STOCK: Mutex<Stock> = Mutex::new(Stock {
     family: 0,
+    due: None,
     shelves: [const {
         Shelf {
             cells: Vec::new(),
             next: 0,
+            surplus: 0,
         }
     }; SIZES.len()],
 });
+
+/// Whether something is [due](Stock::due).
+static IS_DUE: AtomicBool = AtomicBool::new(false);
 
 /// As many are remembered.
 const MOST: usize = 1024;
@@ -42,9 +52,11 @@ fn stock_of(family: u64) -> MutexGuard<'static, Stock> {
     let mut stock = STOCK.lock().unwrap_or_else(PoisonError::into_inner);
     if stock.family != family {
         stock.family = family;
+        stock.due = None;
         for shelf in &mut stock.shelves {
             shelf.cells.clear();
             shelf.next = 0;
+            shelf.surplus = 0;
         }
     }
     stock
@@ -56,9 +68,66 @@ pub(super) fn freed(cell: Cell) {
         return;
     };
     let mut stock = stock_of(cell.slab.family);
-    let cells = &mut stock.shelves[class].cells;
-    if cells.len() < MOST {
-        cells.push((cell.slab, cell.index as u32));
+    let shelf = &mut stock.shelves[class];
+    if shelf.cells.len() < MOST {
+        return shelf.cells.push((cell.slab, cell.index as u32));
+    }
+    shelf.surplus += 1;
+    // One look for as many cells as a chunk has.
+    if shelf.surplus >= CHUNK / SIZES[class] {
+        shelf.surplus = 0;
+        stock.due = Some((cell.slab, class));
+        IS_DUE.store(true, Relaxed);
+    }
+}
+
+/// Gives back the memory of chunks in which nothing lies, if that is due. Nothing of the family may be locked.
+#[inline]
+pub(crate) fn tidy_up(holder: Holder) {
+    if IS_DUE.load(Relaxed) {
+        give_back_due(holder);
+    }
+}
+
+#[cold]
+fn give_back_due(holder: Holder) {
+    let Holder::Slot(slot) = holder else { return };
+    let _left = family::with_lease(|lease| {
+        IS_DUE.store(false, Relaxed);
+        let due = stock_of(lease.family()).due.take();
+        let Some((slab, class)) = due else { return };
+        let chunks = (0..slab.layout.chunks).filter(|&at| {
+            let chunk = slab.chunk(at);
+            chunk.has_class(class) && chunk.has_memory()
+        });
+        chunks.for_each(|chunk| give_back(slab, chunk, class, (slot, lease)));
+    });
+}
+
+fn give_back(slab: &'static Slab, chunk: usize, class: usize, (slot, lease): (u32, &Lease)) {
+    let cells = 0..CHUNK / SIZES[class];
+    let known = slab.chunk(chunk);
+    let is_free =
+        |cell| known.has_meta(cell) && slab.meta(chunk * CHUNK_CELLS + cell).word().is_free();
+    if !cells.clone().all(is_free) {
+        return;
+    }
+    // Whoever would make an object finds them taken. If this process is killed, they are freed as what it made.
+    let claimed =
+        cells.map_while(|cell| claim(slab, chunk * CHUNK_CELLS + cell, slot, Some(lease)));
+    let claimed: Vec<_> = claimed.collect();
+    if claimed.len() == CHUNK / SIZES[class] {
+        slab.give_back_chunk(chunk);
+        let is_elsewhere = |&(other, index): &(&'static Slab, u32)| {
+            !std::ptr::eq(other, slab) || index as usize / CHUNK_CELLS != chunk
+        };
+        stock_of(slab.family).shelves[class]
+            .cells
+            .retain(is_elsewhere);
+    }
+    // Last: who takes one from here on sees that its memory is to be reserved.
+    for cell in claimed {
+        cell.give_up(Holder::Slot(slot));
     }
 }
 
@@ -95,6 +164,19 @@ fn try_to_take(
     }
     slab.reserve_row(slot)?;
     slab.reserve_cell(index, SIZES[class])?;
+    let Some(cell) = claim(slab, index, slot, lease) else {
+        return Ok(None);
+    };
+    // Again: before it was taken, its memory may have been given back.
+    if let Err(error) = slab.reserve_cell(index, SIZES[class]) {
+        cell.give_up(Holder::Slot(slot));
+        return Err(error);
+    }
+    Ok(Some(cell))
+}
+
+/// Takes a cell if it is free; `None` if it is not.
+fn claim(slab: &'static Slab, index: usize, slot: u32, lease: Option<&Lease>) -> Option<Cell> {
     let word = slab.meta(index).word();
     let cell = Cell {
         slab,
@@ -102,17 +184,17 @@ fn try_to_take(
         generation: word.generation(),
     };
     if !word.is_free() {
-        return Ok(None);
+        return None;
     }
     // First: whoever finds the cell taken, and nobody that holds it, knows its maker to be dead.
     if cell.note(Holder::Slot(slot)) != Some(Admitted::Now) {
-        return Ok(None);
+        return None;
     }
     if slab.meta(index).take(word).is_some() {
-        return Ok(Some(cell));
+        return Some(cell);
     }
     cell.withdraw(Holder::Slot(slot), lease);
-    Ok(None)
+    None
 }
 
 /// Finds cells that seem free; false if there are none, and no more slabs.
