@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test or a task fails by panicking")]
 
-use procession::{Lock, Manager, Pipe, Process, StartMethod, Value, family};
+use procession::{Lock, Manager, Pipe, Pool, Process, StartMethod, Value, family};
 use procession_testkit::watchdog;
 use std::env;
 use std::fs;
@@ -90,6 +90,16 @@ fn what_needs_memory_says_so() {
             .unwrap_err()
             .to_string(),
         procession::Queue::<u8>::new().unwrap_err().to_string(),
+        Pipe::builder()
+            .rings(4096)
+            .duplex::<u8, u8>()
+            .unwrap_err()
+            .to_string(),
+        // What a worker has done must be known after it was killed, and is noted in shared memory.
+        Pool::new(2)
+            .and_then(|pool| pool.apply(add, (1, 2)))
+            .unwrap_err()
+            .to_string(),
     ];
     for error in errors {
         assert!(error.contains("/dev/shm"), "{error}");
