@@ -36,9 +36,19 @@ enum Mode {
     Replaying,
 }
 
+/// What methods have left for whoever collects.
+#[derive(Default)]
+enum Left {
+    #[default]
+    Nothing,
+    One(Collected),
+    /// More than one call, of which none is made.
+    Several,
+}
+
 thread_local! {
     static MODE: Cell<Mode> = const { Cell::new(Mode::Usual) };
-    static LEFT: RefCell<Vec<Collected>> = const { RefCell::new(Vec::new()) };
+    static LEFT: RefCell<Left> = const { RefCell::new(Left::Nothing) };
     static REPLY: RefCell<Option<Reply>> = const { RefCell::new(None) };
 }
 
@@ -56,7 +66,11 @@ pub(crate) fn leave_or_take<R: DeserializeOwned>(
 ) -> Result<R, ManagerError> {
     if MODE.get() == Mode::Collecting {
         let (route, request) = (route.clone(), request()?);
-        LEFT.with_borrow_mut(|left| left.push(Collected { route, request }));
+        let left = match LEFT.take() {
+            Left::Nothing => Left::One(Collected { route, request }),
+            Left::One(_) | Left::Several => Left::Several,
+        };
+        LEFT.set(left);
         return Err(ManagerError::Collected);
     }
     // What the method calls from here on, it calls now.
@@ -75,10 +89,9 @@ pub(crate) fn from<T, E: From<ManagerError>>(
     let _restore = Restore::to(Mode::Collecting, None);
     // Of the failure of a method that has left its call nothing is to be learned.
     let called = call();
-    let mut left = LEFT.take();
-    match (left.pop(), called) {
-        (Some(one), _) if left.is_empty() => Ok(one),
-        (None, Err(error)) => Err(error),
+    match (LEFT.take(), called) {
+        (Left::One(one), _) => Ok(one),
+        (Left::Nothing, Err(error)) => Err(error),
         _ => Err(ManagerError::NotCollected.into()),
     }
 }
@@ -90,7 +103,7 @@ pub(crate) fn replay<R>(call: impl FnOnce() -> R, reply: Reply) -> R {
 }
 
 /// What the thread did before, to which it comes back also when a closure panics.
-struct Restore(Mode, Vec<Collected>, Option<Reply>);
+struct Restore(Mode, Left, Option<Reply>);
 
 impl Restore {
     fn to(mode: Mode, reply: Option<Reply>) -> Self {

@@ -30,7 +30,7 @@
 //!
 //! - The built-in types, which have Python's names: [`List`], [`Dict`], [`Set`], [`Namespace`], [`Value`],
 //!   [`Array`], [`Lock`], [`RLock`], [`Semaphore`], [`BoundedSemaphore`], [`Condition`], [`Event`],
-//!   [`Barrier`], [`Queue`].
+//!   [`Barrier`], [`Queue`], [`Pool`].
 //! - Your own types, with [`shared`]: it generates a proxy that has the type's methods, and
 //!   [`create`](ManagerHandle::create) returns that proxy.
 //! - The collections of the standard library, with `create` too, and with
@@ -211,8 +211,8 @@ pub use shared::Shared;
 pub use stats::{ClientStats, ObjectStats, Stats};
 pub use types::{
     Array, ArrayIter, At, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, DictIter,
-    Event, Item, Items, JoinableQueue, List, ListIter, Lock, LockGuard, Namespace, Permit,
-    Producer, Queue, RLock, RLockGuard, Semaphore, Set, Slice, Value,
+    Event, Item, Items, JoinableQueue, List, ListIter, Lock, LockGuard, Namespace, Permit, Pool,
+    PoolResult, PoolResults, Producer, Queue, RLock, RLockGuard, Semaphore, Set, Slice, Value,
 };
 
 /// What the code that `shared` generates may name.

@@ -32,6 +32,7 @@ use crate::route::{Route, Target};
 use crate::server::caller;
 use crate::server::home::{Home, home_at};
 use crate::visit;
+use procession_os::own_pid;
 use procession_wire::handle::{self, Claim};
 use procession_wire::{EncodeError, Encoder};
 use serde::de::DeserializeOwned;
@@ -154,7 +155,7 @@ impl Remote {
             route,
             object,
             granted_to,
-            process: std::process::id(),
+            process: own_pid(),
             is_delivered: false,
         })
     }
@@ -214,7 +215,7 @@ impl Claim for Departure {
 
 impl Drop for Departure {
     fn drop(&mut self) {
-        let is_ours = self.process == std::process::id();
+        let is_ours = self.process == own_pid();
         if self.is_delivered || self.object == SERVER || !is_ours {
             return;
         }

@@ -6,6 +6,7 @@
 //! - collections: `list`, `dict`, `set`, `namespace`, `value`, `array`, and `slice` for places in them;
 //! - locks: `lock`, `rlock`, `semaphore`, `condition`;
 //! - meeting points: `event`, `barrier`, `queue`;
+//! - workers: `pool`, and `pool_result` for what comes of its calls;
 //! - what they have in common: [`item`], `indexed`, `ownership` and [`room`].
 
 mod array;
@@ -23,6 +24,8 @@ mod list;
 mod lock;
 mod namespace;
 mod ownership;
+mod pool;
+mod pool_result;
 mod producer;
 mod queue;
 mod rlock;
@@ -44,6 +47,8 @@ pub use joinable::JoinableQueue;
 pub use list::{List, ListIter};
 pub use lock::{Lock, LockGuard};
 pub use namespace::Namespace;
+pub use pool::Pool;
+pub use pool_result::{PoolResult, PoolResults};
 pub use producer::Producer;
 pub use queue::Queue;
 pub use rlock::{RLock, RLockGuard};

@@ -12,6 +12,7 @@ pub use procession_manager::{
     ClientStats, Concurrent, Condition, ConditionLock, Constructor, Dict, DictIter, Each, Event,
     Exported, Fetched, Held, Item, Items, JoinableQueue, Later, List, ListIter, Lock, LockGuard,
     Locked, Makes, Manager, ManagerBuilder, ManagerError, ManagerHandle, Namespace, New, Object,
-    ObjectStats, Permit, Producer, Proxy, Queue, RLock, RLockGuard, Refusal, Returns, Semaphore,
-    Set, Shared, Slice, Stats, UnexpectedKind, Value, call_async, shared,
+    ObjectStats, Permit, Pool, PoolResult, PoolResults, Producer, Proxy, Queue, RLock, RLockGuard,
+    Refusal, Returns, Semaphore, Set, Shared, Slice, Stats, UnexpectedKind, Value, call_async,
+    shared,
 };

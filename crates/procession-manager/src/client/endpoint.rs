@@ -5,6 +5,7 @@ use super::server::ServerProcess;
 use crate::address::Address;
 use crate::error::ManagerError;
 use crate::protocol::{NOTE, Note, RINGS, SessionId};
+use procession_os::own_pid;
 use procession_pipe::{Channel, Deadline, RecvError};
 use procession_wire::{Kind, Message, Packet};
 use serde::de::DeserializeOwned;
@@ -67,7 +68,7 @@ impl Endpoint {
         Ok(Self {
             door,
             address,
-            pid: std::process::id(),
+            pid: own_pid(),
             session,
             server,
             presence,
@@ -82,7 +83,7 @@ impl Endpoint {
 
     /// Tells whether this process opened it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.pid == std::process::id()
+        self.pid == own_pid()
     }
 
     /// Opens another one to the same server.

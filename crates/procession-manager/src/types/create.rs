@@ -8,6 +8,7 @@ use super::event::HostedEvent;
 use super::list::HostedList;
 use super::lock::HostedLock;
 use super::namespace::HostedNamespace;
+use super::pool::HostedPool;
 use super::queue::HostedQueue;
 use super::rlock::HostedRLock;
 use super::semaphore::HostedSemaphore;
@@ -15,7 +16,7 @@ use super::set::HostedSet;
 use super::value::HostedValue;
 use super::{
     Array, Barrier, BoundedSemaphore, Condition, ConditionLock, Dict, Event, Item, JoinableQueue,
-    List, Lock, Namespace, Queue, RLock, Semaphore, Set, Value,
+    List, Lock, Namespace, Pool, Queue, RLock, Semaphore, Set, Value,
 };
 use crate::error::ManagerError;
 use crate::handle::ManagerHandle;
@@ -148,6 +149,11 @@ impl ManagerHandle {
         timeout: Duration,
     ) -> Result<Barrier, ManagerError> {
         self.create(HostedBarrier::new, (parties, Some(timeout)))
+    }
+
+    /// Starts a [`Pool`] of so many workers, which are the server's children.
+    pub fn pool(&self, workers: usize) -> Result<Pool, ManagerError> {
+        self.create(HostedPool::new, (workers,))
     }
 
     /// Makes a [`Queue`] without a limit.

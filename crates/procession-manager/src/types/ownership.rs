@@ -3,12 +3,13 @@
 use super::room::{Leave, Room};
 use crate::protocol::SessionId;
 use crate::server::caller::{self, Caller};
+use procession_os::own_pid;
 use procession_sync::{AcquireError, LockError, LockResult, Poisoned};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
-use std::{process, thread};
 
 /// What came of an attempt to take a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,7 +188,7 @@ pub(super) struct Since {
 impl Since {
     pub(super) fn now() -> Self {
         Self {
-            process: process::id(),
+            process: own_pid(),
             panicking: thread::panicking(),
             _not_send: PhantomData,
         }
@@ -195,7 +196,7 @@ impl Since {
 
     /// Returns whether the guard is of this process, and not a copy that a fork made.
     pub(super) fn is_ours(&self) -> bool {
-        self.process == process::id()
+        self.process == own_pid()
     }
 
     /// Returns whether the thread began to panic meanwhile.

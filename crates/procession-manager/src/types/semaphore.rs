@@ -7,11 +7,11 @@ use crate::protocol::SessionId;
 use crate::remote::Remote;
 use crate::server::caller;
 use procession_macros::shared;
+use procession_os::own_pid;
 use procession_sync::PermitError;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::process;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -394,7 +394,7 @@ impl<'a> Permit<'a> {
     fn new(semaphore: &'a Semaphore) -> Self {
         Self {
             semaphore,
-            process: process::id(),
+            process: own_pid(),
             _not_send: PhantomData,
         }
     }
@@ -427,7 +427,7 @@ impl<'a> Permit<'a> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         // A copy that a fork made holds nothing.
-        if self.process == process::id() {
+        if self.process == own_pid() {
             // A server that is gone has no semaphore.
             let _ = self.semaphore.give_back();
         }

@@ -6,6 +6,7 @@ mod hosting;
 mod list;
 mod namespace;
 mod nesting;
+mod pool;
 mod queue;
 mod set;
 mod shared;
