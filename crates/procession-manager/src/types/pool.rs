@@ -309,7 +309,7 @@ impl Pool {
     /// Has the pool do something of which a value comes back.
     fn call_pool<A, R>(
         &self,
-        work: impl Fn(&HostedPool, A) -> Result<R, Failure> + Copy + 'static,
+        work: impl Fn(&HostedPool, A) -> Result<R, Failure> + Copy + Send + 'static,
         args: A,
     ) -> Result<R, ManagerError>
     where
