@@ -8,6 +8,9 @@
 //! `--series ITEMS` measures how pools grow instead, with their workers and with up to so many items, and beside
 //! busy loops: time, and memory. It writes `target/bench/series.json`.
 //!
+//! `--memory OBJECTS` measures instead what a manager's server grows by with each client, and with each of so many
+//! objects.
+//!
 //! `--rounds N` sets how often each row is measured (5), `--only WORD` picks rows by a part of
 //! their name, and the environment's `PYTHON` says which Python (`python3`); without one, ours are
 //! measured alone.
@@ -41,12 +44,17 @@ struct Options {
     only: String,
     /// How many items the longest of the series has, if these are to be measured instead.
     series: Option<u64>,
+    /// How many objects a manager is to have, if its memory is to be measured instead.
+    memory: Option<u64>,
 }
 
 fn main() -> Result<()> {
     procession_process::init();
     let options = options()?;
     let python = python::find();
+    if let Some(objects) = options.memory {
+        return managers::memory(objects);
+    }
     if let Some(most) = options.series {
         return series::run(options.rounds, most, python.as_ref());
     }
@@ -70,7 +78,7 @@ fn measure(row: &Row, rounds: usize, python: Option<&python::Python>) -> Result<
     for _ in 0..rounds {
         ours.push((row.ours)()?);
         if let Some(python) = python {
-            theirs.push(python.nanoseconds(row.python)?);
+            theirs.push(python.nanoseconds(row.python, row.args)?);
         }
     }
     Ok(Measured {
@@ -85,6 +93,7 @@ fn options() -> Result<Options> {
         rounds: 5,
         only: String::new(),
         series: None,
+        memory: None,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -95,8 +104,9 @@ fn options() -> Result<Options> {
             "--rounds" => options.rounds = value.parse::<usize>()?.max(1),
             "--only" => options.only = value,
             "--series" => options.series = Some(value.parse()?),
+            "--memory" => options.memory = Some(value.parse()?),
             _ => bail!(
-                "unknown argument {arg}: there are --rounds N, --only WORD and --series ITEMS"
+                "unknown argument {arg}: there are --rounds N, --only WORD, --series ITEMS and --memory OBJECTS"
             ),
         }
     }

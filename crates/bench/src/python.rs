@@ -25,12 +25,12 @@ pub(crate) fn find() -> Option<Python> {
 }
 
 impl Python {
-    /// Runs a program that prints the nanoseconds of one operation.
+    /// Runs a program with arguments that prints the nanoseconds of one operation.
     ///
     /// It is run from a file, as programs are: a child of a program without a file has nothing to
     /// import before it can begin, and starts in half the time.
-    pub(crate) fn nanoseconds(&self, program: &str) -> Result<f64> {
-        let printed = self.run(program, &[])?;
+    pub(crate) fn nanoseconds(&self, program: &str, args: &[&str]) -> Result<f64> {
+        let printed = self.run(program, args)?;
         let [nanoseconds] = printed[..] else {
             bail!("{} printed {printed:?}", self.program);
         };

@@ -9,10 +9,7 @@ use crate::logs::{log_file, log_forwarded, log_unwanted};
 use crate::made::{
     lock_memory, made_array, made_event, made_large_array, made_lock, made_value, semaphore_memory,
 };
-use crate::managers::{
-    manager_1, manager_4, manager_16, manager_64, manager_256, manager_append, manager_batch,
-    manager_start,
-};
+use crate::managers::{manager_append, manager_batch, manager_clients, manager_start};
 use crate::memory::{array_set, lock_contended, lock_pair, value_contended};
 use crate::pipes::{pipe_echo, pipe_stream, rings_echo};
 use crate::pools::{
@@ -31,6 +28,8 @@ pub(crate) struct Row {
     pub(crate) ours: fn() -> Result<f64>,
     /// The Python program that does it and prints the same.
     pub(crate) python: &'static str,
+    /// What that is told.
+    pub(crate) args: &'static [&'static str],
 }
 
 macro_rules! row {
@@ -42,6 +41,19 @@ macro_rules! row {
             name: $name,
             ours: $ours,
             python: include_str!(concat!("../python/", stringify!($python), ".py")),
+            args: &[],
+        }
+    };
+}
+
+/// A row of so many clients of a manager at once.
+macro_rules! clients {
+    ($count:literal) => {
+        Row {
+            name: concat!("Manager, a call, clients at once: ", $count),
+            ours: manager_clients::<$count>,
+            python: include_str!("../python/manager_clients.py"),
+            args: &[stringify!($count)],
         }
     };
 }
@@ -77,11 +89,11 @@ pub(crate) const ROWS: &[Row] = &[
         manager_batch,
         manager_append
     ),
-    row!("Manager, 1 client, a call", manager_1),
-    row!("Manager, 4 clients at once, a call", manager_4),
-    row!("Manager, 16 clients at once, a call", manager_16),
-    row!("Manager, 64 clients at once, a call", manager_64),
-    row!("Manager, 256 clients at once, a call", manager_256),
+    clients!(1),
+    clients!(4),
+    clients!(16),
+    clients!(64),
+    clients!(256),
     row!("Pipe, 64 B there and back", pipe_echo),
     row!(
         "Pipe over rings, 64 B there and back",

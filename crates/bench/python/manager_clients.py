@@ -1,7 +1,7 @@
-"""Calls of a manager's value by 16 processes at once."""
-import multiprocessing, time
+"""Calls of a manager's value by as many processes at once as the argument says."""
+import multiprocessing, sys, time
 
-CLIENTS = 16
+CLIENTS = int(sys.argv[1])
 CALLS = 10_000 // CLIENTS
 
 
