@@ -306,6 +306,30 @@ impl PoolBuilder {
         self
     }
 
+    /// Has each worker note when it begins and ends a task, so that [`Pool::stats`] can say how long it has worked,
+    /// and is at its task. That costs some 50 nanoseconds a task. A [`task_timeout`](Self::task_timeout) does so
+    /// too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use procession_pool::Pool;
+    /// use std::thread::sleep;
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # procession_process::init();
+    /// let pool = Pool::builder().workers(1).insights(true).start()?;
+    /// pool.apply(|| sleep(Duration::from_millis(5)), ())?;
+    /// assert!(pool.stats().workers[0].working >= Some(Duration::from_millis(5)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn insights(mut self, wanted: bool) -> Self {
+        self.limits.insights = wanted;
+        self
+    }
+
     /// Sets how long a worker may be stopped by a signal (SIGSTOP) while it has something to do; half a second, if
     /// not called. Then it is killed, and the item that it was running fails with [`PoolError::WorkerStopped`].
     ///

@@ -91,6 +91,8 @@ pub(crate) struct Call {
     state: Mutex<State>,
     /// Whether the items are those of a sequence.
     pub(crate) for_items: bool,
+    /// The name of the function.
+    pub(crate) task: &'static str,
     /// The items in words, by their places, if they are to be shown in their errors.
     texts: OnceLock<std::sync::Mutex<BTreeMap<usize, Box<str>>>>,
 }
@@ -148,9 +150,10 @@ impl fmt::Debug for State {
 }
 
 impl Call {
-    pub(crate) fn new(for_items: bool) -> Arc<Self> {
+    pub(crate) fn new(task: &'static str, for_items: bool) -> Arc<Self> {
         Arc::new(Self {
             for_items,
+            task,
             ..Self::default()
         })
     }

@@ -27,6 +27,7 @@
 
 mod care;
 mod slot;
+mod tally;
 
 #[cfg(not(loom))]
 pub(crate) use slot::AHEAD;
@@ -60,6 +61,8 @@ pub(crate) struct Dispatch {
     slots: Vec<Slot>,
     /// How many calls were accepted and are not settled.
     unsettled: usize,
+    /// How many were accepted, and are.
+    settled: u64,
     /// Whether there is something for the minder to see to.
     alarm: bool,
     limits: Limits,
@@ -88,6 +91,8 @@ pub(crate) struct Limits {
     pub(crate) retries: u32,
     /// Whether workers run something when they end.
     pub(crate) has_hook: bool,
+    /// Whether workers note when they begin and end what they run.
+    pub(crate) insights: bool,
 }
 
 impl Default for Limits {
@@ -101,6 +106,7 @@ impl Default for Limits {
             queued: None,
             retries: 0,
             has_hook: false,
+            insights: false,
         }
     }
 }
@@ -127,6 +133,7 @@ impl Dispatch {
             queue: VecDeque::new(),
             slots: std::iter::repeat_with(Slot::default).take(size).collect(),
             unsettled: 0,
+            settled: 0,
             alarm: false,
         }
     }
@@ -139,6 +146,7 @@ impl Dispatch {
     /// Counts calls out.
     fn settled(&mut self, calls: usize) {
         self.unsettled -= calls;
+        self.settled += calls as u64;
         self.alarm |= calls > 0 && self.is_over();
     }
 
@@ -246,6 +254,7 @@ impl Dispatch {
                 slot.numbers.next = slot.numbers.next.wrapping_add(1);
                 slot.calls += chunk.count;
                 slot.sent_bytes += chunk.len();
+                slot.tally.bytes_sent += chunk.len() as u64;
                 slot.sent.push_back(chunk);
             }
             Err(SendError::TimedOut) => {
@@ -502,6 +511,7 @@ impl Dispatch {
         for mut chunk in sent.chain(self.queue.drain(..)) {
             chunk.lose(loss.clone(), wakes);
         }
+        self.settled += self.unsettled as u64;
         self.unsettled = 0;
         self.alarm = true;
     }

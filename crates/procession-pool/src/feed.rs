@@ -38,7 +38,7 @@ pub(crate) struct Feed {
 impl Feed {
     /// Begins with calls to a function, of which at most `chunk` go into a chunk.
     pub(crate) fn new(call: Arc<Call>, routine: Routine, chunk: usize, limits: Limits) -> Self {
-        let is_timed = limits.timeout.is_some();
+        let is_timed = limits.timeout.is_some() || limits.insights;
         let chunk = limits.calls.map_or(chunk, |most| chunk.min(most));
         Self {
             call,

@@ -12,6 +12,8 @@
 //! | since | worker | when the last of them did, if that is asked for |
 //! | stop | both | the request whose calls that have not begun are not wanted any more |
 //! | block, open | worker | of which calls the outcomes on the page are |
+//! | failures | worker | how many calls have failed in it |
+//! | worked, prepared | worker | how long it has worked, if that is asked for, and how long it took to be ready |
 //! | dismissed | pool | whether the worker ends normally when its connection is closed |
 //! | page | worker | outcomes that have not been sent yet |
 //!
@@ -39,6 +41,9 @@ const BLOCK: usize = 3;
 const OPEN: usize = 4;
 const DISMISSED: usize = 5;
 const STOP: usize = 6;
+const FAILURES: usize = 7;
+const WORKED: usize = 8;
+const PREPARED: usize = 9;
 /// The page begins on a cache line of its own.
 const FIRST: usize = 16;
 
@@ -134,9 +139,50 @@ impl Ledger {
         self.word(BEGUN).store(begun, Ordering::Release);
     }
 
-    /// The worker notes when it begins a call.
+    /// The worker notes when it begins a call; zero where it has ended its last one.
     pub(crate) fn begin_at(&self, nanos: u64) {
         self.word(SINCE).store(nanos, Ordering::Release);
+    }
+
+    /// The worker notes that it has worked since it began the call that it is at.
+    pub(crate) fn worked_until(&self, nanos: u64) {
+        let since = self.word(SINCE).load(Ordering::Relaxed);
+        if since != 0 {
+            self.add_to(WORKED, nanos.saturating_sub(since));
+        }
+    }
+
+    /// Returns for how many nanoseconds the worker has worked, the call that it is at excepted.
+    pub(crate) fn worked(&self) -> u64 {
+        self.word(WORKED).load(Ordering::Relaxed)
+    }
+
+    /// The worker notes how many nanoseconds it took until it could be asked.
+    pub(crate) fn prepared_for(&self, nanos: u64) {
+        self.word(PREPARED).store(nanos, Ordering::Relaxed);
+    }
+
+    /// Returns how many nanoseconds the worker took for what it does before it can be asked.
+    pub(crate) fn prepared(&self) -> u64 {
+        self.word(PREPARED).load(Ordering::Relaxed)
+    }
+
+    /// The worker counts a call that has failed.
+    #[cold]
+    pub(crate) fn fail(&self) {
+        self.add_to(FAILURES, 1);
+    }
+
+    /// Returns how many calls have failed in the worker.
+    pub(crate) fn failures(&self) -> u64 {
+        self.word(FAILURES).load(Ordering::Relaxed)
+    }
+
+    /// Adds to a word that only the worker writes.
+    fn add_to(&self, at: usize, more: u64) {
+        let word = self.word(at);
+        let before = word.load(Ordering::Relaxed);
+        word.store(before.wrapping_add(more), Ordering::Relaxed);
     }
 
     /// Returns how many calls of a request have begun.

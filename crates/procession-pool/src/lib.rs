@@ -39,6 +39,7 @@
 //! | `asyncio.wrap_future` | an `AsyncResult` is a future: `.await` it |
 //! | | [`PoolTask::try_map`]: a result for each item, whatever becomes of others |
 //! | | [`worker_place`]: which of the pool's workers this is |
+//! | | [`Pool::stats`]: what each worker is at, what is queued, done, failed, lost; prints as a table |
 //! | | [`Pool::scope`]: calls that are done when it returns, and no error of which is lost |
 //!
 //! ```
@@ -99,6 +100,7 @@
 //! | Celery's `acks_late` | [`retries`](PoolBuilder::retries) |
 //! | joblib's `pre_dispatch` | [`max_queued`](PoolBuilder::max_queued), [`PoolTask::queue_timeout`] |
 //! | | [`stop_timeout`](PoolBuilder::stop_timeout), for workers that a signal has stopped |
+//! | mpire's `enable_insights` | [`insights`](PoolBuilder::insights): how long each worker has worked, in [`Pool::stats`] |
 //! | | [`process`](PoolBuilder::process), for all that a process can have: start method, environment, user, limits |
 //!
 //! ```
@@ -212,6 +214,8 @@ mod several;
 #[cfg(not(loom))]
 mod shape;
 mod startup;
+#[cfg(not(loom))]
+mod stats;
 mod sync;
 #[cfg(not(loom))]
 mod task;
@@ -239,5 +243,7 @@ pub use several::{AsCompleted, as_completed, wait_all, wait_any};
 #[cfg(not(loom))]
 pub use shape::{Item, Shape, Shown, Single, Star, WithState};
 pub use startup::worker_place;
+#[cfg(not(loom))]
+pub use stats::{PoolStats, RunningTask, WorkerState, WorkerStats};
 #[cfg(not(loom))]
 pub use task::PoolTask;

@@ -47,7 +47,9 @@ where
     F: Task<A, M>,
 {
     startup.take_up()?;
+    let begun = crate::clock::now();
     task.call(args)?;
+    startup.prepared_since(begun);
     Ok(serve_with(startup, Box::new(())))
 }
 
@@ -62,7 +64,9 @@ where
     S: 'static,
 {
     startup.take_up()?;
+    let begun = crate::clock::now();
     let state = make(args);
+    startup.prepared_since(begun);
     Ok(serve_with(startup, Box::new(state)))
 }
 
@@ -171,6 +175,9 @@ impl Bench {
             Ok(mut packet) => resolved(self as &dyn Any, &mut packet),
             Err(error) => failed(error.into()),
         });
+        if outcome.failure.is_some() {
+            self.ledger.fail();
+        }
         let sent = self.reply(number, 0, outcome);
         self.end(is_timed);
         Ok(sent)
@@ -179,7 +186,9 @@ impl Bench {
     #[inline]
     fn begin(&self, request: u32, place: u32, is_timed: bool) {
         if is_timed {
-            self.ledger.begin_at(crate::clock::now());
+            let now = crate::clock::now();
+            self.ledger.worked_until(now);
+            self.ledger.begin_at(now);
         }
         self.ledger.begin(request, place);
     }
@@ -188,6 +197,7 @@ impl Bench {
     #[inline]
     fn end(&self, is_timed: bool) {
         if is_timed {
+            self.ledger.worked_until(crate::clock::now());
             self.ledger.begin_at(0);
         }
     }
@@ -343,6 +353,7 @@ fn run_row<R: Serialize + DeserializeOwned>(
             Ok(None) => bench.keep(&mut block, from, place),
             Ok(Some(message)) => bench.send_alone(&mut block, from, place, message),
             Err(failure) => {
+                bench.ledger.fail();
                 block.back_to(from);
                 if block.failure(&failure) {
                     bench.keep(&mut block, from, place)

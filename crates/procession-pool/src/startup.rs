@@ -65,6 +65,12 @@ impl Startup {
             anyhow::anyhow!("cannot be pinned to the processors {numbers:?}: {error}")
         })
     }
+
+    /// Notes how long the initializer took, which began at this moment.
+    pub(crate) fn prepared_since(&self, begun: u64) {
+        let took = crate::clock::now().saturating_sub(begun);
+        self.ledger.prepared_for(took);
+    }
 }
 
 fn pin(numbers: &[usize]) -> Result<(), Errno> {

@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The bytes of each of the two rings between the pool and a worker.
 pub(crate) const RING: usize = 32 << 10;
@@ -34,6 +35,8 @@ pub(crate) struct Worker {
     inlet: Mutex<()>,
     /// What the system said when it refused a signal.
     refused: OnceLock<String>,
+    /// When its start began.
+    begun: Instant,
 }
 
 /// How workers are made.
@@ -79,6 +82,7 @@ pub(crate) enum Received {
 impl Worker {
     /// Starts a process for a slot. It is a daemon, so that this process does not wait for it at its exit.
     pub(crate) fn start(recipe: &Recipe, at: usize) -> Result<Self, StartError> {
+        let begun = Instant::now();
         let (channel, of_worker) =
             Channel::pair_with_rings(RING).map_err(system("make a connection"))?;
         // Before the worker has the other end, and runs what is the user's.
@@ -106,11 +110,17 @@ impl Worker {
             ledger,
             inlet: Mutex::default(),
             refused: OnceLock::new(),
+            begun,
         })
     }
 
     pub(crate) fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Returns how long ago its start began.
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     pub(crate) fn process(&self) -> &Process<Farewell> {

@@ -2,8 +2,8 @@
 //! told, stands at [its crate](procession_pool).
 
 pub use procession_pool::{
-    AsCompleted, Item, PoolTask, Scope, Shape, Shown, Single, Star, WithState, as_completed,
-    wait_all, wait_any, worker_place,
+    AsCompleted, Item, PoolStats, PoolTask, RunningTask, Scope, Shape, Shown, Single, Star,
+    WithState, WorkerState, WorkerStats, as_completed, wait_all, wait_any, worker_place,
 };
 #[doc(no_inline)]
 pub use procession_pool::{AsyncResult, MapResults, Pool, PoolBuilder, PoolError};

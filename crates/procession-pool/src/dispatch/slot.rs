@@ -1,5 +1,6 @@
 //! The place of one worker in a pool.
 
+use super::tally::Tally;
 use crate::call::{Answer, Call, Loss};
 use crate::chunk::Chunk;
 use crate::ledger::{Left, Progress, Sent, is_before};
@@ -89,6 +90,7 @@ pub(crate) struct Slot {
     pub(super) idle: Option<(u32, Instant)>,
     /// When the next worker may be started.
     pub(super) due: Option<Instant>,
+    pub(super) tally: Tally,
 }
 
 impl Slot {
@@ -171,14 +173,17 @@ impl Slot {
         (self.waited, self.avoided) = (None, None);
         (self.progress, self.stopped) = (None, 0);
         self.idle = None;
+        self.tally.begin_worker();
     }
 
     /// Takes a message of the worker.
     pub(super) fn take(&mut self, mut packet: Packet, wakes: &mut Wakes) -> Result<(), String> {
+        self.tally.bytes_received += packet.rest().len() as u64;
         match packet.kind() {
             Kind::READY if self.stage == Stage::Starting => {
                 self.stage = Stage::Ready;
                 if let Some(worker) = &self.worker {
+                    self.tally.ready = Some(worker.age());
                     worker.forget_names();
                 }
                 self.failures = 0;
@@ -252,6 +257,9 @@ impl Slot {
             return;
         };
         let len = chunk.len();
+        if !matches!(answer, Answer::Lost(_)) {
+            self.tally.answered += count as u64;
+        }
         self.numbers.answered = chunk.number.wrapping_add(1);
         chunk.settle(count, answer, wakes);
         if chunk.is_done() {
@@ -329,8 +337,12 @@ impl Slot {
             let begun = worker.ledger().begun(chunk.number) as usize;
             let left = begun.min(chunk.count).saturating_sub(chunk.settled);
             let may_repeat = left == 1 && loss.is_death() && chunk.deaths < retries;
-            if left > 0 && !(may_repeat && chunk.repeat()) {
-                chunk.settle(left, Answer::Lost(loss.clone()), wakes);
+            if left > 0 {
+                if may_repeat && chunk.repeat() {
+                    self.tally.retried += 1;
+                } else {
+                    chunk.settle(left, Answer::Lost(loss.clone()), wakes);
+                }
             }
         } else {
             chunk.bounces += 1;
@@ -347,6 +359,9 @@ impl Slot {
     /// Empties the slot; returns whether the worker was never ready.
     pub(super) fn vacate(&mut self) -> bool {
         let stage = std::mem::take(&mut self.stage);
+        let worker = self.worker.as_ref();
+        let failures = worker.map_or(0, |worker| worker.ledger().failures());
+        self.tally.end_worker(failures);
         self.worker = None;
         self.is_blocked = false;
         self.hung = None;

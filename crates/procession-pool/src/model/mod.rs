@@ -101,7 +101,7 @@ impl Pool {
     ///
     /// If the function cannot be named.
     pub fn submit(&self, items: &[u64], chunk: usize, will_wait: bool) -> Submitted {
-        let call = Call::new(true);
+        let call = Call::new("next", true);
         let mut feed = feed(next, &call, chunk);
         for item in items {
             feed.push(&(*item,));

@@ -12,6 +12,7 @@ use crate::map::MapResults;
 use crate::result::{AsyncResult, Finish, one};
 use crate::shape::{Item, Shape};
 use procession_os::wait::Deadline;
+use std::any::type_name;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,7 +42,7 @@ impl<F: Copy + Send + 'static, S: Shape> PoolTask<'_, F, S> {
             (None, Some(len)) => default_chunk(len, self.pool.size),
             (None, None) => 1,
         };
-        let call = Call::new(true);
+        let call = Call::new(type_name::<F>(), true);
         call.expect(len.unwrap_or(0));
         let feed = Feed::new(
             Arc::clone(&call),
@@ -64,7 +65,7 @@ impl<F: Copy + Send + 'static, S: Shape> PoolTask<'_, F, S> {
     {
         let crew = &self.pool.crew;
         crew.check()?;
-        let call = Call::new(false);
+        let call = Call::new(type_name::<F>(), false);
         let routine = A::routine(self.task)?;
         let mut feed = Feed::new(Arc::clone(&call), routine, 1, self.pool.limits);
         push(&mut feed, args);
