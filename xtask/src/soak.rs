@@ -11,6 +11,8 @@ const STORMS: &[&str] = &[
     "--package",
     "procession-dict",
     "--package",
+    "procession-log",
+    "--package",
     "procession-pipe",
     "--package",
     "procession-pool",

@@ -2,30 +2,29 @@
 //!
 //! A descriptor that is open for appending is all that processes need to share: for each write the
 //! kernel locks the file, moves to its end and copies the bytes. Two records cannot mix as long as
-//! each is one write, and what was written is the kernel's, whoever dies next.
+//! each is one write, and what was written is the kernel's, whoever dies next. What a process leaves of a record
+//! that is killed within the write is a line of its own (`turn.rs`).
 
 use crate::error::LogError;
 use crate::moment::Moment;
 use crate::rotate::{Place, Rules};
 use crate::shared::Shared;
 use crate::trouble;
+use crate::turn::Turn;
 use procession_os::file_size::within_limit;
 use procession_wire::Fd;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 /// How many records this process could not write.
 static LOST: AtomicU64 = AtomicU64::new(0);
-
-/// Whether the last write of this process stopped in the middle of a line.
-static TORN: AtomicBool = AtomicBool::new(false);
 
 /// How long the old file is written to when a new one cannot be had.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -116,6 +115,8 @@ impl LogFile {
     /// Where a record did not fit on the disk, what was begun stays; the next one begins on a line
     /// of its own.
     pub(crate) fn append(&self, record: &str, now: Moment, shared: &Shared) {
+        // Of all that follows, so that nobody writes to a file that was changed for a new one.
+        let _turn = Turn::take(shared);
         let Some(rotation) = &self.0.rotation else {
             write(&self.current(), record, shared);
             return;
@@ -205,38 +206,71 @@ impl Rotation {
 }
 
 /// Writes a record, and returns how many bytes of it are in the file.
+///
+/// The rest of one that the kernel took a part of is not written behind it, where another process may have
+/// written meanwhile. It is written again as a whole, on a line of its own; and if that fails, the next record of
+/// any process is.
 fn write(current: &Current, record: &str, shared: &Shared) -> u64 {
-    let torn = TORN.load(Ordering::Relaxed);
-    let written = if torn {
-        write_all(&current.file, format!("\n{record}").as_bytes())
-    } else {
-        write_all(&current.file, record.as_bytes())
-    };
-    let len = record.len() + usize::from(torn);
-    match written {
-        Ok(()) => {
-            if torn {
-                TORN.store(false, Ordering::Relaxed);
+    let mut total = 0;
+    for is_last in [false, true] {
+        let torn = shared.torn().load(Ordering::Relaxed) != 0;
+        let within = torn && ends_within_line(&current.file);
+        let begun_anew = within.then(|| format!("\n{record}"));
+        let line = begun_anew.as_deref().unwrap_or(record);
+        let error = match write_once(&current.file, line.as_bytes()) {
+            Ok(written) => {
+                total += written as u64;
+                let whole = written == line.len();
+                if whole == torn {
+                    shared.torn().store(u64::from(!whole), Ordering::Relaxed);
+                }
+                if whole {
+                    return total;
+                }
+                ErrorKind::WriteZero.into()
             }
-            len as u64
-        }
-        Err((left, error)) => {
-            TORN.fetch_or(left < len, Ordering::Relaxed);
+            Err(error) => error,
+        };
+        // What was cut short is tried once more, and the error of that says why.
+        if is_last || total == 0 {
             lose(shared, trouble::FILE, &error);
-            (len - left) as u64
+            return total;
+        }
+    }
+    total
+}
+
+/// Returns whether the file ends in the middle of a line, as far as this process may read it.
+fn ends_within_line(file: &File) -> bool {
+    let last = || -> io::Result<Option<u8>> {
+        let Some(last) = file.metadata()?.len().checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut byte = [0];
+        // It is open for appending alone.
+        let file = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        file.read_exact_at(&mut byte, last)?;
+        Ok(Some(byte[0]))
+    };
+    last().map_or(true, |last| last.is_some_and(|last| last != b'\n'))
+}
+
+/// Writes with one call; returns how many bytes the kernel took.
+fn write_once(mut sink: impl Write, bytes: &[u8]) -> io::Result<usize> {
+    loop {
+        match within_limit(|| sink.write(bytes)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            written => return written,
         }
     }
 }
 
-/// Writes with one call, and with further ones only if the kernel took a part; fails with the
-/// number of bytes that are left.
-pub(crate) fn write_all(mut sink: impl Write, mut bytes: &[u8]) -> Result<(), (usize, io::Error)> {
+/// Writes with one call, and with further ones only if the kernel took a part.
+pub(crate) fn write_all(mut sink: impl Write, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match within_limit(|| sink.write(bytes)) {
-            Ok(0) => return Err((bytes.len(), ErrorKind::WriteZero.into())),
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err((bytes.len(), error)),
+        match write_once(&mut sink, bytes)? {
+            0 => return Err(ErrorKind::WriteZero.into()),
+            written => bytes = &bytes[written..],
         }
     }
     Ok(())

@@ -36,7 +36,8 @@
 //! record is formatted, then written with one system call, and only then the macro returns. The
 //! kernel performs such writes one after the other, so that lines of several processes do not mix,
 //! and it keeps what was written when the writer, or the process that installed the log, is killed
-//! in the next moment. (If the *machine* dies, what the kernel had not written to the disk is
+//! in the next moment. What a process leaves of a record that is killed before the macro returns may be a part
+//! of a line; the next record is on a line of its own. (If the *machine* dies, what the kernel had not written to the disk is
 //! lost. On network file systems appending is not one step.)
 //!
 //! What cannot be written, as on a full disk, is counted by [`lost`], and told of once, on standard error.
@@ -112,6 +113,7 @@ mod rotate;
 mod setup;
 mod shared;
 mod trouble;
+mod turn;
 
 pub use builder::{Builder, DEFAULT_FORMAT, builder};
 pub use change::{filter, flush, set_filter};

@@ -56,7 +56,7 @@ impl Sinks {
             file.append(&line, origin.moment, shared);
         }
         if self.stderr
-            && let Err((_, error)) = write_all(io::stderr(), line.as_bytes())
+            && let Err(error) = write_all(io::stderr(), line.as_bytes())
         {
             lose(shared, trouble::STDERR, &error);
         }

@@ -8,6 +8,8 @@
 //! | 3 | when its day ends, in seconds since 1970, and a part of its inode's number |
 //! | 4 | a bit for each trouble that was told of |
 //! | 5 | the process that changes the filter |
+//! | 6 | whether the file may end in the middle of a line |
+//! | 7 | the process that writes to the file |
 //! | 16.., 264.. | the texts of two filters, of which one is in force |
 //!
 //! A filter is written where the one in force does not lie, and one store puts it in force: a process that
@@ -35,6 +37,8 @@ const SIZE: usize = 2;
 const DAY: usize = 3;
 const TOLD: usize = 4;
 const CHANGER: usize = 5;
+const TORN: usize = 6;
+const WRITER: usize = 7;
 const TEXTS: [usize; 2] = [16, 264];
 /// How many bytes a filter's text can have.
 const TEXT: usize = (TEXTS[1] - TEXTS[0] - 1) * 8;
@@ -98,6 +102,16 @@ impl Shared {
     /// About how many bytes are in the file.
     pub(crate) fn size(&self) -> &AtomicU64 {
         self.word(SIZE)
+    }
+
+    /// Whether the file may end in the middle of a line, as the last write to it may have been cut short.
+    pub(crate) fn torn(&self) -> &AtomicU64 {
+        self.word(TORN)
+    }
+
+    /// The process that writes to the file.
+    pub(crate) fn writer(&self) -> &AtomicU64 {
+        self.word(WRITER)
     }
 
     /// Returns when the day of the file ends.

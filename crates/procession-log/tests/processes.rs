@@ -5,7 +5,8 @@ mod common;
 use common::{Log, run};
 use log::LevelFilter;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{Signal, kill, raise};
+use nix::unistd::Pid;
 use procession_process::{Cause, ExitStatus, Process, ProcessError, StartMethod};
 use procession_testkit::watchdog;
 use std::collections::BTreeMap;
@@ -212,4 +213,52 @@ fn a_record_after_one_that_was_cut_short_is_a_line_of_its_own() {
         assert_eq!(run(in_child, (log.path.clone(), method)), 2);
         assert_eq!(log.text(), "first\ncut sh\nlast\n");
     }
+}
+
+fn log_for_ever() {
+    for record in 0_u64.. {
+        log::info!("{record}");
+    }
+}
+
+/// Stops a process that logs, again and again, and logs here meanwhile.
+fn log_beside_the_stopped(path: PathBuf) -> anyhow::Result<()> {
+    install(path, "%(processName)s %(message)s");
+    let process = Process::builder().name("stopped").spawn(log_for_ever, ())?;
+    let signal = |signal| kill(Pid::from_raw(process.pid().cast_signed()), signal);
+    for round in 0..STOPS {
+        signal(Signal::SIGSTOP)?;
+        for record in 0..3 {
+            log::info!("{round}.{record}");
+        }
+        signal(Signal::SIGCONT)?;
+        log::info!("{round}.3");
+    }
+    process.kill()?;
+    assert!(process.join().is_err());
+    log::info!("the end");
+    assert_eq!(procession_log::lost(), 0);
+    Ok(())
+}
+
+const STOPS: usize = 20;
+
+// LOG-017
+#[test]
+fn a_process_that_is_stopped_within_a_record_holds_up_no_other() {
+    let _watchdog = watchdog();
+    let log = Log::new();
+    let root = Process::builder().name("root");
+    let root = root.spawn(log_beside_the_stopped, (log.path.clone(),));
+    root.expect("a process starts").join().expect("it logs");
+    let text = log.text();
+    let own: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("root "))
+        .collect();
+    let mut expected: Vec<String> = (0..STOPS)
+        .flat_map(|round| (0..4).map(move |record| format!("{round}.{record}")))
+        .collect();
+    expected.push("the end".to_owned());
+    assert_eq!(own, expected);
 }

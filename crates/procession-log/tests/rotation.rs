@@ -1,32 +1,22 @@
 //! A file that is changed for a new one while several processes write to it.
 
 mod common;
+#[path = "common/rotated.rs"]
+mod rotated;
 
 use common::{Log, run};
 use procession_pipe::{Connection, Pipe};
 use procession_process::{Process, StartMethod};
-use procession_shm::Shared;
 use procession_testkit::steps::{self, Reached, Traced};
-use procession_testkit::{eventually, watchdog};
-use std::collections::BTreeMap;
+use procession_testkit::watchdog;
+use rotated::{LIMIT, body, files, install};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 procession_process::enable_in_tests!();
 
-const PROCESSES: usize = 4;
 const RECORDS: usize = 500;
-const LIMIT: u64 = 2000;
-
-fn install(path: PathBuf, keep: usize) {
-    let builder = procession_log::builder()
-        .file(path)
-        .format("%(processName)s|%(message)s|");
-    let builder = builder.filter("info").rotate_at(LIMIT).keep(keep);
-    builder.install().expect("the file can be opened");
-}
 
 /// Returns the path of an old file.
 fn old(path: &Path, suffix: impl ToString) -> PathBuf {
@@ -34,95 +24,6 @@ fn old(path: &Path, suffix: impl ToString) -> PathBuf {
     name.push(".");
     name.push(suffix.to_string());
     name.into()
-}
-
-/// Returns the texts of all files, the oldest first.
-fn files(path: &Path) -> Vec<String> {
-    let numbers = 1..;
-    let old = numbers.map_while(|number| fs::read_to_string(old(path, number)).ok());
-    let mut texts: Vec<String> = old.collect();
-    texts.reverse();
-    texts.extend(fs::read_to_string(path).ok());
-    texts
-}
-
-/// The text of a record, of many lengths.
-fn body(record: usize) -> String {
-    format!("{record}:{}", "x".repeat(record % 97))
-}
-
-/// Logs, and notes what was handed over.
-fn log_many(done: Shared<AtomicUsize>, records: usize) {
-    for record in 0..records {
-        log::info!("{}", body(record));
-        done.store(record + 1, Ordering::SeqCst);
-    }
-}
-
-/// Checks that each line is whole, and that those of each process are in order from the first; returns how
-/// many each has.
-fn counted(texts: &[String]) -> BTreeMap<String, usize> {
-    let mut next: BTreeMap<String, usize> = BTreeMap::new();
-    for line in texts.iter().flat_map(|text| text.lines()) {
-        let whole = line.strip_suffix('|').and_then(|line| line.split_once('|'));
-        let (name, message) = whole.unwrap_or_else(|| panic!("not whole: {line}"));
-        let record = next.entry(name.to_owned()).or_default();
-        assert_eq!(message, body(*record), "{name}");
-        *record += 1;
-    }
-    next
-}
-
-/// Starts processes that log, kills some of them, and returns how many records each had handed over.
-fn storm(path: PathBuf) -> anyhow::Result<Vec<(String, usize)>> {
-    install(path, usize::MAX);
-    let (processes, records) = if std::env::var_os("PROCESSION_STORM_KILLS").is_some() {
-        (8, 12_500)
-    } else {
-        (PROCESSES, RECORDS)
-    };
-    let mut running = Vec::new();
-    for number in 0..processes {
-        let method = StartMethod::ALL[number % 3];
-        let name = format!("worker-{number}");
-        let done = Shared::new(AtomicUsize::new(0))?;
-        let process = Process::builder().name(&name).start_method(method);
-        let process = process.spawn(log_many, (done.clone(), records))?;
-        running.push((name, done, process));
-    }
-    // Half of them are killed, each after it has logged some more than the one before.
-    for (number, (_, done, process)) in running.iter().enumerate() {
-        if number % 2 == 0 {
-            let some = records * (number + 1) / (processes + 1);
-            eventually("it logs", || done.load(Ordering::SeqCst) >= some);
-            process.kill()?;
-        }
-    }
-    let mut counts = Vec::new();
-    for (name, done, process) in running {
-        let _ = process.join();
-        counts.push((name, done.load(Ordering::SeqCst)));
-    }
-    Ok(counts)
-}
-
-// LOG-006
-#[test]
-fn no_record_is_lost_by_kills_and_changes_of_the_file() {
-    let _watchdog = watchdog();
-    let log = Log::new();
-    let handed_over = run(storm, (log.path.clone(),));
-    let texts = files(&log.path);
-    assert!(texts.len() > 10, "it is changed often: {}", texts.len());
-    let written = counted(&texts);
-    for (name, count) in handed_over {
-        // The record that a process was at when it was killed may be there.
-        let found = written.get(&name).copied().unwrap_or(0);
-        assert!(
-            (count..=count + 1).contains(&found),
-            "{name}: {found} of {count}"
-        );
-    }
 }
 
 /// Logs a record that makes the file change, when it is told to.
@@ -189,7 +90,7 @@ fn a_kill_at_any_instruction_of_a_change_loses_nothing() {
     let instructions = reached(usize::MAX).expect("it is not killed before the end");
     let kills = match std::env::var_os("PROCESSION_TEST_EVERY_STEP") {
         Some(_) => instructions,
-        None => 12,
+        None => 6,
     };
     for kill in 0..kills {
         reached(kill * instructions / kills);
