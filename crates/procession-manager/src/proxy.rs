@@ -81,20 +81,110 @@ impl<T, A> Proxy<T, A> {
     }
 }
 
-impl<T: Send + 'static> Proxy<T, Locked> {
+/// Writes how functions and methods are called on an object that is kept in one of the two ways.
+macro_rules! calls {
+    (
+        $access:ident [$($bound:tt)+] $object:ty, $routine:ident
+        $(#[$what:meta])*
+        with
+        $(#[$example:meta])*
+    ) => {
+        impl<T: $($bound)+ + 'static> Proxy<T, $access> {
+            $(#[$what])*
+            ///
+            /// # Errors
+            ///
+            /// [`ManagerError`]; [`Call`](ManagerError::Call) if the function panicked.
+            ///
+            /// # When the other side is gone
+            ///
+            /// [`ManagerError::Gone`], also if the server ends during the call.
+            $(#[$example])*
+            pub fn with<R, M>(
+                &self,
+                function: impl Fn($object) -> R + Copy + Send + 'static,
+            ) -> Result<R::Output, ManagerError>
+            where
+                R: Returns<M>,
+            {
+                self.call(move |object: $object, ()| function(object), ())
+            }
+
+            /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
+            ///
+            /// # Errors
+            ///
+            /// As `with`, and [`ManagerError::Encode`] if the value cannot be sent.
+            ///
+            /// # When the other side is gone
+            ///
+            /// [`ManagerError::Gone`], also if the server ends during the call.
+            pub fn call<A, R, M>(
+                &self,
+                function: impl Fn($object, A) -> R + Copy + Send + 'static,
+                args: A,
+            ) -> Result<R::Output, ManagerError>
+            where
+                A: Serialize + DeserializeOwned,
+                R: Returns<M>,
+            {
+                self.remote.check_functions()?;
+                let routine = $routine(function)?;
+                self.remote.call::<A, R, M>(Target::Routine(routine), &args)
+            }
+
+            /// Calls a method of the type, which a program with another executable knows by its name. What is
+            /// sent is encoded as the arguments are, and may borrow.
+            #[doc(hidden)]
+            pub fn call_method<S, A, R, M>(
+                &self,
+                name: &'static str,
+                method: impl Fn($object, A) -> R + Copy + Send + 'static,
+                sent: &S,
+            ) -> Result<R::Output, ManagerError>
+            where
+                S: Serialize,
+                A: DeserializeOwned,
+                R: Returns<M>,
+            {
+                if self.remote.is_elsewhere() {
+                    let key = key::<A, R::Sent>(name);
+                    return self.remote.call_as::<A, S, R, M>(Target::Key(key), sent);
+                }
+                let routine = $routine(method)?;
+                self.remote
+                    .call_as::<A, S, R, M>(Target::Routine(routine), sent)
+            }
+
+            /// Calls a method that programs with another executable do not get.
+            #[doc(hidden)]
+            pub fn call_local<S, A, R, M>(
+                &self,
+                method: impl Fn($object, A) -> R + Copy + Send + 'static,
+                sent: &S,
+            ) -> Result<R::Output, ManagerError>
+            where
+                S: Serialize,
+                A: DeserializeOwned,
+                R: Returns<M>,
+            {
+                self.remote.check_functions()?;
+                let routine = $routine(method)?;
+                self.remote
+                    .call_as::<A, S, R, M>(Target::Routine(routine), sent)
+            }
+        }
+    };
+}
+
+calls! {
+    Locked [Send] &mut T, locked_routine
     /// Runs `function` on the object, in the server, under the object's lock.
     ///
     /// Whatever it does to the object is one step to all others. The function is a `fn` item or a
     /// closure that captures nothing; values go beside it, with [`call`](Self::call). What it
     /// returns comes back.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`]; [`Call`](ManagerError::Call) if the function panicked.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
+    with
     ///
     /// # Examples
     ///
@@ -111,166 +201,12 @@ impl<T: Send + 'static> Proxy<T, Locked> {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn with<R, M>(
-        &self,
-        function: impl Fn(&mut T) -> R + Copy + Send + 'static,
-    ) -> Result<R::Output, ManagerError>
-    where
-        R: Returns<M>,
-    {
-        self.call(move |object: &mut T, ()| function(object), ())
-    }
-
-    /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
-    ///
-    /// # Errors
-    ///
-    /// As `with`, and [`ManagerError::Encode`] if the value cannot be sent.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
-    pub fn call<A, R, M>(
-        &self,
-        function: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
-        args: A,
-    ) -> Result<R::Output, ManagerError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: Returns<M>,
-    {
-        self.remote.check_functions()?;
-        let routine = locked_routine(function)?;
-        self.remote.call::<A, R, M>(Target::Routine(routine), &args)
-    }
-
-    /// Calls a method of the type, which a program with another executable knows by its name. What is
-    /// sent is encoded as the arguments are, and may borrow.
-    #[doc(hidden)]
-    pub fn call_method<S, A, R, M>(
-        &self,
-        name: &'static str,
-        method: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
-        sent: &S,
-    ) -> Result<R::Output, ManagerError>
-    where
-        S: Serialize,
-        A: DeserializeOwned,
-        R: Returns<M>,
-    {
-        if self.remote.is_elsewhere() {
-            let key = key::<A, R::Sent>(name);
-            return self.remote.call_as::<A, S, R, M>(Target::Key(key), sent);
-        }
-        let routine = locked_routine(method)?;
-        self.remote
-            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
-    }
-
-    /// Calls a method that programs with another executable do not get.
-    #[doc(hidden)]
-    pub fn call_local<S, A, R, M>(
-        &self,
-        method: impl Fn(&mut T, A) -> R + Copy + Send + 'static,
-        sent: &S,
-    ) -> Result<R::Output, ManagerError>
-    where
-        S: Serialize,
-        A: DeserializeOwned,
-        R: Returns<M>,
-    {
-        self.remote.check_functions()?;
-        let routine = locked_routine(method)?;
-        self.remote
-            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
-    }
 }
 
-impl<T: Send + Sync + 'static> Proxy<T, Concurrent> {
+calls! {
+    Concurrent [Send + Sync] &T, concurrent_routine
     /// Runs `function` on the object, in the server, while others may work on it too.
-    ///
-    /// # Errors
-    ///
-    /// [`ManagerError`]; [`Call`](ManagerError::Call) if the function panicked.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    pub fn with<R, M>(
-        &self,
-        function: impl Fn(&T) -> R + Copy + Send + 'static,
-    ) -> Result<R::Output, ManagerError>
-    where
-        R: Returns<M>,
-    {
-        self.call(move |object: &T, ()| function(object), ())
-    }
-
-    /// As [`with`](Self::with), for a function that takes a value too; several go as a tuple.
-    ///
-    /// # Errors
-    ///
-    /// As `with`, and [`ManagerError::Encode`] if the value cannot be sent.
-    ///
-    /// # When the other side is gone
-    ///
-    /// [`ManagerError::Gone`], also if the server ends during the call.
-    #[expect(clippy::needless_pass_by_value, reason = "what is sent is given away")]
-    pub fn call<A, R, M>(
-        &self,
-        function: impl Fn(&T, A) -> R + Copy + Send + 'static,
-        args: A,
-    ) -> Result<R::Output, ManagerError>
-    where
-        A: Serialize + DeserializeOwned,
-        R: Returns<M>,
-    {
-        self.remote.check_functions()?;
-        let routine = concurrent_routine(function)?;
-        self.remote.call::<A, R, M>(Target::Routine(routine), &args)
-    }
-
-    /// Calls a method of the type, which a program with another executable knows by its name. What is
-    /// sent is encoded as the arguments are, and may borrow.
-    #[doc(hidden)]
-    pub fn call_method<S, A, R, M>(
-        &self,
-        name: &'static str,
-        method: impl Fn(&T, A) -> R + Copy + Send + 'static,
-        sent: &S,
-    ) -> Result<R::Output, ManagerError>
-    where
-        S: Serialize,
-        A: DeserializeOwned,
-        R: Returns<M>,
-    {
-        if self.remote.is_elsewhere() {
-            let key = key::<A, R::Sent>(name);
-            return self.remote.call_as::<A, S, R, M>(Target::Key(key), sent);
-        }
-        let routine = concurrent_routine(method)?;
-        self.remote
-            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
-    }
-
-    /// Calls a method that programs with another executable do not get.
-    #[doc(hidden)]
-    pub fn call_local<S, A, R, M>(
-        &self,
-        method: impl Fn(&T, A) -> R + Copy + Send + 'static,
-        sent: &S,
-    ) -> Result<R::Output, ManagerError>
-    where
-        S: Serialize,
-        A: DeserializeOwned,
-        R: Returns<M>,
-    {
-        self.remote.check_functions()?;
-        let routine = concurrent_routine(method)?;
-        self.remote
-            .call_as::<A, S, R, M>(Target::Routine(routine), sent)
-    }
+    with
 }
 
 fn locked_routine<F, T, A, R, M>(function: F) -> Result<Routine, ManagerError>
