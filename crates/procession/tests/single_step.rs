@@ -10,14 +10,19 @@
     reason = "a task fails by panicking, like a test, and owns its arguments"
 )]
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use procession::{
-    AcquireError, Array, BoundedSemaphore, Connection, Event, GetError, Lock, LockResult, Pipe,
-    Process, Queue, RLock, RecvError, Semaphore, Value,
+    AcquireError, Array, BoundedSemaphore, Condition, Connection, Event, GetError, Lock,
+    LockResult, Pipe, Process, Queue, RLock, RecvError, Semaphore, Value,
 };
 use procession_testkit::steps::{self, Reached, Traced};
-use procession_testkit::watchdog;
+use procession_testkit::{eventually, watchdog};
 use std::cell::Cell;
 use std::env;
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
@@ -472,6 +477,102 @@ fn a_waiter_for_a_permit_keeps_none() {
             drop(semaphore.try_acquire().unwrap());
         }
     });
+}
+
+/// Stops a process of the test's own, and returns when it does nothing any more.
+fn stop(pid: u32) {
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGSTOP).unwrap();
+    eventually("it is stopped", || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat.contains(") T ")
+    });
+}
+
+fn go_on(pid: u32) {
+    kill(Pid::from_raw(pid.cast_signed()), Signal::SIGCONT).unwrap();
+}
+
+/// Waits for a notice; tells whether one came.
+fn wait_for_notice(condition: Condition) -> bool {
+    let guard = recovered(condition.acquire());
+    let got = condition.wait_timeout(guard, LONG);
+    recovered(got).1
+}
+
+/// In the child: as [`wait_for_notice`], and says so while it has the lock.
+fn wait_stepped(condition: Condition, done: Event, go: Event) {
+    // So that nothing is loaded on the way.
+    let rehearsal = Condition::new(&Lock::new().unwrap()).unwrap();
+    let guard = rehearsal.acquire().unwrap();
+    drop(rehearsal.wait_timeout(guard, WAIT).unwrap());
+    go.wait();
+    let guard = recovered(condition.acquire());
+    steps::begin();
+    let got = condition.wait_timeout(guard, LONG);
+    done.set();
+    drop(got);
+    steps::end();
+}
+
+/// Gives one notice when two wait, unless it is told first that they will not; tells whether it did.
+fn notify_two(condition: &Condition, over: &AtomicBool) -> bool {
+    while condition.waiters() < 2 {
+        if over.load(Ordering::Relaxed) {
+            return false;
+        }
+        thread::yield_now();
+    }
+    let _guard = recovered(condition.acquire());
+    condition.notify_one().unwrap();
+    true
+}
+
+/// Kills a waiter that is given a notice after so many instructions, and asserts that another has it, or is told that
+/// the lock's owner died, unless the waiter had acted upon it.
+fn kill_the_notified_after(steps: usize) -> Reached {
+    let condition = Condition::new(&Lock::new().unwrap()).unwrap();
+    let (done, go) = (Event::new().unwrap(), Event::new().unwrap());
+    let other = Process::spawn(wait_for_notice, (condition.clone(),)).unwrap();
+    eventually("the other waits", || condition.waiters() == 1);
+    // The notice is left to the child.
+    stop(other.pid());
+    let over = Arc::new(AtomicBool::new(false));
+    let (same, until) = (condition.clone(), Arc::clone(&over));
+    let notifier = thread::spawn(move || notify_two(&same, &until));
+    let args = (condition.clone(), done.clone(), go.clone());
+    let child = Process::spawn(wait_stepped, args).unwrap();
+    let traced = Traced::new(child.pid());
+    go.set();
+    let reached = traced.kill_after(steps);
+    child.join().unwrap_err();
+
+    over.store(true, Ordering::Relaxed);
+    let is_given = notifier.join().unwrap();
+    go_on(other.pid());
+    let poisoned = condition.acquire().is_err();
+    condition.lock().clear_poison();
+    if !is_given || poisoned || done.is_set() {
+        eventually("the other is told", || {
+            condition.notify_all().unwrap();
+            !other.is_alive()
+        });
+    }
+    assert!(other.join().unwrap(), "nobody has had the notice");
+    reached
+}
+
+// SYN-026
+#[test]
+fn a_notice_that_a_killed_waiter_had_taken_goes_to_another() {
+    let _watchdog = watchdog();
+    let Reached::End(instructions) = kill_the_notified_after(usize::MAX) else {
+        panic!("the work has no end");
+    };
+    // The notice is taken in the second half. Each death is noticed when the other looks for it, which takes a while.
+    let kills = kills(instructions).min(instructions / 2) / 4;
+    for kill in 0..kills {
+        kill_the_notified_after(instructions - kill * (instructions / 2) / kills);
+    }
 }
 
 #[test]

@@ -162,6 +162,7 @@ macro_rules! suite {
             results {
                 arguments_arrive_and_the_result_comes_back,
                 up_to_eight_arguments,
+                an_error_of_many_causes_arrives_whole,
                 large_arguments_and_results_do_not_wait_for_their_reader,
                 a_large_argument_is_there_once_while_the_task_runs
                     except Fork "a forked process has its arguments, which nobody sends",

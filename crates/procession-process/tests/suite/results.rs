@@ -132,3 +132,22 @@ pub(crate) fn any_value_round_trips() {
         prop_assert_eq!(process.join().unwrap(), order);
     });
 }
+
+/// An error with so many causes is copied, compared, sent and dropped without a frame of the stack for each.
+pub(crate) fn an_error_of_many_causes_arrives_whole() {
+    const CAUSES: usize = 5_000;
+    let fail = || -> anyhow::Result<()> {
+        let first = anyhow::anyhow!("the first");
+        Err((0..CAUSES).fold(first, anyhow::Error::context))
+    };
+    let error = Process::spawn(fail, ()).unwrap().join().unwrap_err();
+    let Cause::Call(Failure::Failed(error)) = error.cause() else {
+        panic!("{error}")
+    };
+    assert_eq!(error.chain().count(), CAUSES + 1);
+    // A thread with a small stack, which each of these would overflow if it went down link by link.
+    let error = error.clone();
+    let small = std::thread::Builder::new().stack_size(64 << 10);
+    let work = move || assert_eq!(error.clone(), error);
+    small.spawn(work).unwrap().join().unwrap();
+}
