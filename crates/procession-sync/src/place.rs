@@ -72,7 +72,14 @@ mod shared {
 
     impl<'de, S: Shared> Deserialize<'de> for Placed<S> {
         fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-            Ok(Self::at(Segment::deserialize(from, Self::format())?))
+            let segment = Segment::deserialize(from, Self::format())?;
+            // With fewer elements the state would lie beyond the end of the mapping.
+            if segment.elements() != 1 {
+                return Err(serde::de::Error::custom(
+                    "the segment does not hold one state",
+                ));
+            }
+            Ok(Self::at(segment))
         }
     }
 
