@@ -247,21 +247,22 @@ impl Rings {
     }
 
     /// Returns whether a receive would not wait, as far as can be told without the kernel.
-    pub(crate) fn is_readable(&self, beside: Beside<'_>) -> bool {
-        beside.is_due(self.ring().next(), || false)
+    pub(crate) fn is_readable(&self, _: Beside<'_>) -> bool {
+        self.has_next()
     }
 
-    /// Has the other side ring for the next message; returns whether there is one. The kernel is asked for the
-    /// rest of one that has begun to arrive.
-    pub(crate) fn arm(&self, beside: Beside<'_>) -> bool {
-        let next = self.ring().arm();
-        beside.is_due(next, || beside.has_come())
+    /// Has the other side ring for the next message; returns whether there is one, or a part of one.
+    pub(crate) fn arm(&self, _: Beside<'_>) -> bool {
+        !matches!(self.ring().arm(), Ok(None))
     }
 
-    /// As [`arm`](Self::arm), for one that is told of changes only: takes the bells that were left.
+    /// As [`arm`](Self::arm), for one that is told of changes only: takes the bells that were left, and asks the
+    /// kernel for the rest of a message that has begun to arrive.
     pub(crate) fn arm_for_change(&self, beside: Beside<'_>) -> bool {
         // With a bell that stays, the descriptor does not become readable, for it is.
-        self.arm(beside) || self.take_bells(beside) || self.is_readable(beside)
+        beside.is_due(self.ring().arm(), || beside.has_come())
+            || self.take_bells(beside)
+            || beside.is_due(self.ring().next(), || false)
     }
 
     /// Takes all bells; returns whether something else has come over the socket.
