@@ -480,7 +480,7 @@ impl Channel {
     pub fn is_ready(&self) -> bool {
         match self.rings.get() {
             // A message that is refused lies in the ring, or is announced there.
-            Some(rings) => rings.is_readable(self.beside()),
+            Some(rings) => rings.is_readable(),
             None => self.is_refusing(),
         }
     }

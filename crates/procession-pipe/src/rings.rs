@@ -240,19 +240,14 @@ impl Rings {
         }
     }
 
-    /// Returns whether a message, or a part of one, waits that nobody has begun to receive, or another thread
-    /// receives.
-    pub(crate) fn has_next(&self) -> bool {
+    /// Returns whether a receive would not wait, as far as can be told without the kernel: it may for the rest of
+    /// a message of which a part has come.
+    pub(crate) fn is_readable(&self) -> bool {
         !matches!(self.ring().next(), Ok(None))
     }
 
-    /// Returns whether a receive would not wait, as far as can be told without the kernel.
-    pub(crate) fn is_readable(&self, _: Beside<'_>) -> bool {
-        self.has_next()
-    }
-
     /// Has the other side ring for the next message; returns whether there is one, or a part of one.
-    pub(crate) fn arm(&self, _: Beside<'_>) -> bool {
+    pub(crate) fn arm(&self) -> bool {
         !matches!(self.ring().arm(), Ok(None))
     }
 
@@ -285,26 +280,25 @@ impl Rings {
     /// time, which would end the poll at once.
     pub(crate) fn arm_to_poll(&self, beside: Beside<'_>) -> bool {
         let was_rung_for = !self.ring().is_armed();
-        if self.arm(beside) {
+        if self.arm() {
             return true;
         }
         was_rung_for
-            && (self.take_byte(beside, begin_taking) == Some(Taken::Other)
-                || self.is_readable(beside))
+            && (self.take_byte(beside, begin_taking) == Some(Taken::Other) || self.is_readable())
     }
 
     /// Waits until a receive would not wait.
     pub(crate) fn poll(&self, beside: Beside<'_>, deadline: Deadline) -> io::Result<bool> {
-        let look = || self.is_readable(beside).then_some(());
+        let look = || self.is_readable().then_some(());
         if wait_policy().spin_while_it_pays(deadline, look).is_some() {
             return Ok(true);
         }
-        if self.arm(beside) {
+        if self.arm() {
             return Ok(true);
         }
         loop {
             if !wait::readable(beside.link.as_fd(), deadline)? {
-                return Ok(self.is_readable(beside));
+                return Ok(self.is_readable());
             }
             if self.answer(beside) {
                 return Ok(true);
@@ -315,7 +309,7 @@ impl Rings {
     /// What came over the socket: takes a bell that rang for nothing, and returns whether a receive
     /// would not wait.
     pub(crate) fn answer(&self, beside: Beside<'_>) -> bool {
-        if self.is_readable(beside) {
+        if self.is_readable() {
             // The bell stays, for others who wait for the same message.
             return true;
         }
@@ -324,7 +318,7 @@ impl Rings {
         if taken.is_none() {
             thread::sleep(NAP);
         }
-        taken == Some(Taken::Other) || self.is_readable(beside)
+        taken == Some(Taken::Other) || self.is_readable()
     }
 
     /// Has the other side ring no more.
@@ -334,7 +328,7 @@ impl Rings {
 
     /// Takes a bell, whether it rang for nothing or not; returns whether a receive would not wait.
     pub(crate) fn take_bell(&self, beside: Beside<'_>) -> bool {
-        self.take_byte(beside, |_| ()) == Some(Taken::Other) || self.is_readable(beside)
+        self.take_byte(beside, |_| ()) == Some(Taken::Other) || self.is_readable()
     }
 
     /// Takes a byte that has come over the socket, unless it is a message's; `None` if somebody receives at this

@@ -111,8 +111,7 @@ impl Crew {
         spin(deadline, look).is_some()
     }
 
-    /// Has every worker ring; returns for how long one may sleep, `None` if one has written something meanwhile. Of
-    /// a message of which a part was received, the rest is taken: it is not in the ring, where a sweep finds it.
+    /// Has every worker ring; returns for how long one may sleep, `None` if one has written something meanwhile.
     pub(crate) fn prepare_to_sleep(&self, deadline: Deadline) -> Option<Deadline> {
         let mut state = self.lock();
         let state_ref = &mut *state;
@@ -124,18 +123,10 @@ impl Crew {
         let looked = self.look(now);
         let next = relieved.into_iter().chain(looked).min();
         let workers = self.workers();
-        let mut is_there = false;
-        for (at, worker) in workers.iter() {
-            if worker.arm() {
-                is_there = true;
-                if !worker.is_written() {
-                    self.receive(*at, worker);
-                }
-            }
-        }
+        let arm = |there: bool, (_, worker): &(usize, Arc<Worker>)| worker.arm() || there;
         let look_again = next.map(|next| Deadline::after(next.saturating_duration_since(now)));
         let until = look_again.map_or(deadline, |again| deadline.min(again));
-        (!is_there).then_some(until)
+        (!workers.iter().fold(false, arm)).then_some(until)
     }
 
     /// Looks, if it is time, whether workers are stopped or have too much memory; returns when to look again.

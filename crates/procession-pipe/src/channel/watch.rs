@@ -34,8 +34,7 @@ impl Channel {
     /// A channel without rings needs no such call: its descriptor can be read when something has
     /// come. One with rings is told of by its descriptor only if it was armed, and then once: after
     /// that, receive with a call that does not wait until there is nothing, and arm it again. Its
-    /// descriptor may also wake for nothing. Of a message of which a part was received, the rest counts
-    /// when it comes.
+    /// descriptor may also wake for nothing.
     ///
     /// One thread or task at a time should watch, or receive: whoever receives takes what would
     /// have woken another. [`wait`](crate::wait) does all this by itself, for any number of them.
@@ -49,13 +48,14 @@ impl Channel {
     /// The descriptor can be read, armed or not.
     pub fn arm(&self) -> io::Result<bool> {
         match self.rings.get() {
-            Some(rings) => Ok(rings.arm(self.beside())),
+            Some(rings) => Ok(rings.arm()),
             None => self.poll(Deadline::PASSED),
         }
     }
 
     /// As [`arm`](Self::arm), for an event loop that is told only when the descriptor becomes readable
-    /// (`EPOLLET`), and not while it is: what was left of earlier bells is taken.
+    /// (`EPOLLET`), and not while it is: what was left of earlier bells is taken. Of a message of which a part was
+    /// received, the rest counts when it comes.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl Channel {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn try_recv(&self) -> Result<Option<Packet>, RecvError> {
-        if self.rings.get().is_some_and(|rings| !rings.has_next()) {
+        if self.rings.get().is_some_and(|rings| !rings.is_readable()) {
             return Ok(None);
         }
         match self.recv_by(Deadline::PASSED) {
