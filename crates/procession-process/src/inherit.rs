@@ -52,7 +52,8 @@ where
 /// any child, so that what this loads is in the memory of every child from its start.
 ///
 /// A server that runs already is replaced by the next start of a child; one that takes another's
-/// place calls it again. It must leave no thread running and share nothing. Children that are
+/// place calls it again. It must leave no thread running and make nothing that is shared between
+/// processes: that is made in the program, and given to every child with [`inherit`]. Children that are
 /// started by another method do without.
 ///
 /// Whatever `setup` leaves behind is **the same in all children**, what was random included: the
@@ -61,8 +62,8 @@ where
 /// each thread, the keys of new maps and `rand::rng()`, is not among it: `setup` runs on a thread of
 /// its own, which ends, so every child has fresh ones, and no other value of a `thread_local!` either.
 ///
-/// A failure of `setup` is [`StartError::Preload`](crate::StartError::Preload) where a child is
-/// started.
+/// A failure of `setup`, or that it does what it must not, is
+/// [`StartError::Preload`](crate::StartError::Preload) where a child is started.
 ///
 /// # Errors
 ///

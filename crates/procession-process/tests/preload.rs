@@ -7,7 +7,8 @@
     reason = "setups stand in their tests, and one is to print"
 )]
 
-use procession_process::{Process, StartError, Stdio, preload};
+use procession_process::{Process, StartError, StartMethod, Stdio, inherit, preload};
+use procession_shm::Value;
 use procession_testkit::{fork_server, hush, kill9, watchdog};
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
@@ -116,6 +117,31 @@ fn a_preload_that_fails_is_an_error_of_each_start() {
     });
     assert!(words.contains("no table"), "{words}");
     assert!(words.contains("tests/preload.rs:"), "{words}");
+}
+
+// PRC-085
+#[test]
+fn what_is_preloaded_shares_nothing_and_is_told_so() {
+    let _watchdog = watchdog();
+    static SHARED: OnceLock<Value<u32>> = OnceLock::new();
+    let words = alone(|| {
+        let share = |n| SHARED.set(Value::new(n).unwrap()).unwrap();
+        preload(share, 7).unwrap();
+        let refused = [(), ()].map(|()| Process::spawn(|| (), ()).unwrap_err());
+        assert!(matches!(
+            refused,
+            [StartError::Preload(_), StartError::Preload(_)]
+        ));
+        // What is advised works.
+        let value = Value::new(1_u32).unwrap();
+        inherit(|value| SHARED.set(value).unwrap(), value.clone()).unwrap();
+        let add = || SHARED.get().unwrap().update(|n| *n += 1);
+        let builder = Process::builder().start_method(StartMethod::Spawn);
+        builder.spawn(add, ()).unwrap().join().unwrap();
+        assert_eq!(value.get(), 2);
+        refused[0].to_string()
+    });
+    assert!(words.contains("`inherit`"), "{words}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What can go wrong when a segment is made or found.
 
 use crate::family::FamilyError;
+use crate::reserve::has_room;
 use nix::errno::Errno;
 use shared_memory::ShmemError;
 use std::io;
@@ -16,6 +17,16 @@ pub enum ShmError {
     )]
     OutOfMemory {
         /// The bytes that were asked for, bookkeeping included; saturated.
+        wanted: u64,
+    },
+    /// There is room in `/dev/shm`, but this process may have no more memory: of a limit (`ulimit -v`, a control
+    /// group) or of the machine.
+    #[error(
+        "this process gets no memory for {wanted} bytes more, though /dev/shm has room for them: drop what is no \
+         longer used, or raise the limit of its address space (`ulimit -v`) or of its control group"
+    )]
+    NoMemory {
+        /// The bytes that were asked for, bookkeeping included.
         wanted: u64,
     },
     /// The type must stand at multiples of more than a page.
@@ -36,6 +47,7 @@ pub enum ShmError {
 
 procession_os::debug_in_words!(ShmError {
     OutOfMemory,
+    NoMemory,
     Alignment,
     Family,
     System
@@ -44,6 +56,9 @@ procession_os::debug_in_words!(ShmError {
 impl ShmError {
     pub(crate) fn from_errno(errno: Errno, wanted: usize) -> Self {
         match errno {
+            Errno::ENOMEM if has_room(wanted) => Self::NoMemory {
+                wanted: wanted as u64,
+            },
             Errno::ENOSPC | Errno::ENOMEM | Errno::EFBIG => Self::out_of_memory(wanted),
             errno => Self::System(errno.into()),
         }

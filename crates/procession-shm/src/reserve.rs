@@ -9,7 +9,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl, posix_fallocate};
 use nix::sys::mman::shm_open;
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fstat};
-use nix::sys::statvfs::fstatvfs;
+use nix::sys::statvfs::{Statvfs, fstatvfs, statvfs};
 use shared_memory::{Shmem, ShmemConf, ShmemError};
 use std::fs::{self, File, Metadata, Permissions};
 use std::ops::Range;
@@ -49,10 +49,12 @@ pub(crate) fn unlink(name: Name) {
 pub(crate) fn make(total: usize) -> Result<(Name, Pages), ShmError> {
     let try_to = || make_in(family::stay()?.family.number(), total);
     match try_to() {
-        Err(full @ ShmError::OutOfMemory { .. }) => match family::give_back() {
-            0 => Err(full),
-            _ => try_to(),
-        },
+        Err(full @ (ShmError::OutOfMemory { .. } | ShmError::NoMemory { .. })) => {
+            match family::give_back() {
+                0 => Err(full),
+                _ => try_to(),
+            }
+        }
         made => made,
     }
 }
@@ -184,15 +186,21 @@ const STEP: usize = 64 << 20;
 
 /// Refuses at once what cannot succeed, before other programs find the memory full meanwhile.
 fn check_room(file: BorrowedFd<'_>, total: usize) -> Result<(), ShmError> {
-    let Ok(room) = fstatvfs(file) else {
-        return Ok(());
-    };
-    let unlimited = room.blocks() == 0;
-    let free = room.blocks_available().saturating_mul(room.fragment_size());
-    if !unlimited && free < total as u64 {
-        return Err(ShmError::out_of_memory(total));
+    match fstatvfs(file) {
+        Ok(room) if !has(&room, total) => Err(ShmError::out_of_memory(total)),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// Returns whether all shared memory that there is leaves so many bytes free.
+pub(crate) fn has_room(total: usize) -> bool {
+    statvfs(DIRECTORY).is_ok_and(|room| has(&room, total))
+}
+
+fn has(room: &Statvfs, total: usize) -> bool {
+    let is_unlimited = room.blocks() == 0;
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    is_unlimited || free >= total as u64
 }
 
 /// Reserves a part, in steps that become smaller while signals come sooner than they are done: the kernel undoes a

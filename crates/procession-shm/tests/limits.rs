@@ -25,6 +25,7 @@ procession_testkit::helpers!(
     map_much,
     exhaust_descriptors_everywhere,
     exceed_the_file_size,
+    exceed_the_address_space,
     close_descriptor_0
 );
 
@@ -231,5 +232,45 @@ fn close_descriptor_0() {
     // The lease and the slab.
     assert_eq!(procession_testkit::shared_memory(id).len(), 2);
     assert_eq!(family::usage().unwrap().objects().len(), 0);
+    say("done");
+}
+
+// SHM-043
+#[test]
+fn a_limit_on_memory_is_told_as_that() {
+    let _watchdog = watchdog();
+    run("exceed_the_address_space");
+}
+
+fn exceed_the_address_space() {
+    if read().is_none() {
+        return;
+    }
+    let family = family::current().unwrap().id();
+    let kept = Value::new(7_u32).unwrap();
+    let before = procession_testkit::shared_memory(family);
+    let (soft, hard) = getrlimit(Resource::RLIMIT_AS).unwrap();
+    setrlimit(Resource::RLIMIT_AS, 32 << 20, hard).unwrap();
+    let refused = [
+        Array::<u8>::zeroed(32 << 20).map(drop).unwrap_err(),
+        RawArray::<u64>::zeroed(4 << 20).map(drop).unwrap_err(),
+    ];
+    let named = SharedMemory::create_anonymous(32 << 20).map(drop);
+    setrlimit(Resource::RLIMIT_AS, soft, hard).unwrap();
+    for error in refused {
+        let words = error.to_string();
+        assert!(
+            matches!(error, ShmError::NoMemory { wanted } if wanted >= 32 << 20),
+            "{words}"
+        );
+        assert!(
+            words.contains("ulimit -v") && !words.contains("enlarge"),
+            "{words}"
+        );
+    }
+    let words = named.unwrap_err().to_string();
+    assert!(!words.contains("enlarge"), "{words}");
+    assert_eq!(procession_testkit::shared_memory(family), before);
+    assert_eq!(kept.get(), 7);
     say("done");
 }

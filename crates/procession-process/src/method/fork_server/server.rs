@@ -139,11 +139,19 @@ fn preload(routines: &[Routine], packet: &mut Packet) -> Result<(), Refused> {
     }
     // Nothing that it has printed may be printed again by each child.
     lifetime::flush();
+    if family::joined().is_some() {
+        // Its children would be of that family, and not of their owner's.
+        return Err(Refused::Preload(SHARES.into()));
+    }
     match lasting_threads() {
         Ok(2..) => Err(Refused::Preload("it left threads running".into())),
         _ => Ok(()),
     }
 }
+
+/// What is said of a set-up that shares something.
+const SHARES: &str = "it made something that is shared between processes, before the program could share \
+    anything with it; make that in the program, and hand it to every child with `inherit`";
 
 /// Runs `work` on a thread that ends with it. What it leaves in the thread's own memory is not
 /// copied then, random state above all: that of std's maps, and of generators which each thread has.
