@@ -183,7 +183,13 @@ impl Crew {
                 };
                 push(feed, item);
             }
+            // With what says that there are no more, the call is whole though nobody asks again.
+            let is_last = items.size_hint() == (0, Some(0));
             self.submit_all(feed, !soon.passed());
+            if is_last {
+                feed.call.complete();
+                return;
+            }
         }
     }
 

@@ -123,7 +123,8 @@ impl<I: Iterator, R: DeserializeOwned> MapResults<I, R> {
         self.next_by(Deadline::after(timeout))
     }
 
-    /// Returns whether all results were taken.
+    /// Returns whether all results were taken. Of items whose iterator does not say that there are no more, that is
+    /// known once it has been asked for the next.
     ///
     /// # Examples
     ///
