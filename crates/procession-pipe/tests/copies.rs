@@ -129,8 +129,9 @@ type Passes = (usize, usize);
 const IN_RING: Passes = (2, 2);
 /// The kernel takes the bytes from where they were encoded, and puts them where they are decoded.
 const IN_KERNEL: Passes = (1, 1);
-/// What of a short message comes before its length is known is moved to where the rest goes.
-const IN_PARTS: Passes = (1, 2);
+/// What of a short message comes before its length is known is moved to where the rest goes, and moved again where
+/// that has to grow.
+const IN_PARTS: Passes = (1, 3);
 
 // CON-043
 #[test]
