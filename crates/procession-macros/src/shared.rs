@@ -166,7 +166,7 @@ mod tests {
             "`take` takes `self` by value",
             "`grow` takes a `&mut` argument",
             "`first` returns a reference",
-            "`all` takes `impl Iterator`",
+            "`all` takes `impl Trait`",
             "`deep` takes a reference inside a value",
             "`later` is async",
             "`risky` is unsafe",

@@ -220,6 +220,6 @@ mod tests {
         assert!(of(&parse_quote!(-> Option<&str>)).starts_with("`f` returns a reference"));
         assert!(of(&parse_quote!(-> impl Iterator)).starts_with("`f` returns `impl Trait`"));
         let borrowed = of(&parse_quote!(-> impl Iterator<Item = &u8>));
-        assert!(borrowed.starts_with("`f` returns `impl Trait`"));
+        assert!(borrowed.starts_with("`f` returns an iterator over references"));
     }
 }
